@@ -1,0 +1,78 @@
+"""Fuse: the middleware. Wrapping another one makes both a single object with one frame, one header scan, one `send`.
+
+`A(B(C(app)))` flattens when it is built: the outer takes over the inner's layers and calls the application itself. The
+result is the same as nesting, to the byte; `fuse=False` nests for real, which is what the property test compares with.
+Must never start anything in a constructor, and must leave scope types and messages that it does not know untouched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.plan import Plan, can_fuse
+from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
+
+
+class Middleware:
+    """An ASGI application that runs layers around another one.
+
+    Args:
+        app: the application to wrap: an ASGI 3 callable, or another `Middleware`, which is fused with this one.
+        layers: the layers, outermost first.
+        fuse: False nests for real, one frame for each middleware.
+    """
+
+    def __init__(self, app: ASGIApp, *layers: Layer, fuse: bool = True) -> None:
+        self.app = app
+        self.layers: tuple[Layer, ...] = layers
+        self._target: ASGIApp = app
+        if fuse and isinstance(app, Middleware) and type(app).__call__ is Middleware.__call__ and can_fuse(layers, app.layers):
+            self.layers = (*layers, *app.layers)
+            self._target = app._target  # noqa: SLF001
+        self._plan = Plan(self.layers)
+
+    async def __call__(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
+        """Serve one scope (ASGI 3)."""
+        kind = scope["type"]
+        if kind not in {"http", "websocket"}:
+            await self._serve_other(scope, receive, send)
+            return
+        plan = self._plan
+        exchange = Exchange(plan, scope, receive, send)
+        size = plan.size
+        origin = 0
+        try:
+            for origin, hook, waits in plan.admits:
+                reply = await hook(exchange) if waits else hook(exchange)
+                if reply is not None:
+                    await exchange.refuse(origin, reply)
+                    return
+            origin = size
+            if plan.listened:
+                exchange.tell_allowed()
+            await self._target(exchange.scope, exchange.receive, exchange)
+            await exchange.settle()
+        except Exception as exc:
+            await exchange.fail(exc, origin)
+        except BaseException as exc:
+            if not exchange.owns_cancellation(exc):
+                raise
+        finally:
+            exchange.finish(min(origin + 1, size))
+
+    async def _serve_other(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
+        """Relay what is not a request; the end of a lifespan releases what the layers share."""
+        try:
+            await self._target(scope, receive, send)
+        finally:
+            if scope["type"] == "lifespan":
+                for layer in reversed(self.layers):
+                    await layer.shutdown()
+
+    def __getattr__(self, name: str) -> Any:
+        """Look up what the middleware has not on the wrapped application: `Guard(FastAPI()).get` works."""
+        if name.startswith("__") or "app" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.app, name)

@@ -1,0 +1,135 @@
+"""Intake: the way in, from the server to the application, past the layers that observe or look into the body.
+
+Without a layer that looks into this body there is one stage. With some, stages stand inside one another, as the layers
+would: each `body` hook reads through the stages outside it, and what it read is handed on, the same messages in the same
+order. Once a layer has answered, everything inside it is told `http.disconnect` (which every framework understands,
+where an exception out of `receive` becomes a 400 or a 500 in most).
+Must never take a disconnect for the end of a body, and never call the server's `receive` before it is asked to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from anyio import Event
+
+from asgi_guard.engine.replies import POLICY_VIOLATION, disconnect
+from asgi_guard.engine.types import Message, Receive
+
+if TYPE_CHECKING:
+    from asgi_guard.engine.exchange import Exchange
+    from asgi_guard.engine.layer import Layer
+
+
+class Intake:
+    """One stage: takes a message from `source` and shows it to the layers at positions `first` to `last`."""
+
+    __slots__ = ("_exchange", "_first", "_last", "_source")
+
+    def __init__(self, exchange: Exchange, source: Receive, first: int, last: int) -> None:
+        self._exchange = exchange
+        self._source = source
+        self._first = first
+        self._last = last
+
+    @staticmethod
+    def of(exchange: Exchange) -> Intake:
+        """Stack up the stages that this request needs."""
+        plan = exchange.plan
+        source: Receive = exchange.receive_outside
+        first = 0
+        if plan.bodies and exchange.kind == "http":
+            media_type = (exchange.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+            for position, hook in plan.bodies:
+                layer = plan.layers[position]
+                if media_type in layer.body_types or b"*/*" in layer.body_types:
+                    source = LookAheadStage(Intake(exchange, source, first, position), exchange, position, layer, hook)
+                    first = position + 1
+        return Intake(exchange, source, first, plan.size - 1)
+
+    async def __call__(self) -> Message:
+        """Return the next message as it looks from inside `last`."""
+        exchange = self._exchange
+        first = self._first
+        if exchange.cut < first:
+            message = await self._source()
+        if exchange.cut >= first:  # answered before, or while this was waiting
+            message = disconnect(exchange.kind, POLICY_VIOLATION)
+            first = exchange.cut + 1
+        for position, hook in exchange.plan.inbounds:
+            if first <= position <= self._last:
+                try:
+                    reply = hook(exchange, message)
+                except Exception as exc:
+                    exchange.fail_at(position, exc)
+                    raise
+                if reply is not None:
+                    await exchange.refuse(position, reply)
+                    message = disconnect(exchange.kind, reply.websocket_code)
+        return message
+
+
+class LookAheadStage:
+    """The stage of one `body` hook: lets it look, then hands the same messages on."""
+
+    __slots__ = ("_bytes", "_exchange", "_hook", "_layer", "_looking", "_messages", "_next", "_position", "_source")
+
+    def __init__(
+        self, source: Intake, exchange: Exchange, position: int, layer: Layer, hook: Callable[..., Awaitable[Any]]
+    ) -> None:
+        self._source = source
+        self._exchange = exchange
+        self._position = position
+        self._layer = layer
+        self._hook: Callable[..., Awaitable[Any]] | None = hook
+        self._looking: Any = None
+        self._messages: list[Message] = []
+        self._next = 0
+        self._bytes = 0
+
+    async def __call__(self) -> Message:
+        """Return the next message; the first call lets the layer look."""
+        while self._hook is not None:
+            if self._looking is None:
+                await self._look(self._hook)
+            else:  # another task of the application reads too: it must not take messages away from the look
+                await self._looking.wait()
+        if self._exchange.cut >= self._position:
+            return disconnect(self._exchange.kind, POLICY_VIOLATION)
+        if self._messages:
+            return self._messages.pop(0)
+        return await self._source()
+
+    async def _look(self, hook: Callable[..., Awaitable[Any]]) -> None:
+        self._looking = looking = Event()
+        self._next = 0  # a look that was cancelled starts again, so that an application's time-out is no way past it
+        try:
+            reply = await hook(self._exchange, self._read)
+            self._hook = None
+            if reply is not None:
+                await self._exchange.refuse(self._position, reply)
+        except Exception as exc:
+            self._hook = None
+            if exc is not self._exchange.broken and exc is not self._exchange.foreign:
+                self._exchange.fail_at(self._position, exc)
+            raise
+        finally:
+            self._looking = None
+            looking.set()
+
+    async def _read(self) -> Message | None:
+        """Read for the hook: None at the end, on disconnect, and when as much was read as the layer declared."""
+        if self._next < len(self._messages):
+            message = self._messages[self._next]
+        else:
+            if self._is_read_to_the_end() or self._bytes >= self._layer.body_look_ahead_bytes:
+                return None
+            message = await self._source()
+            self._messages.append(message)
+            self._bytes += len(message.get("body", b""))
+        self._next += 1
+        return message if message["type"] == "http.request" else None
+
+    def _is_read_to_the_end(self) -> bool:
+        return bool(self._messages) and not self._messages[-1].get("more_body", False)

@@ -1,0 +1,77 @@
+"""Layer: the hooks that a protection may fill in.
+
+Rule 1: a layer holds settings, never a request. What belongs to one request stands in `exchange.cells[self]`.
+Rule 2: a layer never touches `send` or `receive`; it answers with a `Reply`, or edits a fresh header list.
+Rule 3: the engine collects, once, only the hooks that a class fills in; an empty hook costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from asgi_guard.engine.types import Headers, Message
+from asgi_guard.events import Listener
+
+if TYPE_CHECKING:
+    from asgi_guard.engine.exchange import Exchange
+    from asgi_guard.engine.replies import Reply
+
+LookAhead = Callable[[], Awaitable[Message | None]]
+"""What a `body` hook reads with: the next message, or None at the end, on disconnect, or at the declared bound."""
+
+HOOKS = ("admit", "admit_async", "inbound", "body", "head", "outbound", "rescue", "complete", "finish")
+
+
+class Layer:
+    """One protection. Fill in any of the hooks; each runs only for layers whose turn to admit had come.
+
+    Attributes:
+        name: how events, `explain()` and metrics call it.
+        wants: lower-case names of the request headers it reads; one scan serves all layers.
+        listeners: who is told what this layer decided; empty by default.
+        body_types: media types (lower case, no parameters) for which `body` runs; `*/*` is every one.
+        body_look_ahead_bytes: how much `body` may read ahead before the application gets its first message.
+        admit_deadline_seconds: how long `admit_async` may wait before it counts as failed with `TimeoutError`; None
+            when the layer bounds its own wait.
+        holds_start: keep the response start back until the first body message, at most 50 ms, so that an exception
+            between the two is still a proper error; event streams, NDJSON and gRPC are never held.
+    """
+
+    name: ClassVar[str] = "layer"
+    wants: frozenset[bytes] = frozenset()
+    listeners: tuple[Listener, ...] = ()
+    body_types: frozenset[bytes] = frozenset()
+    body_look_ahead_bytes: int = 65_536
+    admit_deadline_seconds: float | None = 1.0
+    holds_start: bool = False
+
+    def admit(self, exchange: Exchange) -> Reply | None:
+        """Decide before the application runs, the body untouched; a reply refuses."""
+
+    async def admit_async(self, exchange: Exchange) -> Reply | None:
+        """Decide as `admit` does, where the decision must wait for something."""
+
+    def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
+        """See each message that the application is about to receive; a reply refuses in mid-stream."""
+
+    async def body(self, exchange: Exchange, receive: LookAhead) -> Reply | None:
+        """Look at the body before the application gets it; what was read is handed on unchanged."""
+
+    def head(self, exchange: Exchange, headers: Headers) -> None:
+        """Edit the headers of the response (or of a WebSocket accept), once, when its head is committed."""
+
+    def outbound(self, exchange: Exchange, message: Message) -> None:
+        """See each message that follows the head; it must not be changed."""
+
+    def rescue(self, exchange: Exchange, exc: Exception) -> Reply | None:
+        """Turn an exception into a reply while nothing is on the wire; None lets it pass."""
+
+    def complete(self, exchange: Exchange) -> None:
+        """Run once, after the last byte was sent and before the application's background work."""
+
+    def finish(self, exchange: Exchange) -> None:
+        """Run exactly once, when the call ends, whatever happened: release what was taken."""
+
+    async def shutdown(self) -> None:
+        """Release what the layer shares between requests; called when a lifespan ends, and may be used again."""

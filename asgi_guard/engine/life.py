@@ -1,0 +1,201 @@
+"""Life: what outlasts one request. The ticker answers for applications that take too long and lets go of held starts.
+
+One ticker a thread, started at first use on whatever loop runs there (an asyncio task or a trio system task), gone again
+after a second of idleness, and replaced when its loop died without saying so. Nothing starts in a constructor, and no
+lifespan is needed. It needs no cancellation: it answers through the exchange, and cancels only where that works
+(granian's Rust tasks do not let themselves be cancelled).
+Must never import asyncio or trio where a request passes: the loop that runs has imported its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from anyio import Event
+
+if TYPE_CHECKING:
+    from asgi_guard.engine.exchange import Exchange
+    from asgi_guard.engine.replies import Reply
+
+logger = logging.getLogger("asgi_guard")
+
+PERIOD_SECONDS = 0.025
+"""A start is held for one to two periods, 50 ms at most; a deadline is late by one at most."""
+IDLE_PERIODS = 40
+STALE_SECONDS = 0.5
+
+
+class Deadline:
+    """A time by which an exchange must be complete, and what it is answered with if it is not."""
+
+    __slots__ = ("_exchange", "_has_cancelled", "_position", "_reply", "_task", "at")
+
+    def __init__(self, exchange: Exchange, position: int, seconds: float, reply: Reply) -> None:
+        self._exchange: Exchange | None = exchange
+        self._position = position
+        self._reply = reply
+        self._task = _current_task()
+        self._has_cancelled = False
+        self.at = monotonic() + seconds
+
+    def renew(self, seconds: float) -> None:
+        """Count anew from now."""
+        self.at = monotonic() + seconds
+
+    def cancel(self) -> None:
+        """Take the deadline off."""
+        self._exchange = None
+        ticker().forget(self)
+
+    async def expire(self) -> None:
+        """Answer for the application, then cancel it where that works."""
+        exchange = self._exchange
+        if exchange is None:
+            return
+        await exchange.expire(self._position, self._reply)
+        if self._exchange is not None and exchange.is_expired and self._task is not None:
+            self._has_cancelled = True
+            self._task.cancel()
+
+    def takes_back(self, exc: BaseException) -> bool:
+        """Tell whether `exc` is no more than the cancellation that `expire` asked for, and take that back."""
+        if not self._has_cancelled or not isinstance(exc, sys.modules["asyncio"].CancelledError):
+            return False
+        uncancel = getattr(self._task, "uncancel", None)
+        return uncancel is None or uncancel() <= 0
+
+
+class Turn:
+    """While the ticker speaks for an exchange, the application's sends and its return wait."""
+
+    __slots__ = ("_exchange", "_spoken", "wait")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._spoken = Event()
+        self.wait = self._spoken.wait
+
+    async def __aenter__(self) -> None:
+        self._exchange.turn = self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._exchange.turn = None
+        self._spoken.set()
+
+
+class Ticker:
+    """Walks, every period, over the held starts and the deadlines of one thread."""
+
+    __slots__ = ("_deadlines", "_era", "_held", "_held_before", "_seen")
+
+    def __init__(self) -> None:
+        self._held: set[Exchange] = set()
+        self._held_before: set[Exchange] = set()
+        self._deadlines: set[Deadline] = set()
+        self._era = 0
+        self._seen = -STALE_SECONDS * 2
+
+    def hold(self, exchange: Exchange) -> None:
+        """Put the exchange's start on the wire after at most two periods, unless it is released before."""
+        self._held.add(exchange)
+        self._ensure_running()
+
+    def release(self, exchange: Exchange) -> None:
+        """Stop holding."""
+        self._held.discard(exchange)
+        self._held_before.discard(exchange)
+
+    def watch(self, deadline: Deadline) -> None:
+        """Let the deadline expire when its time has come."""
+        self._deadlines.add(deadline)
+        self._ensure_running()
+
+    def forget(self, deadline: Deadline) -> None:
+        """Stop watching."""
+        self._deadlines.discard(deadline)
+
+    def _ensure_running(self) -> None:
+        now = monotonic()
+        if now - self._seen > STALE_SECONDS:
+            self._seen = now
+            self._era += 1
+            _spawn(self._run, self._era)
+
+    async def _run(self, era: int) -> None:
+        idle = 0
+        sleep = _sleep_of_this_loop()
+        try:
+            while era == self._era and idle < IDLE_PERIODS:
+                await sleep(PERIOD_SECONDS)
+                if era == self._era:
+                    self._seen = now = monotonic()
+                    idle = 0 if self._tick(now) else idle + 1
+        finally:
+            if era == self._era:
+                self._seen = -STALE_SECONDS * 2
+
+    def _tick(self, now: float) -> bool:
+        late, self._held_before, self._held = self._held_before, self._held, set()
+        for exchange in late:
+            _spawn(_logged, exchange.commit_late)
+        for deadline in [deadline for deadline in self._deadlines if deadline.at <= now]:
+            self._deadlines.discard(deadline)
+            _spawn(_logged, deadline.expire)
+        return bool(self._held_before or self._deadlines)
+
+
+_per_thread = threading.local()
+
+
+def ticker() -> Ticker:
+    """Return this thread's ticker."""
+    try:
+        return _per_thread.ticker  # type: ignore[no-any-return]
+    except AttributeError:
+        _per_thread.ticker = Ticker()
+        return _per_thread.ticker  # type: ignore[no-any-return]
+
+
+async def _logged(work: Callable[[], Awaitable[None]]) -> None:
+    """Run work of the ticker's: a server that does not take its message must not end the ticker."""
+    try:
+        await work()
+    except Exception:
+        logger.warning("the ticker could not answer", exc_info=True)
+
+
+def _trio() -> Any:
+    trio = sys.modules.get("trio")
+    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
+
+
+def _sleep_of_this_loop() -> Callable[[float], Awaitable[None]]:
+    return (_trio() or sys.modules["asyncio"]).sleep  # type: ignore[no-any-return]
+
+
+def _current_task() -> Any:
+    """Return the task to cancel, None where there is none that can be (trio, granian's Rust tasks)."""
+    try:
+        return None if _trio() is not None else sys.modules["asyncio"].current_task()
+    except RuntimeError:
+        return None
+
+
+_tasks: set[Any] = set()
+
+
+def _spawn(work: Callable[..., Any], argument: Any) -> None:
+    trio = _trio()
+    if trio is not None:
+        trio.lowlevel.spawn_system_task(work, argument)
+        return
+    # an empty context: the first request's variables must not live as long as the ticker
+    task = sys.modules["asyncio"].get_running_loop().create_task(work(argument), context=Context())
+    _tasks.add(task)  # a loop keeps weak references only
+    task.add_done_callback(_tasks.discard)

@@ -1,0 +1,161 @@
+"""Request: what layers may know of one request, and the only way to change what the application sees of it.
+
+One scan of the request headers serves all layers. The caller's scope is handed on as it is until a setter changes
+something; then one shallow copy is made, and the scan is kept true. `scope["state"]` is shared with whoever stands
+outside, so that what the application leaves there stays visible; what the guard puts there is taken out again at the end.
+Must never raise on a scope that a real server sends: client None, a list, `("", "0")`, a missing `state`, `scheme` or
+`extensions`, headers as list, tuple or generator, mixed-case names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asgi_guard.engine.types import Header, Scope
+
+if TYPE_CHECKING:
+    from asgi_guard.engine.layer import Layer
+    from asgi_guard.engine.plan import Plan
+
+_ABSENT: Any = object()
+_UNREAD: Any = object()
+
+
+class Request:
+    """The facts of one HTTP request or WebSocket handshake.
+
+    Attributes:
+        scope: the ASGI scope as the application will get it.
+        kind: `"http"` or `"websocket"`.
+        cells: what each layer keeps for this request, by layer.
+        request_id: the id under which it is known, once a layer has given it one.
+        host_app: `scope["app"]` as it was on entry: the framework that this guard stands inside of, if any.
+    """
+
+    __slots__ = ("_client", "_found", "_origin", "_pairs", "_restores", "cells", "host_app", "kind", "plan", "request_id", "scope")
+
+    def __init__(self, plan: Plan, scope: Scope) -> None:
+        self.plan = plan
+        self.scope = self._origin = scope
+        self.kind: str = scope["type"]
+        self.cells: dict[Layer, Any] = {}
+        self.request_id: str | None = None
+        self.host_app = scope.get("app")
+        self._client: Any = _UNREAD
+        self._restores: list[tuple[Any, str, Any]] | None = None
+        headers = scope.get("headers") or ()
+        wants = plan.wants
+        if type(headers) is not list and type(headers) is not tuple:  # a generator can be read only once
+            headers = list(headers)
+            self._own()["headers"] = headers
+        self._pairs: list[Header] = [pair for pair in headers if pair[0] in wants]
+        self._found: dict[bytes, bytes] = dict(self._pairs)
+        if b"host" not in self._found and headers:
+            self._rescan(headers)
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the value of a header that some layer `wants`: the first line's when there are several."""
+        found = self._found.get(name)
+        if found is None or len(self._found) == len(self._pairs):
+            return found
+        return next(value for key, value in self._pairs if key == name)
+
+    def header_lines(self, name: bytes) -> list[bytes]:
+        """Return every line of a header that some layer `wants`, in order."""
+        return [value for key, value in self._pairs if key == name]
+
+    @property
+    def method(self) -> str:
+        """The HTTP method; `GET` for a WebSocket handshake, which is one."""
+        return str(self.scope.get("method", "GET"))
+
+    @property
+    def path(self) -> str:
+        """The decoded path, as the server gives it."""
+        return str(self.scope.get("path", ""))
+
+    @property
+    def scheme(self) -> str:
+        """`http`, `https`, `ws` or `wss`; the plain one where the server says nothing."""
+        return str(self.scope.get("scheme") or ("http" if self.kind == "http" else "ws"))
+
+    @property
+    def is_secure(self) -> bool:
+        """Tell whether the client came over TLS."""
+        return self.scheme in {"https", "wss"}
+
+    @property
+    def client(self) -> str | None:
+        """The peer's address, IPv4-mapped IPv6 unmapped and without a zone; None for a Unix socket.
+
+        Without the unmapping `::ffff:198.51.100.7` would stand outside every list that names `198.51.100.0/24`, and a
+        dual-stack listener would let everyone in.
+        """
+        if self._client is _UNREAD:
+            self._client = _address(self.scope.get("client"))
+        return self._client  # type: ignore[no-any-return]
+
+    def set_client(self, host: str, port: int = 0) -> None:
+        """Make the application see another client."""
+        self._own()["client"] = (host, port)
+        self._client = _UNREAD
+
+    def set_scheme(self, scheme: str) -> None:
+        """Make the application see another scheme, such as `https` behind a proxy that ends TLS."""
+        self._own()["scheme"] = scheme
+
+    def set_host(self, host: bytes) -> None:
+        """Make the application see another Host header."""
+        self.set_header(b"host", host)
+
+    def set_header(self, name: bytes, value: bytes) -> None:
+        """Make `value` the only line of a request header (lower-case name)."""
+        scope = self._own()
+        headers = [(key, line) for key, line in scope.get("headers") or () if key.lower() != name]
+        headers.append((name, value))
+        scope["headers"] = headers
+        self._rescan(headers)
+
+    def set_state(self, key: str, value: Any) -> None:
+        """Put a value into `scope["state"]` for the time of this call; a `state` is made where there is none."""
+        state = self.scope.get("state")
+        if state is None:
+            self._own()["state"] = {key: value}
+            return
+        if self._restores is None:
+            self._restores = []
+        self._restores.append((state, key, state.get(key, _ABSENT)))
+        state[key] = value
+
+    def restore_state(self) -> None:
+        """Take out of the caller's `state` what `set_state` put there."""
+        for state, key, old in reversed(self._restores or ()):
+            if old is _ABSENT:
+                state.pop(key, None)
+            else:
+                state[key] = old
+        self._restores = None
+
+    def _own(self) -> Scope:
+        """Return a scope that may be written to: the one shallow copy."""
+        if self.scope is self._origin:
+            self.scope = {**self._origin}
+        return self.scope
+
+    def _rescan(self, headers: Any) -> None:
+        """Scan again without trusting the case of names (ASGI 2.5 does not demand lower case)."""
+        wants = self.plan.wants
+        self._pairs = [(name.lower(), value) for name, value in headers if name.lower() in wants]
+        self._found = dict(self._pairs)
+
+
+def _address(client: Any) -> str | None:
+    """Read the host of whatever a server puts into `scope["client"]`."""
+    host = client[0] if client else None
+    if not host:
+        return None
+    host = str(host)
+    if ":" not in host:
+        return host
+    host = host.partition("%")[0].lower()
+    return host[7:] if host.startswith("::ffff:") and "." in host else host

@@ -1,0 +1,232 @@
+"""Problem: what a client is told about an error, in the format that it accepts.
+
+`Fault` is what may be told, and all that may be told; `fault_from_exception` decides what that is; `render` writes it:
+
+| accepted                   | body                                                                          |
+|----------------------------|-------------------------------------------------------------------------------|
+| `application/json`         | the error body of this package: `{"error": {...}, "suggestions", "request_id"}` |
+| `application/problem+json` | RFC 9457: type, title, status, detail, and extension members                    |
+| `text/html`                | a page for a person, with nothing to load                                       |
+| `text/plain`               | a few lines for a person                                                        |
+
+Rule 1: the text, the class name and the traceback of a foreign exception are never told, at no status: connection
+strings and file paths stand in them.
+Rule 2: of our own errors the message and the details are told below 500, and above only where it says `expose`.
+Rule 3: whatever is in a fault, rendering never fails and its result is bounded: an error while an error is told is an
+outage, and a message may repeat what a client sent.
+
+There is no `instance` member: no URN namespace is registered for request ids, and RFC 9457 section 3.1.5 wants a URI.
+The request id is an extension member.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from asgi_guard.errors import negotiate
+from asgi_guard.errors.details import plain
+from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity, GuardError
+from asgi_guard.errors.phrases import title, withheld
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """All that a client may be told about what went wrong; data only.
+
+    Attributes:
+        status: HTTP status, 400 to 599.
+        code: stable name for programs, such as `RATE_LIMIT_EXCEEDED`.
+        message: one sentence for a person.
+        category: what kind of thing went wrong.
+        severity: how bad it is for whoever runs the service.
+        details: further facts.
+        retryable: whether the same request may succeed later.
+        retry_after: seconds to wait before that; None where nothing is known.
+        suggestions: what the client may do about it, a sentence each.
+        violated_policies: names of the limits that were exceeded (the `violated-policies` of the problem types for
+            rate limits).
+        problem_type: URI of the problem type (RFC 9457 section 3.1.1); None is `about:blank`.
+    """
+
+    status: int
+    code: str
+    message: str
+    category: ErrorCategory = ErrorCategory.SYSTEM
+    severity: ErrorSeverity = ErrorSeverity.MEDIUM
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    retryable: bool = False
+    retry_after: float | None = None
+    suggestions: tuple[str, ...] = ()
+    violated_policies: tuple[str, ...] = ()
+    problem_type: str | None = None
+
+
+_FIRST, _SERVER_ERROR, _LAST = 400, 500, 599
+_UNEXPECTED: Final = Fault(
+    status=_SERVER_ERROR, code="INTERNAL_ERROR", message=withheld(_SERVER_ERROR), severity=ErrorSeverity.HIGH
+)
+
+
+def fault_from_exception(exc: BaseException) -> Fault:
+    """Decide what a client may be told about an exception.
+
+    A group is told as the most urgent of its leaves: one that is not ours, else the highest status. The texts of
+    several are never joined.
+    """
+    waiting = [exc]
+    leaves: list[Fault] = []
+    while waiting:
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting.extend(reversed(cast("BaseExceptionGroup[BaseException]", error).exceptions))
+        else:
+            leaves.append(_fault_of_leaf(error))
+    return max(leaves, key=lambda fault: (fault is _UNEXPECTED, fault.status))
+
+
+def _fault_of_leaf(exc: BaseException) -> Fault:
+    if not isinstance(exc, GuardError):
+        return _UNEXPECTED
+    status = int(exc.status) if isinstance(exc.status, int) and _FIRST <= exc.status <= _LAST else _SERVER_ERROR
+    told = status < _SERVER_ERROR or exc.expose
+    return Fault(
+        status=status,
+        code=exc.error_code,
+        message=exc.message if told else withheld(status),
+        category=exc.category,
+        severity=exc.severity,
+        details=exc.details if told else {},
+        retryable=exc.retryable,
+        retry_after=exc.retry_after,
+        suggestions=exc.suggestions,
+    )
+
+
+def render(fault: Fault, accept: bytes | None, request_id: str | None, now: float) -> tuple[bytes, bytes]:
+    """Write a fault in the format that the request accepts.
+
+    Args:
+        fault: what may be told.
+        accept: the value of the `Accept` header, its lines joined by commas; None where there is none.
+        request_id: the id of the request, at most 128 characters of it are told.
+        now: UNIX time in seconds, for the timestamp.
+
+    Returns:
+        The value of `Content-Type`, and the body.
+    """
+    media_type = negotiate.choose(accept)
+    body = _BODY_OF[media_type](fault, None if request_id is None else _text(request_id, 128), now)
+    return _CONTENT_TYPE[media_type], body
+
+
+def _house_body(fault: Fault, request_id: str | None, now: float) -> bytes:
+    return _json(
+        {
+            "error": {
+                "type": _text(fault.category, 64),
+                "code": _text(fault.code, 64),
+                "message": _text(fault.message, 1_024),
+                "severity": _text(fault.severity, 64),
+                "timestamp": _timestamp(now),
+                "retryable": fault.retryable is True,
+                "details": plain(fault.details),
+            },
+            "suggestions": _texts(fault.suggestions),
+            "request_id": request_id,
+        }
+    )
+
+
+def _problem_body(fault: Fault, request_id: str | None, _now: float) -> bytes:
+    members = {
+        "type": _text(fault.problem_type or "about:blank", 256),
+        "title": title(fault.status),
+        "status": fault.status,
+        "detail": _text(fault.message, 1_024),
+        "code": _text(fault.code, 64),
+        "severity": _text(fault.severity, 64),
+        "retryable": fault.retryable is True,
+    }
+    present_only = {
+        "details": plain(fault.details),
+        "suggestions": _texts(fault.suggestions),
+        "violated-policies": _texts(fault.violated_policies),
+        "request_id": request_id,
+    }
+    return _json(members | {name: value for name, value in present_only.items() if value})
+
+
+def _html_body(fault: Fault, request_id: str | None, _now: float) -> bytes:
+    heading = f"{fault.status} {title(fault.status)}"
+    suggestions = "".join(f"<li>{_escaped(sentence)}</li>" for sentence in _texts(fault.suggestions))
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{heading}</title>'
+        f"<h1>{heading}</h1><p>{_escaped(_text(fault.message, 1_024))}</p>"
+        f"{f'<ul>{suggestions}</ul>' if suggestions else ''}"
+        f"{f'<p>Request id: <code>{_escaped(request_id)}</code></p>' if request_id else ''}</html>"
+    )
+    return page.encode("ascii", "xmlcharrefreplace")
+
+
+def _text_body(fault: Fault, request_id: str | None, _now: float) -> bytes:
+    lines = [
+        f"{fault.status} {title(fault.status)}",
+        _printable(_text(fault.message, 1_024)),
+        *[f"- {_printable(sentence)}" for sentence in _texts(fault.suggestions)],
+        *([f"Request id: {_printable(request_id)}"] if request_id else []),
+    ]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+_BODY_OF: Final[Mapping[str, Callable[[Fault, str | None, float], bytes]]] = MappingProxyType(
+    {
+        negotiate.JSON: _house_body,
+        negotiate.PROBLEM: _problem_body,
+        negotiate.HTML: _html_body,
+        negotiate.TEXT: _text_body,
+    }
+)
+_CONTENT_TYPE: Final[Mapping[str, bytes]] = MappingProxyType(
+    {
+        negotiate.JSON: b"application/json",
+        negotiate.PROBLEM: b"application/problem+json",
+        negotiate.HTML: b"text/html; charset=utf-8",
+        negotiate.TEXT: b"text/plain; charset=utf-8",
+    }
+)
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+_LAST_SECOND: Final = 253_402_300_799.0  # of the year 9999, the last that RFC 3339 can write
+
+
+def _text(value: object, bound: int) -> str:
+    # Rule 1 holds for what stands where a text should: `GuardError(exc)` tells the class of the other error at most.
+    return value[:bound] if isinstance(value, str) else type(value).__name__
+
+
+def _texts(values: Sequence[str]) -> list[str]:
+    if isinstance(values, list | tuple):
+        return [_text(value, 256) for value in values[:8]]
+    return [_text(values, 256)] if isinstance(values, str) else []
+
+
+def _json(body: Mapping[str, object]) -> bytes:
+    from json import dumps  # the first error pays for it, not every start
+
+    return dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _timestamp(now: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(max(0.0, now), _LAST_SECOND)))
+
+
+def _printable(text: str) -> str:
+    """Blank out what could steer the reader's terminal or turn the reading direction: control and format characters."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def _escaped(text: str) -> str:
+    return _printable(text).translate(_ESCAPES)

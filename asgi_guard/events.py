@@ -1,0 +1,126 @@
+"""Events: what the guard did, told to whoever listens.
+
+A layer says that something happened; it does not say it to someone. Logging, the audit log, telemetry and alerts are
+listeners. Names are in the past tense, since an event can no longer be prevented.
+
+Rule 1: an event is data, frozen, and everything in it that a client wrote is cut to a bound.
+Rule 2: a listener is called in the middle of a request: it must be quick, must not block, and is not awaited.
+Rule 3: a listener that raises harms neither the request nor the other listeners.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+logger = logging.getLogger("asgi_guard.events")
+
+BOUNDS: Final[Mapping[str, int]] = {"method": 32, "path": 256, "client": 64, "request_id": 128}
+"""The characters kept of each field that a client may have written: its log lines are not sized by an attacker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to one request or handshake.
+
+    Attributes:
+        layer: the name of the layer that tells it.
+        scope_type: `http` or `websocket`.
+        method: the request method, at most 32 characters; empty for a WebSocket.
+        path: the path of the request, at most 256 characters.
+        client: the client's address as far as it is known and trusted, at most 64 characters.
+        request_id: the id of the request, at most 128 characters.
+    """
+
+    layer: str
+    scope_type: str
+    method: str
+    path: str
+    client: str | None = None
+    request_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, bound in BOUNDS.items():
+            text = getattr(self, name)
+            if text is not None and len(text) > bound:
+                object.__setattr__(self, name, text[:bound])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAllowed(Event):
+    """A layer let the request pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal(Event):
+    """What both kinds of refusal tell.
+
+    Attributes:
+        status: the HTTP status of the answer.
+        code: the stable name of what went wrong, such as `RATE_LIMIT_EXCEEDED`.
+        reason: one sentence for a person.
+        details: further facts, such as which policy was violated; bounded by the layer that tells them.
+    """
+
+    status: int
+    code: str
+    reason: str
+    details: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefused(_Refusal):
+    """A layer answered instead of the application."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestWouldBeRefused(_Refusal):
+    """A layer in shadow mode let the request pass, and would have refused it otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorAnswered(Event):
+    """An exception that nobody handled was turned into a reply.
+
+    Attributes:
+        exception: the name of its class; never its text, which may hold secrets.
+        status: the HTTP status of the reply.
+        code: the stable name of what went wrong.
+    """
+
+    exception: str
+    status: int
+    code: str
+
+
+Listener: TypeAlias = Callable[[Event], None]
+"""Anything that can be called with an event; plain functions only, since nobody awaits it."""
+
+
+def notify(listeners: Iterable[Listener], event: Event) -> None:
+    """Call each listener with the event, in order.
+
+    One that raises is logged with its traceback, once, and is called again for the next event. What is not an
+    `Exception`, such as a cancellation, goes through.
+    """
+    for listener in listeners:
+        try:
+            listener(event)
+        except Exception:
+            if _fails_for_the_first_time(listener):
+                logger.exception("The listener %r failed on %s; this is said once.", listener, type(event).__name__)
+
+
+_REPORTED_BOUND: Final = 64
+_reported: dict[int, Listener] = {}  # holds the listener itself, so that its id is not given to another one
+
+
+def _fails_for_the_first_time(listener: Listener) -> bool:
+    if id(listener) in _reported:
+        return False
+    if len(_reported) >= _REPORTED_BOUND:  # an application that makes a listener for each request must not leak
+        _reported.pop(next(iter(_reported)), None)
+    _reported[id(listener)] = listener
+    return True

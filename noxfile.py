@@ -1,0 +1,105 @@
+"""Every check of the project, each as a session: `nox` runs the default ones, `nox --list` names them all.
+
+What runs code runs the wheel: `package` builds it once, and the checkout's own package is never importable, so that a
+file missing from the wheel fails here and not at a user's.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = False  # `matrix` skips them by name, under CI as well
+nox.options.sessions = ["lint", "types", "tests", "examples"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+DIST = Path("dist")
+
+INSTALLED = {
+    "ASGI_GUARD_WHEEL": "1",  # tests/house proves that the package under test is the wheel
+    "PYTHONSAFEPATH": "1",  # `python -m` and `python -c` leave the checkout out of sys.path
+}
+COVERAGE = {"asgi_guard/engine/*": 100, "asgi_guard/limiting/*": 100, "asgi_guard/*": 95}
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the wheel with every extra, and the dependency groups that the session names."""
+    (wheel,) = DIST.glob("*.whl")
+    requirements = nox.project.dependency_groups(PROJECT, *groups)
+    session.install(f"asgi-guard[all,testing] @ {wheel.resolve().as_uri()}", *requirements)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, spelling, the project file, and who may import whom."""
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "."})
+    session.run("codespell")
+    session.run("validate-pyproject", "pyproject.toml")
+
+
+@nox.session(requires=["package"])
+def types(session: nox.Session) -> None:
+    """Two type checkers in strict mode, and every public name fully typed."""
+    install(session, "types")
+    quiet = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # it would ask for its newest release over the network
+    session.run("mypy")
+    session.run("pyright", env=quiet)
+    session.run("pyright", "--verifytypes", "asgi_guard", "--ignoreexternal", env=quiet)
+
+
+@nox.session(requires=["package"])
+def tests(session: nox.Session) -> None:
+    """The whole suite with branch coverage; with arguments, pytest alone: `nox -s tests -- -k breaker`."""
+    install(session, "tests")
+    if session.posargs:
+        session.run("pytest", *session.posargs, env=INSTALLED)
+        return
+    session.run("coverage", "run", "-m", "pytest", "--ignore=tests/docs", env=INSTALLED)
+    for files, percent in COVERAGE.items():
+        session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
+
+
+@nox.session(requires=["package"])
+def examples(session: nox.Session) -> None:
+    """Every example prints what its docstring promises, and the demo runs."""
+    if not any(Path("examples").glob("*.py")):
+        session.skip("there is no example yet")
+    install(session, "tests", "examples")
+    session.run("pytest", "tests/docs", *session.posargs, env=INSTALLED)
+    session.run("asgi-guard", "demo", "--once", env=INSTALLED)
+
+
+@nox.session(python=PYTHONS, requires=["package"])
+def matrix(session: nox.Session) -> None:
+    """The suite on each supported Python that is installed."""
+    install(session, "tests")
+    session.run("pytest", "--ignore=tests/docs", *session.posargs, env=INSTALLED)
+
+
+@nox.session(venv_backend="uv", requires=["package"])
+def lowest(session: nox.Session) -> None:
+    """The suite on the oldest dependencies that pyproject.toml admits."""
+    session.install("--resolution=lowest-direct", "--requirements=pyproject.toml", "--all-extras", "--group=tests")
+    session.install("--no-deps", *map(str, DIST.glob("*.whl")))
+    session.run("pytest", "--ignore=tests/docs", *session.posargs, env=INSTALLED)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist, from it the wheel, and check what is inside."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    session.install(*nox.project.dependency_groups(PROJECT, "package"))
+    session.run("python", "-m", "build", "--installer=uv")
+    packages = [*map(str, DIST.iterdir())]
+    session.run("twine", "check", "--strict", *packages)
+    session.run("check-wheel-contents", str(DIST))

@@ -1,0 +1,52 @@
+"""What every test stands on: three event loops, a watch for blocking calls, and the two sizes of property tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import nullcontext
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+# A busy machine must not fail a property, so no example has a deadline; pytest-timeout bounds the whole test.
+# On CI the same commit gives the same verdict; elsewhere each run looks at other examples.
+settings.register_profile(
+    "quick",
+    max_examples=50,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2_000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+needs_uvloop = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not to be had on this platform")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("asyncio", {}), id="asyncio"),
+        pytest.param(("asyncio", {"use_uvloop": True}), id="asyncio+uvloop", marks=needs_uvloop),
+        pytest.param(("trio", {}), id="trio"),
+    ],
+)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Run each `@pytest.mark.anyio` test on every event loop that the package supports."""
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that blocks an asyncio event loop: there, one slow call holds up every other request.
+
+    Trio's loop cannot be watched in this way; the same test on asyncio speaks for it.
+    """
+    on_a_loop = "anyio_backend" in request.fixturenames
+    watch = on_a_loop and request.getfixturevalue("anyio_backend_name") == "asyncio"
+    with blockbuster_ctx() if watch else nullcontext():
+        yield

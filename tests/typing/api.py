@@ -1,0 +1,72 @@
+"""How users write it, for the type checkers; never run.
+
+Every line here must pass mypy --strict and pyright in strict mode: an application typed by anyone's names goes in, and
+whatever takes an application takes what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware as StarletteMiddleware
+from starlette.types import ASGIApp as StarletteApp
+
+from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.replies import Reply
+from asgi_guard.engine.types import Headers, Message
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+
+class Teapot(Layer):
+    """A layer of a user's own, with the hooks in their exact types."""
+
+    wants = frozenset({b"accept"})
+
+    def admit(self, exchange: Exchange) -> Reply | None:
+        return Reply(418) if exchange.scope["path"] == "/coffee" else None
+
+    async def admit_async(self, exchange: Exchange) -> Reply | None:
+        return None
+
+    def head(self, exchange: Exchange, headers: Headers) -> None:
+        headers.append((b"x-teapot", b"1"))
+
+    def outbound(self, exchange: Exchange, message: Message) -> None:
+        message.get("body", b"")
+
+
+async def typed_app(scope: Event, receive: Receive, send: Send) -> None:
+    """An application typed as Starlette types it."""
+
+
+async def dict_app(
+    scope: dict[str, Any],
+    receive: Callable[[], Awaitable[dict[str, Any]]],
+    send: Callable[[dict[str, Any]], Awaitable[None]],
+) -> None:
+    """An application typed as many people type it."""
+
+
+async def any_app(scope: Any, receive: Any, send: Any) -> None:
+    """An application that does not say."""
+
+
+# Anybody's application goes in ...
+framework = Starlette()
+apps = [Middleware(app, Teapot()) for app in (typed_app, dict_app, any_app)]
+wrapped = Middleware(Middleware(framework, Teapot()), Layer(), fuse=False)
+
+# ... and the result goes wherever an application goes.
+accepted: StarletteApp = wrapped
+config = uvicorn.Config(wrapped)
+framework.mount("/inner", wrapped)
+framework.add_middleware(Middleware, Teapot())
+declared = Starlette(middleware=[StarletteMiddleware(Middleware, Teapot(), fuse=True)])
