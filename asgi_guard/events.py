@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-logger = logging.getLogger("asgi_guard.events")
+_logger: Final = logging.getLogger("asgi_guard.events")
 
 BOUNDS: Final[Mapping[str, int]] = {"method": 32, "path": 256, "client": 64, "request_id": 128}
 """The characters kept of each field that a client may have written: its log lines are not sized by an attacker."""
@@ -110,7 +110,7 @@ def notify(listeners: Iterable[Listener], event: Event) -> None:
             listener(event)
         except Exception:
             if _fails_for_the_first_time(listener):
-                logger.exception("The listener %r failed on %s; this is said once.", listener, type(event).__name__)
+                _logger.exception("The listener %r failed on %s; this is said once.", listener, type(event).__name__)
 
 
 _REPORTED_BOUND: Final = 64

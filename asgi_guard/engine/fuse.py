@@ -7,12 +7,14 @@ Must never start anything in a constructor, and must leave scope types and messa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
+from asgi_guard.events import Listener
 
 
 class Middleware:
@@ -22,13 +24,22 @@ class Middleware:
         app: the application to wrap: an ASGI 3 callable, or another `Middleware`, which is fused with this one.
         layers: the layers, outermost first.
         fuse: False nests for real, one frame for each middleware.
+        listeners: told what these layers decide; see `asgi_guard.events`.
     """
 
-    def __init__(self, app: ASGIApp, *layers: Layer, fuse: bool = True) -> None:
+    def __init__(self, app: ASGIApp, *layers: Layer, fuse: bool = True, listeners: Iterable[Listener] = ()) -> None:
         self.app = app
+        heard_by = tuple(listeners)
+        for layer in layers if heard_by else ():
+            layer.listeners = (*layer.listeners, *heard_by)
         self.layers: tuple[Layer, ...] = layers
         self._target: ASGIApp = app
-        if fuse and isinstance(app, Middleware) and type(app).__call__ is Middleware.__call__ and can_fuse(layers, app.layers):
+        if (
+            fuse
+            and isinstance(app, Middleware)
+            and type(app).__call__ is Middleware.__call__
+            and can_fuse(layers, app.layers)
+        ):
             self.layers = (*layers, *app.layers)
             self._target = app._target  # noqa: SLF001
         self._plan = Plan(self.layers)
@@ -44,18 +55,21 @@ class Middleware:
         size = plan.size
         origin = 0
         try:
-            for origin, hook, waits in plan.admits:
-                reply = await hook(exchange) if waits else hook(exchange)
-                if reply is not None:
-                    await exchange.refuse(origin, reply)
-                    return
-            origin = size
-            if plan.listened:
-                exchange.tell_allowed()
-            await self._target(exchange.scope, exchange.receive, exchange)
-            await exchange.settle()
-        except Exception as exc:
-            await exchange.fail(exc, origin)
+            try:
+                for origin, hook, waits in plan.admits:
+                    reply = await hook(exchange) if waits else hook(exchange)
+                    if reply is not None:
+                        await exchange.refuse(origin, reply)
+                        return
+                origin = size
+                if plan.listened:
+                    exchange.tell_allowed()
+                await self._target(exchange.scope, exchange.receive, exchange)
+            except Exception as exc:  # noqa: BLE001  the exchange decides, and raises what is not its own
+                await exchange.fail(exc, origin)
+            else:
+                if exchange.is_unsettled:
+                    await exchange.settle()
         except BaseException as exc:
             if not exchange.owns_cancellation(exc):
                 raise

@@ -1,9 +1,9 @@
 """Intake: the way in, from the server to the application, past the layers that observe or look into the body.
 
 Without a layer that looks into this body there is one stage. With some, stages stand inside one another, as the layers
-would: each `body` hook reads through the stages outside it, and what it read is handed on, the same messages in the same
-order. Once a layer has answered, everything inside it is told `http.disconnect` (which every framework understands,
-where an exception out of `receive` becomes a 400 or a 500 in most).
+would: each `body` hook reads through the stages outside it, and what it read is handed on, the same messages in the
+same order. Once a layer has answered, everything inside it is told `http.disconnect` (which every framework
+understands, where an exception out of `receive` becomes a 400 or a 500 in most).
 Must never take a disconnect for the end of a body, and never call the server's `receive` before it is asked to.
 """
 
@@ -52,9 +52,8 @@ class Intake:
         """Return the next message as it looks from inside `last`."""
         exchange = self._exchange
         first = self._first
-        if exchange.cut < first:
-            message = await self._source()
-        if exchange.cut >= first:  # answered before, or while this was waiting
+        message: Message | None = await self._source() if exchange.cut < first else None
+        if message is None or exchange.cut >= first:  # answered before, or while this was waiting
             message = disconnect(exchange.kind, POLICY_VIOLATION)
             first = exchange.cut + 1
         for position, hook in exchange.plan.inbounds:

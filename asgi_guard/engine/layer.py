@@ -7,7 +7,7 @@ Rule 3: the engine collects, once, only the hooks that a class fills in; an empt
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from asgi_guard.engine.types import Headers, Message
@@ -28,6 +28,8 @@ class Layer:
 
     Attributes:
         name: how events, `explain()` and metrics call it.
+        settings: what it was made of, for `explain()`.
+        decides: whether its letting a request pass is worth an event.
         wants: lower-case names of the request headers it reads; one scan serves all layers.
         listeners: who is told what this layer decided; empty by default.
         body_types: media types (lower case, no parameters) for which `body` runs; `*/*` is every one.
@@ -39,6 +41,8 @@ class Layer:
     """
 
     name: ClassVar[str] = "layer"
+    settings: object = None
+    decides: ClassVar[bool] = True
     wants: frozenset[bytes] = frozenset()
     listeners: tuple[Listener, ...] = ()
     body_types: frozenset[bytes] = frozenset()
@@ -72,6 +76,10 @@ class Layer:
 
     def finish(self, exchange: Exchange) -> None:
         """Run exactly once, when the call ends, whatever happened: release what was taken."""
+
+    def refusals(self) -> Iterable[str]:
+        """Say, for `explain()`, what the layer refuses and with which status, a line each."""
+        return ()
 
     async def shutdown(self) -> None:
         """Release what the layer shares between requests; called when a lifespan ends, and may be used again."""

@@ -1,6 +1,6 @@
 """Life: what outlasts one request. The ticker answers for applications that take too long and lets go of held starts.
 
-One ticker a thread, started at first use on whatever loop runs there (an asyncio task or a trio system task), gone again
+One ticker a thread, started at first use on whatever loop runs there (an asyncio or a trio system task), gone again
 after a second of idleness, and replaced when its loop died without saying so. Nothing starts in a constructor, and no
 lifespan is needed. It needs no cancellation: it answers through the exchange, and cancels only where that works
 (granian's Rust tasks do not let themselves be cancelled).
@@ -21,6 +21,7 @@ from anyio import Event
 
 if TYPE_CHECKING:
     from asgi_guard.engine.exchange import Exchange
+    from asgi_guard.engine.wire import Wire
     from asgi_guard.engine.replies import Reply
 
 logger = logging.getLogger("asgi_guard")
@@ -76,7 +77,7 @@ class Turn:
 
     __slots__ = ("_exchange", "_spoken", "wait")
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Wire) -> None:
         self._exchange = exchange
         self._spoken = Event()
         self.wait = self._spoken.wait
@@ -95,18 +96,18 @@ class Ticker:
     __slots__ = ("_deadlines", "_era", "_held", "_held_before", "_seen")
 
     def __init__(self) -> None:
-        self._held: set[Exchange] = set()
-        self._held_before: set[Exchange] = set()
+        self._held: set[Wire] = set()
+        self._held_before: set[Wire] = set()
         self._deadlines: set[Deadline] = set()
         self._era = 0
         self._seen = -STALE_SECONDS * 2
 
-    def hold(self, exchange: Exchange) -> None:
+    def hold(self, exchange: Wire) -> None:
         """Put the exchange's start on the wire after at most two periods, unless it is released before."""
         self._held.add(exchange)
         self._ensure_running()
 
-    def release(self, exchange: Exchange) -> None:
+    def release(self, exchange: Wire) -> None:
         """Stop holding."""
         self._held.discard(exchange)
         self._held_before.discard(exchange)

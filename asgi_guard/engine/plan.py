@@ -1,7 +1,7 @@
 """Plan: the hooks of a stack of layers, collected once, in the order in which real nesting would run them.
 
-Position 0 is the outermost layer. `admit`, `inbound`, `body` and `complete` run from the outside in; `head`, `outbound`,
-`rescue` and `finish` from the inside out. A plan is immutable and holds no request.
+Position 0 is the outermost layer. `admit`, `inbound`, `body` and `complete` run from the outside in; `head`,
+`outbound`, `rescue` and `finish` from the inside out. A plan is immutable and holds no request.
 """
 
 from __future__ import annotations
@@ -54,13 +54,17 @@ class Plan:
         self.rescues = self._collect("rescue")[::-1]
         self.finishes = self._collect("finish")[::-1]
         self.listened = tuple(
-            layer for layer in self.layers if layer.listeners and (is_filled(layer, "admit") or is_filled(layer, "admit_async"))
+            layer
+            for layer in self.layers
+            if layer.listeners and layer.decides and (is_filled(layer, "admit") or is_filled(layer, "admit_async"))
         )
         if self.bodies:
             self.wants |= {b"content-type"}
 
     def _collect(self, hook: str) -> tuple[tuple[int, Callable[..., Any]], ...]:
-        return tuple((position, getattr(layer, hook)) for position, layer in enumerate(self.layers) if is_filled(layer, hook))
+        return tuple(
+            (position, getattr(layer, hook)) for position, layer in enumerate(self.layers) if is_filled(layer, hook)
+        )
 
     def _admits(self) -> tuple[tuple[int, Callable[..., Any], bool], ...]:
         steps: list[tuple[int, Callable[..., Any], bool]] = []

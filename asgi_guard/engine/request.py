@@ -2,7 +2,7 @@
 
 One scan of the request headers serves all layers. The caller's scope is handed on as it is until a setter changes
 something; then one shallow copy is made, and the scan is kept true. `scope["state"]` is shared with whoever stands
-outside, so that what the application leaves there stays visible; what the guard puts there is taken out again at the end.
+outside, so that what the application leaves there stays visible; what the guard puts there is taken out at the end.
 Must never raise on a scope that a real server sends: client None, a list, `("", "0")`, a missing `state`, `scheme` or
 `extensions`, headers as list, tuple or generator, mixed-case names.
 """
@@ -29,10 +29,24 @@ class Request:
         kind: `"http"` or `"websocket"`.
         cells: what each layer keeps for this request, by layer.
         request_id: the id under which it is known, once a layer has given it one.
+        is_peer_trusted: whether the peer is a proxy whose word on the request is taken, once a layer has said so.
         host_app: `scope["app"]` as it was on entry: the framework that this guard stands inside of, if any.
     """
 
-    __slots__ = ("_client", "_found", "_origin", "_pairs", "_restores", "cells", "host_app", "kind", "plan", "request_id", "scope")
+    __slots__ = (
+        "_client",
+        "_found",
+        "_origin",
+        "_pairs",
+        "_restores",
+        "cells",
+        "host_app",
+        "is_peer_trusted",
+        "kind",
+        "plan",
+        "request_id",
+        "scope",
+    )
 
     def __init__(self, plan: Plan, scope: Scope) -> None:
         self.plan = plan
@@ -40,6 +54,7 @@ class Request:
         self.kind: str = scope["type"]
         self.cells: dict[Layer, Any] = {}
         self.request_id: str | None = None
+        self.is_peer_trusted = False
         self.host_app = scope.get("app")
         self._client: Any = _UNREAD
         self._restores: list[tuple[Any, str, Any]] | None = None
@@ -73,6 +88,11 @@ class Request:
     def path(self) -> str:
         """The decoded path, as the server gives it."""
         return str(self.scope.get("path", ""))
+
+    @property
+    def log_path(self) -> str:
+        """The path for a log line: escaped, so that it cannot end the line, and at most 256 characters."""
+        return self.path[:256].encode("unicode_escape").decode("ascii")
 
     @property
     def scheme(self) -> str:

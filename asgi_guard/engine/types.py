@@ -1,7 +1,7 @@
 """ASGI types: permissive at the public door, precise behind it.
 
-Rule 1: what users hand in or call (`app`, `Middleware.__call__`) is typed with the `Any…` names, so that an app typed by
-Starlette, asgiref, Hypercorn or Litestar is accepted by every type checker.
+Rule 1: what users hand in or call (`app`, `Middleware.__call__`) is typed with the `Any...` names, so that an app typed
+by Starlette, asgiref, Hypercorn or Litestar is accepted by every type checker.
 Rule 2: everything behind the door uses the precise names.
 This file must never import anything but typing.
 """

@@ -42,11 +42,14 @@ def plain(details: Mapping[str, object]) -> dict[str, Any]:
 class _Copier:
     """Copies one value, and counts what is left of the bounds."""
 
-    __slots__ = ("items", "room")
+    __slots__ = ("items", "quote", "room")
 
     def __init__(self) -> None:
+        from json.encoder import encode_basestring_ascii  # the first error pays for it, not every start
+
         self.items = ITEMS
         self.room = SIZE
+        self.quote = encode_basestring_ascii
 
     def copy(self, value: object, depth: int) -> Any:
         try:
@@ -87,13 +90,11 @@ class _Copier:
         return self._text((key if isinstance(key, str) else type(key).__name__)[:_KEY_LENGTH])
 
     def _text(self, text: str) -> str:
-        from json.encoder import encode_basestring_ascii
-
         room = max(0, self.room - len('""'))
         kept = str.__str__(text)[:room]
-        if len(encode_basestring_ascii(kept)) - len('""') > room:
+        if len(self.quote(kept)) > room + len('""'):
             kept = kept[: room // _LONGEST_ESCAPE]
-        self.room -= len(encode_basestring_ascii(kept))
+        self.room -= len(self.quote(kept))
         return kept
 
 

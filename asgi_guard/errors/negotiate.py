@@ -53,13 +53,14 @@ def choose(accept: bytes | None) -> str:
     """
     if not accept or accept == b"*/*":
         return JSON
+    if len(accept) > REMEMBERED_BYTES:
+        return _choose(accept[:READ_BYTES])
     choice = _remembered.get(accept)
     if choice is None:
-        choice = _choose(accept[:READ_BYTES])
-        if len(accept) <= REMEMBERED_BYTES:
-            if len(_remembered) >= REMEMBERED_VALUES:
-                _remembered.clear()
-            _remembered[accept] = choice
+        choice = _choose(accept)
+        if len(_remembered) >= REMEMBERED_VALUES:
+            _remembered.clear()
+        _remembered[accept] = choice
     return choice
 
 

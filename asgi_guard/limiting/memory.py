@@ -39,6 +39,7 @@ MAX_BUCKETS: Final = 1_024
 _SHARD_KEYS: Final = 16_384  # a table of so many keys grows in well under a millisecond
 _OVERFLOW_MASK: Final = 63
 _FREED_A_HIT: Final = 4
+_TIDIED_A_HIT: Final = 8
 
 
 class MemoryStore:
@@ -46,8 +47,8 @@ class MemoryStore:
 
     Args:
         max_keys: the most keys that are held, over all buckets, 1 to 100,000,000. They are shared out evenly among
-            shards of at most 16,384, so that the fullest shards overflow a few per cent early. A key takes up to 150
-            bytes, besides the key itself.
+            shards of at most 16,384, so that the fullest shards overflow a few per cent early. A key takes up to 200
+            bytes under one limit, besides the key itself.
         clock: returns the nanoseconds of a monotonic clock, from 0 to 2**63.
 
     Raises:
@@ -201,11 +202,14 @@ class _Shard:
         self.turn = 0
 
     def has_room(self, now_ns: int) -> bool:
-        if self.keys < self.places:
-            return True
-        # Dead keys of a bucket that is not hit any more may hold the places: tidy one table, each in its turn.
-        self.turn = (self.turn + 1) % len(self.tables)
-        self.tables[self.turn].tidy(now_ns)
+        # Dead keys of buckets that are not hit any more may hold the places: tidy a few tables, each in its turn.
+        for _ in range(_TIDIED_A_HIT):
+            if self.keys < self.places:
+                return True
+            self.turn = (self.turn + 1) % len(self.tables)
+            table = self.tables[self.turn]
+            if now_ns >= table.tidy_at:
+                table.tidy(now_ns)
         return self.keys < self.places
 
 

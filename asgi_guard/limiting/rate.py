@@ -60,7 +60,9 @@ class Limit:
         if not _within(self.amount, MAX_AMOUNT):
             raise ValueError(f"{self.name!r} admits {self.amount}; that has to be an integer from 1 to {MAX_AMOUNT}")
         if not _within(self.seconds, MAX_SECONDS):
-            raise ValueError(f"{self.name!r} has a window of {self.seconds} s; that is an integer from 1 to {MAX_SECONDS}")
+            raise ValueError(
+                f"{self.name!r} has a window of {self.seconds} s; that is an integer from 1 to {MAX_SECONDS}"
+            )
         if len(self.name) > MAX_NAME or not (self.name.isascii() and self.name.isprintable()):
             raise ValueError(f"the name {self.name!r} is not printable ASCII of at most {MAX_NAME} characters")
 

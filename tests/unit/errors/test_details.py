@@ -214,7 +214,7 @@ def test_a_long_key_is_cut() -> None:
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.builds(Secretive),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner),
-    max_leaves=200,
+    max_leaves=20,
 )
 
 

@@ -1,0 +1,108 @@
+"""Protection and telemetry for any ASGI application in one line; the public names, loaded when they are used.
+
+Must never import more than this file at import: the names are looked up in their homes when they are asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asgi_guard.engine.exchange import Exchange
+    from asgi_guard.engine.fuse import Middleware
+    from asgi_guard.engine.layer import Layer
+    from asgi_guard.engine.replies import Reply
+    from asgi_guard.errors.exceptions import (
+        ConfigError,
+        ErrorCategory,
+        ErrorSeverity,
+        GuardError,
+        MissingExtraError,
+        NoResponseError,
+        StoreError,
+    )
+    from asgi_guard.events import Event, Listener, RequestAllowed, RequestRefused, RequestWouldBeRefused
+    from asgi_guard.guard import Guard
+    from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeMiddleware
+    from asgi_guard.layers.rate_limit import RateLimit, RateLimitMiddleware
+    from asgi_guard.layers.request_id import RequestID, RequestIDMiddleware
+    from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsMiddleware
+    from asgi_guard.layers.security_headers import SecurityHeaders, SecurityHeadersMiddleware
+    from asgi_guard.limiting.memory import MemoryStore
+
+__version__ = "0.1.0"
+
+_HOME: dict[str, str] = {
+    "ConfigError": "asgi_guard.errors.exceptions",
+    "ErrorCategory": "asgi_guard.errors.exceptions",
+    "ErrorEnvelope": "asgi_guard.layers.error_envelope",
+    "ErrorEnvelopeMiddleware": "asgi_guard.layers.error_envelope",
+    "ErrorSeverity": "asgi_guard.errors.exceptions",
+    "Event": "asgi_guard.events",
+    "Exchange": "asgi_guard.engine.exchange",
+    "Guard": "asgi_guard.guard",
+    "GuardError": "asgi_guard.errors.exceptions",
+    "Layer": "asgi_guard.engine.layer",
+    "Listener": "asgi_guard.events",
+    "MemoryStore": "asgi_guard.limiting.memory",
+    "Middleware": "asgi_guard.engine.fuse",
+    "MissingExtraError": "asgi_guard.errors.exceptions",
+    "NoResponseError": "asgi_guard.errors.exceptions",
+    "RateLimit": "asgi_guard.layers.rate_limit",
+    "RateLimitMiddleware": "asgi_guard.layers.rate_limit",
+    "Reply": "asgi_guard.engine.replies",
+    "RequestAllowed": "asgi_guard.events",
+    "RequestID": "asgi_guard.layers.request_id",
+    "RequestIDMiddleware": "asgi_guard.layers.request_id",
+    "RequestLimits": "asgi_guard.layers.request_limits",
+    "RequestLimitsMiddleware": "asgi_guard.layers.request_limits",
+    "RequestRefused": "asgi_guard.events",
+    "RequestWouldBeRefused": "asgi_guard.events",
+    "SecurityHeaders": "asgi_guard.layers.security_headers",
+    "SecurityHeadersMiddleware": "asgi_guard.layers.security_headers",
+    "StoreError": "asgi_guard.errors.exceptions",
+}
+
+__all__ = [
+    "ConfigError",
+    "ErrorCategory",
+    "ErrorEnvelope",
+    "ErrorEnvelopeMiddleware",
+    "ErrorSeverity",
+    "Event",
+    "Exchange",
+    "Guard",
+    "GuardError",
+    "Layer",
+    "Listener",
+    "MemoryStore",
+    "Middleware",
+    "MissingExtraError",
+    "NoResponseError",
+    "RateLimit",
+    "RateLimitMiddleware",
+    "Reply",
+    "RequestAllowed",
+    "RequestID",
+    "RequestIDMiddleware",
+    "RequestLimits",
+    "RequestLimitsMiddleware",
+    "RequestRefused",
+    "RequestWouldBeRefused",
+    "SecurityHeaders",
+    "SecurityHeadersMiddleware",
+    "StoreError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,181 @@
+"""Guard: the standard stack, its order as one table, and what it says of itself.
+
+`Guard(app)` is every part that exists with safe defaults, fused into one middleware. Each part takes `True`, `False`,
+its settings, or a short form where one is natural. A part that is planned and not built yet is off, is named by
+`explain()`, and is refused with a `ConfigError` when somebody asks for it: there are no silent stubs.
+Must never read the environment, a file or a clock, and must never start anything: that is `config`, the layers' first
+use, and nobody's constructor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.types import ASGIApp
+from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.events import Listener
+from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeLayer
+from asgi_guard.layers.rate_limit import Rate, RateLimit, RateLimitLayer
+from asgi_guard.layers.request_id import RequestID, RequestIDLayer
+from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsLayer
+from asgi_guard.layers.security_headers import Preset, SecurityHeaders, SecurityHeadersLayer
+from asgi_guard.limiting.rate import Limit
+from asgi_guard.settings import Problem, Problems, build, shown
+
+Off = Literal[False]
+
+DEFAULT_RATE: Final = "100/minute"
+"""The rate of a guard that was told none, for each client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One place in the standard stack.
+
+    Attributes:
+        make: makes the layer from what the part was given; raises ConfigError.
+    """
+
+    make: Callable[[Any], Layer]
+
+
+def _rate_limit(given: Any) -> Layer:
+    if given is True:
+        return RateLimitLayer(RateLimit(DEFAULT_RATE), yields_to_undeclared_proxy=True)
+    if isinstance(given, str | Limit | list | tuple):
+        return RateLimitLayer(RateLimit(given))
+    return RateLimitLayer(build(RateLimit, given, {}))
+
+
+def _security_headers(given: Any) -> Layer:
+    preset = {"preset": given} if isinstance(given, str) else {}
+    return SecurityHeadersLayer(build(SecurityHeaders, None if preset else given, preset))
+
+
+ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
+    {
+        "telemetry": None,
+        "client_address": None,
+        "request_id": Part(lambda given: RequestIDLayer(build(RequestID, given, {}))),
+        "cors": None,
+        "security_headers": Part(_security_headers),
+        "error_envelope": Part(lambda given: ErrorEnvelopeLayer(build(ErrorEnvelope, given, {}))),
+        "endpoints": None,
+        "trusted_host": None,
+        "ip_filter": None,
+        "request_limits": Part(lambda given: RequestLimitsLayer(build(RequestLimits, given, {}))),
+        "fetch_metadata": None,
+        "rate_limit": Part(_rate_limit),
+        "validation": None,
+    }
+)
+"""The standard stack, outermost first; None stands for a part that is not built yet.
+
+Ids from outside are believed only of trusted proxies, so the address comes before the id. The envelope stands inside
+CORS and the headers, so that what it answers carries them. What costs least refuses first.
+"""
+
+
+class Guard(Middleware):
+    """Protect an ASGI application.
+
+    Every part takes True (its defaults), False (off) or its settings; some take a short form. Parts that are not built
+    yet accept False only.
+
+    Args:
+        app: the application to wrap; another guard or middleware of this package is fused with this one.
+        request_id: an id for each request, in the log, the response and `scope["state"]`.
+        error_envelope: exceptions become answers that tell nothing.
+        security_headers: also a preset: `"auto"`, `"api"`, `"web"` or `"strict"`.
+        request_limits: sizes of URL, headers and body.
+        rate_limit: also a rate such as `"5/second;100/minute"`; the default is `"100/minute"` for each client.
+        telemetry: not built yet.
+        client_address: not built yet.
+        cors: not built yet.
+        endpoints: not built yet.
+        trusted_host: not built yet.
+        ip_filter: not built yet.
+        fetch_metadata: not built yet.
+        validation: not built yet.
+        listeners: called with each event; see `asgi_guard.events`.
+
+    Raises:
+        ConfigError: lists every problem of every part.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        request_id: bool | RequestID = True,
+        error_envelope: bool | ErrorEnvelope = True,
+        security_headers: bool | Preset | SecurityHeaders = True,
+        request_limits: bool | RequestLimits = True,
+        rate_limit: bool | Rate | RateLimit = True,
+        telemetry: Off | None = None,
+        client_address: Off | None = None,
+        cors: Off | None = None,
+        endpoints: Off | None = None,
+        trusted_host: Off | None = None,
+        ip_filter: Off | None = None,
+        fetch_metadata: Off | None = None,
+        validation: Off | None = None,
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name in ORDER}
+        heard_by = tuple(listeners)
+        super().__init__(app, *_layers(given, app, heard_by), listeners=heard_by)
+        self._given = given
+
+    def explain(self) -> str:
+        """Describe each part of the stack, outermost first: its settings, and what it refuses with which status."""
+        layers = {layer.name: layer for layer in self.layers}
+        lines: list[str] = []
+        for name, part in ORDER.items():
+            if part is None:
+                lines.append(f"{name}: not built yet")
+            elif self._given[name] is False:
+                lines.append(f"{name}: off")
+            else:
+                layer = layers[name]
+                lines.append(f"{name}: {layer.settings}")
+                lines.extend(f"  {refusal}" for refusal in layer.refusals())
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Name the application and the parts that are on."""
+        return f"<Guard of {shown(self.app)}: {', '.join(layer.name for layer in self.layers)}>"
+
+
+def _layers(given: Mapping[str, Any], app: object, listeners: Iterable[Listener]) -> list[Layer]:
+    """Make the layers, and find every problem before the first is raised."""
+    problems: list[Problem] = []
+    layers: list[Layer] = []
+    own = Problems("Guard")
+    own.callable("app", app)
+    for index, listener in enumerate(listeners):
+        if own.callable(f"listeners[{index}]", listener) and iscoroutinefunction(listener):
+            remedy = "Make it a plain function; start a task from it where it has to wait."
+            own.add("AG222", f"listeners[{index}]", listener, "must not be async: it would never be awaited", remedy)
+    for name, part in ORDER.items():
+        value = given[name]
+        if value is False or (value is None and part is None):
+            continue
+        if part is None:
+            own.add("AG220", name, value, "is not built yet in this version", f"Leave it out, or write {name}=False.")
+        elif value is None:
+            own.add("AG221", name, value, "must be True, False or settings", f"To switch it off, write {name}=False.")
+        else:
+            try:
+                layers.append(part.make(value))
+            except ConfigError as error:
+                problems.extend(error.problems)
+    own.extend(problems)
+    own.raise_if_any()
+    return layers

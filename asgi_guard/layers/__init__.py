@@ -1,0 +1,1 @@
+"""Protections, one file each: its settings, its layer, its middleware. None imports another."""

@@ -1,0 +1,119 @@
+"""Request id: one name for a request, in the log, in every answer, and for the application.
+
+The id stands in `exchange.request_id`, in `scope["state"]["request_id"]` and in the response header, on refusals and
+errors too. One that comes from outside is taken over only from a trusted proxy, unless the settings say otherwise, and
+only if it is 8 to 128 characters of `A-Z a-z 0-9 . _ ~ -`: an id goes into log lines, headers and error bodies.
+Must never refuse a request.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypedDict, Unpack
+
+from asgi_guard.engine import headers as header_list
+from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.types import ASGIApp, Headers
+from asgi_guard.events import Listener
+from asgi_guard.settings import Problems, build
+
+_INBOUND = ("trusted", "always", "never")
+_SOUND = re.compile(rb"[A-Za-z0-9._~-]{8,128}")
+
+
+def new_request_id() -> str:
+    """Make an id: `req_` and 128 random bits, from the system's generator, which forked workers do not share."""
+    return f"req_{os.urandom(16).hex()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestID:
+    """Settings of the request id.
+
+    Attributes:
+        header: the header that carries it, both ways.
+        inbound: whose ids are taken over: those of `"trusted"` proxies, `"always"` everyone's, or `"never"` any.
+        factory: makes a new id: 1 to 128 characters that may stand in a header.
+
+    Raises:
+        ConfigError: a field is wrong.
+    """
+
+    header: str = "X-Request-ID"
+    inbound: Literal["trusted", "always", "never"] = "trusted"
+    factory: Callable[[], str] = new_request_id
+
+    def __post_init__(self) -> None:
+        problems = Problems("RequestID")
+        problems.header_name("header", self.header)
+        problems.choice("inbound", self.inbound, _INBOUND)
+        problems.callable("factory", self.factory)
+        problems.raise_if_any()
+
+
+class RequestIDFields(TypedDict, total=False):
+    """The fields of `RequestID`, for keyword arguments."""
+
+    header: str
+    inbound: Literal["trusted", "always", "never"]
+    factory: Callable[[], str]
+
+
+class RequestIDLayer(Layer):
+    """Gives each request its id."""
+
+    name: ClassVar[str] = "request_id"
+    decides: ClassVar[bool] = False
+
+    def __init__(self, settings: RequestID) -> None:
+        self.settings = settings
+        self._header: bytes = settings.header.lower().encode()
+        self._factory = settings.factory
+        self._takes_over = settings.inbound != "never"
+        self._from_anyone = settings.inbound == "always"
+        self.wants: frozenset[bytes] = frozenset({self._header}) if self._takes_over else frozenset()
+
+    def admit(self, exchange: Exchange) -> None:
+        """Take over an id or make one; inside another guard the request keeps the one it has."""
+        request_id = exchange.request_id
+        if request_id is None:
+            given = exchange.header(self._header) if self._takes_over else None
+            if given is not None and (self._from_anyone or exchange.is_peer_trusted) and _SOUND.fullmatch(given):
+                request_id = given.decode("ascii")
+            else:
+                request_id = self._factory()
+            exchange.request_id = request_id
+        exchange.set_state("request_id", request_id)
+
+    def head(self, exchange: Exchange, headers: Headers) -> None:
+        """Answer with the id, in place of any that the application wrote."""
+        header_list.put(headers, self._header, (exchange.request_id or "").encode("latin-1"))
+
+
+class RequestIDMiddleware(Middleware):
+    """Give each request an id.
+
+    Args:
+        app: the application to wrap.
+        settings: a `RequestID`; or its fields as keywords.
+        listeners: told what the layer decides.
+        fields: see `RequestID`.
+
+    Raises:
+        ConfigError: a field is wrong or unknown.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: RequestID | None = None,
+        *,
+        listeners: Iterable[Listener] = (),
+        **fields: Unpack[RequestIDFields],
+    ) -> None:
+        super().__init__(app, RequestIDLayer(build(RequestID, settings, fields)), listeners=listeners)
