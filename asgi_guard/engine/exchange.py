@@ -150,11 +150,6 @@ class Exchange(Wire):
 
     # How a call ends --------------------------------------------------------------------------------------------------
 
-    @property
-    def is_unsettled(self) -> bool:
-        """Tell whether a call that returned left anything but a whole response of the application's own."""
-        return self.over_at > 0 or self.turn is not None or self.broken is not None
-
     async def settle(self) -> None:
         """Look at what a call that returned has left behind."""
         if self.turn is not None:

@@ -68,7 +68,7 @@ class Middleware:
             except Exception as exc:  # noqa: BLE001  the exchange decides, and raises what is not its own
                 await exchange.fail(exc, origin)
             else:
-                if exchange.is_unsettled:
+                if exchange.over_at or exchange.turn is not None or exchange.broken is not None:
                     await exchange.settle()
         except BaseException as exc:
             if not exchange.owns_cancellation(exc):

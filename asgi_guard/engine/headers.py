@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 
 from asgi_guard.engine.types import Headers
 
@@ -106,8 +107,13 @@ def fresh(headers: Iterable[Iterable[bytes]]) -> Headers:
     Raises:
         ValueError: a name or a value holds CR, LF or NUL.
     """
-    pairs = [(name.lower(), value) for name, value in headers]
-    if is_unsafe(b"".join([b"".join(pair) for pair in pairs])):
+    pairs: Headers = list(headers)  # type: ignore[arg-type]  # lists of two will do as well as tuples
+    by_name = dict(pairs)
+    names = b"".join(by_name)
+    is_unique = len(by_name) == len(pairs)
+    joined = names + b"".join(by_name.values()) if is_unique else b"".join(chain.from_iterable(pairs))
+    # What is printable as a whole, as nearly every head is, needs no closer look.
+    if not joined.decode("latin-1").isprintable() and is_unsafe(joined):
         message = "a response header of the application holds CR, LF or NUL: that would split the response"
         raise ValueError(message)
-    return pairs
+    return pairs if names.islower() else [(name.lower(), value) for name, value in pairs]

@@ -21,8 +21,8 @@ from anyio import Event
 
 if TYPE_CHECKING:
     from asgi_guard.engine.exchange import Exchange
-    from asgi_guard.engine.wire import Wire
     from asgi_guard.engine.replies import Reply
+    from asgi_guard.engine.wire import Wire
 
 logger = logging.getLogger("asgi_guard")
 
@@ -105,28 +105,31 @@ class Ticker:
     def hold(self, exchange: Wire) -> None:
         """Put the exchange's start on the wire after at most two periods, unless it is released before."""
         self._held.add(exchange)
-        self._ensure_running()
+        if monotonic() - self._seen > STALE_SECONDS:
+            self._start()
 
     def release(self, exchange: Wire) -> None:
         """Stop holding."""
-        self._held.discard(exchange)
-        self._held_before.discard(exchange)
+        if exchange in self._held:
+            self._held.remove(exchange)
+        else:
+            self._held_before.discard(exchange)
 
     def watch(self, deadline: Deadline) -> None:
         """Let the deadline expire when its time has come."""
         self._deadlines.add(deadline)
-        self._ensure_running()
+        if monotonic() - self._seen > STALE_SECONDS:
+            self._start()
 
     def forget(self, deadline: Deadline) -> None:
         """Stop watching."""
         self._deadlines.discard(deadline)
 
-    def _ensure_running(self) -> None:
-        now = monotonic()
-        if now - self._seen > STALE_SECONDS:
-            self._seen = now
-            self._era += 1
-            _spawn(self._run, self._era)
+    def _start(self) -> None:
+        """Start running, or start again on the loop of today when that of yesterday died without saying so."""
+        self._seen = monotonic()
+        self._era += 1
+        _spawn(self._run, self._era)
 
     async def _run(self, era: int) -> None:
         idle = 0

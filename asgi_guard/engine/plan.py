@@ -35,14 +35,12 @@ class Plan:
         "positions",
         "rescues",
         "size",
-        "wants",
     )
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
         self.size = len(self.layers)
         self.positions = {layer: position for position, layer in enumerate(self.layers)}
-        self.wants = frozenset[bytes]({b"host", b"accept"}).union(*[layer.wants for layer in self.layers])
         self.hold = max((position for position, layer in enumerate(self.layers) if layer.holds_start), default=-1)
 
         self.admits = self._admits()
@@ -58,8 +56,6 @@ class Plan:
             for layer in self.layers
             if layer.listeners and layer.decides and (is_filled(layer, "admit") or is_filled(layer, "admit_async"))
         )
-        if self.bodies:
-            self.wants |= {b"content-type"}
 
     def _collect(self, hook: str) -> tuple[tuple[int, Callable[..., Any]], ...]:
         return tuple(

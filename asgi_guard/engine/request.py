@@ -9,6 +9,7 @@ Must never raise on a scope that a real server sends: client None, a list, `("",
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine.types import Header, Scope
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from asgi_guard.engine.plan import Plan
 
 _ABSENT: Any = object()
-_UNREAD: Any = object()
+UNREAD: Any = object()
+"""Stands for a client that nobody has asked for yet."""
 
 
 class Request:
@@ -36,8 +38,8 @@ class Request:
     __slots__ = (
         "_client",
         "_found",
+        "_lines",
         "_origin",
-        "_pairs",
         "_restores",
         "cells",
         "host_app",
@@ -48,36 +50,46 @@ class Request:
         "scope",
     )
 
-    def __init__(self, plan: Plan, scope: Scope) -> None:
-        self.plan = plan
-        self.scope = self._origin = scope
-        self.kind: str = scope["type"]
-        self.cells: dict[Layer, Any] = {}
-        self.request_id: str | None = None
-        self.is_peer_trusted = False
-        self.host_app = scope.get("app")
-        self._client: Any = _UNREAD
-        self._restores: list[tuple[Any, str, Any]] | None = None
-        headers = scope.get("headers") or ()
-        wants = plan.wants
-        if type(headers) is not list and type(headers) is not tuple:  # a generator can be read only once
-            headers = list(headers)
-            self._own()["headers"] = headers
-        self._pairs: list[Header] = [pair for pair in headers if pair[0] in wants]
-        self._found: dict[bytes, bytes] = dict(self._pairs)
-        if b"host" not in self._found and headers:
-            self._rescan(headers)
+    plan: Plan
+    scope: Scope
+    kind: str
+    cells: dict[Layer, Any]
+    request_id: str | None
+    is_peer_trusted: bool
+    host_app: Any
+    _client: Any
+    _found: dict[bytes, bytes]
+    _origin: Scope
+    _lines: Sequence[Header]
+    _restores: tuple[Any, str, Any, Any] | None
 
     def header(self, name: bytes) -> bytes | None:
-        """Return the value of a header that some layer `wants`: the first line's when there are several."""
+        """Return the value of a request header (lower-case name): the first line's when there are several."""
         found = self._found.get(name)
-        if found is None or len(self._found) == len(self._pairs):
+        if found is None or len(self._found) == len(self._lines):
             return found
-        return next(value for key, value in self._pairs if key == name)
+        return self.header_lines(name)[0]
 
     def header_lines(self, name: bytes) -> list[bytes]:
-        """Return every line of a header that some layer `wants`, in order."""
-        return [value for key, value in self._pairs if key == name]
+        """Return every line of a request header (lower-case name), in order."""
+        return [value for key, value in self._lines if key == name]
+
+    @property
+    def header_count(self) -> int:
+        """How many header lines the request has."""
+        return len(self._lines)
+
+    @property
+    def header_bytes(self) -> int:
+        """How many bytes the names and values of all headers have together."""
+        if len(self._found) == len(self._lines):
+            return len(b"".join(self._found)) + len(b"".join(self._found.values()))
+        return sum([len(name) + len(value) for name, value in self._lines])
+
+    @property
+    def longest_header_line(self) -> int:
+        """How many bytes name and value of the longest header line have."""
+        return max((len(name) + len(value) for name, value in self._lines), default=0)
 
     @property
     def method(self) -> str:
@@ -111,14 +123,14 @@ class Request:
         Without the unmapping `::ffff:198.51.100.7` would stand outside every list that names `198.51.100.0/24`, and a
         dual-stack listener would let everyone in.
         """
-        if self._client is _UNREAD:
+        if self._client is UNREAD:
             self._client = _address(self.scope.get("client"))
         return self._client  # type: ignore[no-any-return]
 
     def set_client(self, host: str, port: int = 0) -> None:
         """Make the application see another client."""
         self._own()["client"] = (host, port)
-        self._client = _UNREAD
+        self._client = UNREAD
 
     def set_scheme(self, scheme: str) -> None:
         """Make the application see another scheme, such as `https` behind a proxy that ends TLS."""
@@ -142,19 +154,17 @@ class Request:
         if state is None:
             self._own()["state"] = {key: value}
             return
-        if self._restores is None:
-            self._restores = []
-        self._restores.append((state, key, state.get(key, _ABSENT)))
+        self._restores = (state, key, state.get(key, _ABSENT), self._restores)
         state[key] = value
 
     def restore_state(self) -> None:
-        """Take out of the caller's `state` what `set_state` put there."""
-        for state, key, old in reversed(self._restores or ()):
+        """Take out of the caller's `state` what `set_state` put there, the last first."""
+        while self._restores is not None:
+            state, key, old, self._restores = self._restores
             if old is _ABSENT:
                 state.pop(key, None)
             else:
                 state[key] = old
-        self._restores = None
 
     def _own(self) -> Scope:
         """Return a scope that may be written to: the one shallow copy."""
@@ -162,11 +172,17 @@ class Request:
             self.scope = {**self._origin}
         return self.scope
 
+    def _scan_odd(self, headers: Any) -> None:
+        """Scan headers that are no list, or in which no `host` was found: perhaps names are not in lower case."""
+        if headers is not None and type(headers) is not list and type(headers) is not tuple:
+            headers = list(headers)  # a generator can be read only once
+            self._own()["headers"] = headers
+        self._rescan(headers or ())
+
     def _rescan(self, headers: Any) -> None:
         """Scan again without trusting the case of names (ASGI 2.5 does not demand lower case)."""
-        wants = self.plan.wants
-        self._pairs = [(name.lower(), value) for name, value in headers if name.lower() in wants]
-        self._found = dict(self._pairs)
+        self._lines = [(name.lower(), value) for name, value in headers]
+        self._found = dict(self._lines)
 
 
 def _address(client: Any) -> str | None:

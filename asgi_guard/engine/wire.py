@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import headers as header_list
 from asgi_guard.engine.life import Deadline, Turn, ticker
-from asgi_guard.engine.request import Request
+from asgi_guard.engine.request import UNREAD, Request
 from asgi_guard.engine.types import Headers, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -57,6 +57,24 @@ NEVER_HELD = (
 class Wire(Request):
     """What has passed, and in which direction; calling it is the application's `send`."""
 
+    _held: Message | None
+    _intake: Receive | None
+    _outer: Wire | None
+    answered_at: int
+    broken: Exception | None
+    broken_at: int
+    cut: int
+    cuts: tuple[int, ...]
+    deadlines: list[Deadline] | None
+    floor: int
+    foreign: Exception | None
+    is_expired: bool
+    is_gone: bool
+    over_at: int
+    reply_floor: int
+    status: int
+    turn: Turn | None
+
     __slots__ = (
         "_held",
         "_intake",
@@ -81,25 +99,37 @@ class Wire(Request):
     )
 
     def __init__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(plan, scope)
+        # One flat constructor for all three classes: it runs for every request, and each further call would show.
+        self.plan = plan
+        self.scope = self._origin = scope
+        self.kind = scope["type"]
+        self.host_app = scope.get("app")
         self.outside = receive
         self._send = send
-        self._intake: Receive | None = None
-        self._held: Message | None = None
-        self.turn: Turn | None = None
-        self.foreign: Exception | None = None
-        self._promises_trailers = self.is_gone = self.is_expired = False
-        self.broken: Exception | None = None
-        self.floor = self.reply_floor = self.over_at = self.answered_at = self.broken_at = plan.size
-        self.cuts: tuple[int, ...] = ()
+        self.cells = {}
+        self.cuts = ()
         self.cut = -1
         self.status = 0
-        self.deadlines: list[Deadline] | None = None
-        self._outer: Wire | None = None
-        if isinstance(send, Wire):  # nested for real: what layers share goes on to the inner exchange
-            self._outer = send
-            self.request_id = send.request_id
-            self._client = send.client
+        self.floor = self.reply_floor = self.over_at = self.answered_at = self.broken_at = plan.size
+        self.is_peer_trusted = self.is_gone = self.is_expired = self._promises_trailers = False
+        self.request_id = self._restores = self._intake = self._held = self._outer = None
+        self.turn = self.foreign = self.broken = self.deadlines = None
+        self._client = UNREAD
+        headers = scope.get("headers")
+        if type(headers) is list:
+            self._lines = headers
+            self._found = dict(headers)
+        if type(headers) is not list or b"host" not in self._found:
+            self._scan_odd(headers)
+        if send.__class__ is self.__class__:
+            self._nest(send)
+
+    def _nest(self, outer: Any) -> None:
+        """Take over, inside an exchange that nests this one for real, what layers share."""
+        self._outer = outer
+        self.request_id = outer.request_id
+        self.is_peer_trusted = outer.is_peer_trusted
+        self._client = outer.client
 
     @property
     def _is_cut_off(self) -> bool:
@@ -123,70 +153,94 @@ class Wire(Request):
 
     # The way out ------------------------------------------------------------------------------------------------------
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: Message) -> None:  # noqa: C901  one frame a message: each further one would show
         """Be the application's `send`."""
         if self.turn is not None:
             await self.turn.wait()
         kind = message["type"]
-        top = self.plan.size - 1
-        if kind in HEADS:
-            if self.floor <= top or self._held is not None:
-                raise RuntimeError(f"the application sent {kind!r} after it had started its response")
-            await self._start(message, kind)
-            return
-        if self._held is not None:
-            hold = self.plan.hold
-            self._observe(message, top, max(hold, self.cut) + 1)
-            await self._commit()
-            top = hold
-        if self.floor < self.plan.size:
-            self._observe(message, top, self.cut + 1)
-        if self.cut < 0:
-            await self._pass(message)
-        if kind in ENDS and not message.get(ENDS[kind], False):
-            self._end(kind)
-
-    async def _start(self, message: Message, kind: str) -> None:
         plan = self.plan
+        if kind in HEADS:
+            outgoing = self._start(message, kind)
+            if outgoing is None:
+                return
+            message = outgoing
+        else:
+            if self._held is not None:
+                start = self._let_go(message)
+                if start is not None:
+                    await self._pass(start)
+                if plan.outbounds:
+                    self._observe(message, plan.hold, self.cut + 1)
+            elif plan.outbounds and self.floor < plan.size:
+                self._observe(message, plan.size - 1, self.cut + 1)
+            if self.cut >= 0:
+                self._end(message, kind)
+                return
+        try:  # as `_pass` does, without its frame
+            await self._send(message)
+        except Exception as exc:
+            self._note_foreign(exc)
+            raise
+        if kind in ENDS:
+            self._end(message, kind)
+
+    def _start(self, message: Message, kind: str) -> Message | None:
+        """Open the response: run the heads, and return the start unless it is held or ends at a cut."""
+        plan = self.plan
+        if self.floor < plan.size or self._held is not None:
+            raise RuntimeError(f"the application sent {kind!r} after it had started its response")
         headers = header_list.fresh(message.get("headers") or ())
         self.status = message.get("status", SWITCHING_PROTOCOLS)
         self._promises_trailers = message.get("trailers", False)
-        hold = plan.hold
-        if hold > self.cut and kind == "http.response.start" and not _is_streaming(headers):
-            self._edit_start(headers, plan.size - 1, hold + 1)
-            self._held = {**message, "headers": headers}
-            ticker().hold(self)
-            return
+        edited = headers
+        if kind == "http.response.start":
+            if plan.hold > self.cut and not _is_streaming(headers):
+                self._edit_start(headers, plan.size - 1, plan.hold + 1)
+                self._held = {**message, "headers": headers}
+                ticker().hold(self)
+                return None
+        elif kind == "websocket.accept" and not _accept_takes_headers(self.scope):
+            edited = list(headers)
         bottom = self.cut + 1
-        edited = headers if kind != "websocket.accept" or _accept_takes_headers(self.scope) else list(headers)
         self._edit_start(edited, plan.size - 1, bottom)
-        if not bottom:
-            await self._pass({**message, "headers": headers})
+        return None if bottom else {**message, "headers": headers}
 
-    async def _commit(self) -> None:
-        """Put a held start on the wire: now the layers from the holder outwards edit its head."""
+    def _let_go(self, follower: Message | None = None) -> Message | None:
+        """Take a held start back: now the layers from the holder outwards edit its head.
+
+        Args:
+            follower: the message that ends the hold; the layers inside the holder see it first.
+        """
+        plan = self.plan
+        if follower is not None and plan.outbounds:
+            self._observe(follower, plan.size - 1, max(plan.hold, self.cut) + 1)
         message, self._held = self._held, None
-        hold, bottom = self.plan.hold, self.cut + 1
-        if message is None or bottom > hold:
-            return
         ticker().release(self)
-        self._edit_start(message["headers"], hold, bottom)
-        if not bottom:
-            await self._pass(message)
+        bottom = self.cut + 1
+        if message is None or bottom > plan.hold:
+            return None
+        self._edit_start(message["headers"], plan.hold, bottom)
+        return None if bottom else message
 
     async def commit_late(self) -> None:
         """Put a start on the wire that the ticker has seen held for long enough."""
         if self._held is not None:
             async with Turn(self):
-                await self._commit()
+                start = self._let_go()
+                if start is not None:
+                    await self._pass(start)
 
     async def _pass(self, message: Message) -> None:
         try:
             await self._send(message)
         except Exception as exc:
-            self.foreign = exc
-            self.is_gone = self.is_gone or isinstance(exc, OSError)
+            self._note_foreign(exc)
             raise
+
+    def _note_foreign(self, exc: Exception) -> None:
+        """Note an exception of whoever stands outside: no layer may answer for it."""
+        self.foreign = exc
+        self.is_gone = self.is_gone or isinstance(exc, OSError)
 
     def _edit(self, headers: Headers, top: int, bottom: int) -> None:
         """Run the heads of the positions from `top` out to `bottom`."""
@@ -201,10 +255,14 @@ class Wire(Request):
 
     def _edit_start(self, headers: Headers, top: int, bottom: int) -> None:
         """Run the heads over the application's own start, and note how far out it got."""
+        position = top
         try:
-            self._edit(headers, top, bottom)
-        except Exception:
-            self.floor = self.cut + 1  # the hook that failed stopped it, and is the innermost cut now
+            for position, hook in self.plan.heads:
+                if bottom <= position <= top:
+                    hook(self, headers)
+        except Exception as exc:
+            self.fail_at(position, exc)
+            self.floor = position + 1
             raise
         self.floor = bottom
 
@@ -219,12 +277,17 @@ class Wire(Request):
             self.fail_at(position, exc)
             raise
 
-    def _end(self, kind: str) -> None:
-        awaits_trailers = self._promises_trailers and kind in {"http.response.body", "http.response.zerocopysend"}
-        has_started = self.floor < self.plan.size or kind == "websocket.close"
-        if has_started and self.over_at == self.plan.size and not awaits_trailers:
+    def _end(self, message: Message, kind: str) -> None:
+        """Note whether that was the last message, and if so, that the response is complete."""
+        size = self.plan.size
+        if self.over_at < size or kind not in ENDS or message.get(ENDS[kind], False):
+            return
+        if self._promises_trailers and kind in {"http.response.body", "http.response.zerocopysend"}:
+            return
+        if self.floor < size or kind == "websocket.close":
             self.over_at = self.cut + 1
-            self._complete(self.plan.size - 1, self.cut + 1)
+            if self.plan.completes:
+                self._complete(size - 1, self.cut + 1)
 
     def _complete(self, top: int, bottom: int) -> None:
         for position, hook in self.plan.completes:
@@ -250,9 +313,20 @@ def guarded(hook: Callable[[Any], None], wire: Any) -> None:
         logger.exception("%r failed", hook)
 
 
+_not_streaming: set[bytes] = set()
+
+
 def _is_streaming(headers: Headers) -> bool:
     content_type = header_list.get(headers, b"content-type")
-    return content_type is not None and content_type.lower().startswith(NEVER_HELD)
+    if content_type is None or content_type in _not_streaming:
+        return False
+    if content_type.lower().startswith(NEVER_HELD):
+        return True
+    if len(content_type) <= 64:  # an application may write what a client sent into it
+        if len(_not_streaming) >= 256:
+            _not_streaming.clear()
+        _not_streaming.add(content_type)
+    return False
 
 
 def _accept_takes_headers(scope: Scope) -> bool:

@@ -135,8 +135,6 @@ class RateLimitLayer(Layer):
         self._sends_headers = settings.headers
         self._yields = yields_to_undeclared_proxy
         self._has_yielded = False
-        if yields_to_undeclared_proxy:
-            self.wants: frozenset[bytes] = frozenset(_FORWARDING)
         quoted = [_quoted(limit.name) for limit in self._limits]
         policies = [
             f"{name};q={limit.amount};w={limit.seconds}" for name, limit in zip(quoted, self._limits, strict=True)

@@ -72,7 +72,6 @@ class RequestLimitsLayer(Layer):
     """Refuses what is over a limit."""
 
     name: ClassVar[str] = "request_limits"
-    wants: frozenset[bytes] = frozenset({b"content-length", b"transfer-encoding"})
 
     def __init__(self, settings: RequestLimits) -> None:
         self.settings = self._settings = settings
@@ -95,14 +94,13 @@ class RequestLimitsLayer(Layer):
         length = len(scope.get("raw_path") or scope.get("path", "")) + len(scope.get("query_string", b""))
         if length > self._url:
             return self._url_too_long
-        headers = scope.get("headers") or ()
-        if len(headers) > self._headers:
+        if exchange.header_count > self._headers:
             return self._too_many
         if self._sizes_matter:
-            total = sum([len(name) + len(value) for name, value in headers])
+            total = exchange.header_bytes
             if total > self._header_bytes:
                 return self._too_wide
-            if total > self._line and any(len(name) + len(value) > self._line for name, value in headers):
+            if total > self._line and exchange.longest_header_line > self._line:
                 return self._line_too_long
         declared = exchange.header(b"content-length")
         return None if declared is None else self._judge_length(exchange, declared)

@@ -26,8 +26,7 @@ def http_scope(method: str = "GET", path: str = "/", **keys: Any) -> Scope:
     Args:
         method: the request method; a server upper-cases it, and most do not.
         path: the path, with the query after a `?` where there is one.
-        **keys: any key of the scope, in place of the ordinary value; `ABSENT` leaves it out. `headers` may be given as
-            pairs of str or bytes, or as a mapping; a generator or a tuple stays what it is.
+        **keys: any key of the scope, in place of the ordinary value; `ABSENT` leaves it out.
     """
     return _changed({"type": "http", "method": method, "scheme": "http", **_common(path, "2.3")}, keys)
 
@@ -82,15 +81,12 @@ ODD_SCOPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "no server": {"server": ABSENT},
     "server as a Unix socket": {"server": ("/run/app.sock", None)},
     "no scheme": {"scheme": ABSENT},
-    "no http_version": {"http_version": ABSENT},
     "no root_path": {"root_path": ABSENT},
     "no raw_path": {"raw_path": ABSENT},
-    "no query_string": {"query_string": ABSENT},
     "no state": {"state": ABSENT},
     "no extensions": {"extensions": ABSENT},
     "extensions None": {"extensions": None},
     "no asgi.spec_version": {"asgi": {"version": "3.0"}},
-    "no headers": {"headers": ABSENT},
     ## versions of HTTP
     "HTTP 1": {"http_version": "1"},
     "HTTP 1.0": {"http_version": "1.0"},
@@ -98,6 +94,15 @@ ODD_SCOPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "HTTP 3": {"http_version": "3"},
 }
 """Changes to a scope, by what is odd about it: `http_scope(**ODD_SCOPES["no state"])`."""
+
+ODD_HANDSHAKES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "no extensions": {"extensions": ABSENT},
+    "extensions None": {"extensions": None},
+    "no subprotocols": {"subprotocols": ABSENT},
+    "as daphne sends it": {"scheme": ABSENT, "http_version": ABSENT, "state": ABSENT, "extensions": ABSENT},
+    "client None, as behind a Unix socket": {"client": None},
+}
+"""Changes to the scope of a WebSocket handshake, by what is odd about it."""
 
 HEADER_FORMS: Final[Mapping[str, Callable[[Headers], Any]]] = {
     "list of tuples": list,

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from asgi_guard.limiting.memory import MemoryStore
 from asgi_guard.limiting.rate import Limit
+from asgi_guard.limiting.store import Decision
 
 SECOND = 1_000_000_000
 START = 10**15
@@ -133,8 +134,13 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), key=keys, cost=st.integers(0, 9))
     def peek(self, which, key, cost) -> None:
+        self.peeked(which, key, cost)
+
+    def peeked(self, which, key, cost) -> Decision:
         bucket, model = self.pairs[which]
-        assert told(bucket.peek(key, cost)) == model.look(key, self.now_ns, cost)
+        decision = bucket.peek(key, cost)
+        assert told(decision) == model.look(key, self.now_ns, cost)
+        return decision
 
     @rule(which=st.integers(0, 1), key=keys)
     def hit_for_nothing(self, which, key) -> None:
@@ -159,8 +165,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), key=keys, cost=costs, sooner_ns=st.integers(0, 1))
     def wait_as_told(self, which, key, cost, sooner_ns) -> None:
-        bucket, _ = self.pairs[which]
-        retry_at_ns = bucket.peek(key, cost).retry_at_ns
+        retry_at_ns = self.peeked(which, key, cost).retry_at_ns
         if retry_at_ns is not None and retry_at_ns - sooner_ns > self.now_ns:
             self.now_ns = retry_at_ns - sooner_ns
             self.hit(which, key, cost)
