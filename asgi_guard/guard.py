@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
@@ -49,7 +49,7 @@ def _rate_limit(given: Any) -> Layer:
     if given is True:
         return RateLimitLayer(RateLimit(DEFAULT_RATE), yields_to_undeclared_proxy=True)
     if isinstance(given, str | Limit | list | tuple):
-        return RateLimitLayer(RateLimit(given))
+        return RateLimitLayer(RateLimit(cast("Rate", given)))
     return RateLimitLayer(build(RateLimit, given, {}))
 
 
@@ -129,40 +129,36 @@ class Guard(Middleware):
         listeners: Iterable[Listener] = (),
     ) -> None:
         given = {name: value for name, value in locals().items() if name in ORDER}
-        heard_by = tuple(listeners)
-        super().__init__(app, *_layers(given, app, heard_by), listeners=heard_by)
-        self._given = given
+        heard_by, layers = _checked(given, app, listeners)
+        super().__init__(app, *layers, listeners=heard_by)
+        self._own = {layer.name: layer for layer in layers}  # `layers` has those of a guard inside as well
 
     def explain(self) -> str:
         """Describe each part of the stack, outermost first: its settings, and what it refuses with which status."""
-        layers = {layer.name: layer for layer in self.layers}
         lines: list[str] = []
         for name, part in ORDER.items():
-            if part is None:
-                lines.append(f"{name}: not built yet")
-            elif self._given[name] is False:
-                lines.append(f"{name}: off")
+            layer = self._own.get(name)
+            if layer is None:
+                lines.append(f"{name}: {'not built yet' if part is None else 'off'}")
             else:
-                layer = layers[name]
                 lines.append(f"{name}: {layer.settings}")
                 lines.extend(f"  {refusal}" for refusal in layer.refusals())
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         """Name the application and the parts that are on."""
-        return f"<Guard of {shown(self.app)}: {', '.join(layer.name for layer in self.layers)}>"
+        return f"<Guard of {shown(self.app)}: {', '.join(self._own) or 'nothing'}>"
 
 
-def _layers(given: Mapping[str, Any], app: object, listeners: Iterable[Listener]) -> list[Layer]:
+def _checked(
+    given: Mapping[str, Any], app: object, listeners: Iterable[Listener]
+) -> tuple[tuple[Listener, ...], list[Layer]]:
     """Make the layers, and find every problem before the first is raised."""
     problems: list[Problem] = []
     layers: list[Layer] = []
     own = Problems("Guard")
     own.callable("app", app)
-    for index, listener in enumerate(listeners):
-        if own.callable(f"listeners[{index}]", listener) and iscoroutinefunction(listener):
-            remedy = "Make it a plain function; start a task from it where it has to wait."
-            own.add("AG222", f"listeners[{index}]", listener, "must not be async: it would never be awaited", remedy)
+    heard_by = _listeners(listeners, own)
     for name, part in ORDER.items():
         value = given[name]
         if value is False or (value is None and part is None):
@@ -178,4 +174,19 @@ def _layers(given: Mapping[str, Any], app: object, listeners: Iterable[Listener]
                 problems.extend(error.problems)
     own.extend(problems)
     own.raise_if_any()
-    return layers
+    return heard_by, layers
+
+
+def _listeners(given: Iterable[Any], problems: Problems) -> tuple[Listener, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        problems.add("AG223", "listeners", given, "must be a list of functions", "Put it in brackets.")
+        return ()
+    listeners = tuple(given)
+    for index, listener in enumerate(listeners):
+        field = f"listeners[{index}]"
+        if not problems.callable(field, listener):
+            continue
+        if iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__):
+            remedy = "Make it a plain function; start a task from it where it has to wait."
+            problems.add("AG222", field, listener, "must not be async: it would never be awaited", remedy)
+    return listeners

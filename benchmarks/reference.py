@@ -109,7 +109,7 @@ class ErrorEnvelope:
             if has_started:
                 raise
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            await _answer(scope, send, 500, "system", "INTERNAL_ERROR", "Internal error.", severity="high")
+            await _answer(scope, send, 500, "system", "INTERNAL_ERROR", "Something went wrong on the server.", severity="high")
 
 
 class RequestLimits:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 from asgi_guard.engine.types import Header, Receive, Scope, Send
@@ -104,7 +104,7 @@ async def _echo(receive: Receive, send: Send) -> None:
             await send({"type": "websocket.send", "text": message.get("text") or ""})
 
 
-async def _chunks(receive: Receive) -> Any:
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     more = True
     while more:
         message = await receive()

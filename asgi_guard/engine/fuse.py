@@ -74,7 +74,7 @@ class Middleware:
             if not exchange.owns_cancellation(exc):
                 raise
         finally:
-            exchange.finish(min(origin + 1, size))
+            exchange.finish(origin + 1 if origin < size else size)
 
     async def _serve_other(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
         """Relay what is not a request; the end of a lifespan releases what the layers share."""

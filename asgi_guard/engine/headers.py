@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import chain
 
-from asgi_guard.engine.types import Headers
+from asgi_guard.engine.types import Header, Headers
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 
@@ -98,8 +97,13 @@ def is_unsafe(value: bytes) -> bool:
     return b"\n" in value or b"\r" in value or b"\0" in value
 
 
+_KNOWN_PAIRS, _KNOWN_BYTES = 1_024, 96
+_known: set[Header] = set()
+"""Pairs that were looked at and found sound: most responses are made of the same few."""
+
+
 def fresh(headers: Iterable[Iterable[bytes]]) -> Headers:
-    """Copy an application's response headers: a new list of lower-case pairs.
+    """Copy an application's response headers: a new list of sound pairs with lower-case names.
 
     Args:
         headers: any iterable of pairs, as the ASGI spec allows: lists, tuples, generators.
@@ -107,13 +111,21 @@ def fresh(headers: Iterable[Iterable[bytes]]) -> Headers:
     Raises:
         ValueError: a name or a value holds CR, LF or NUL.
     """
-    pairs: Headers = list(headers)  # type: ignore[arg-type]  # lists of two will do as well as tuples
-    by_name = dict(pairs)
-    names = b"".join(by_name)
-    is_unique = len(by_name) == len(pairs)
-    joined = names + b"".join(by_name.values()) if is_unique else b"".join(chain.from_iterable(pairs))
-    # What is printable as a whole, as nearly every head is, needs no closer look.
-    if not joined.decode("latin-1").isprintable() and is_unsafe(joined):
-        message = "a response header of the application holds CR, LF or NUL: that would split the response"
-        raise ValueError(message)
-    return pairs if names.islower() else [(name.lower(), value) for name, value in pairs]
+    pairs = headers if type(headers) is list else [(name, value) for name, value in headers]
+    known = _known
+    try:
+        return [pair if pair in known else _sound(pair) for pair in pairs]
+    except TypeError:  # pairs that are lists have no hash
+        return [_sound((name, value)) for name, value in pairs]
+
+
+def _sound(pair: Header) -> Header:
+    name, value = pair
+    if is_unsafe(name) or is_unsafe(value):
+        raise ValueError(f"the response header {name!r} holds CR, LF or NUL: that would split the response")
+    sound = (name.lower(), value)
+    if sound == pair and len(name) + len(value) <= _KNOWN_BYTES:  # an application may answer with what a client sent
+        if len(_known) >= _KNOWN_PAIRS:
+            _known.clear()
+        _known.add(sound)
+    return sound

@@ -30,6 +30,8 @@ class Layer:
         name: how events, `explain()` and metrics call it.
         settings: what it was made of, for `explain()`.
         decides: whether its letting a request pass is worth an event.
+        wants: lower-case names of the request headers that it reads for every request: one scan serves all layers. Any
+            other header can be read too, by a scan of its own.
         listeners: who is told what this layer decided; empty by default.
         body_types: media types (lower case, no parameters) for which `body` runs; `*/*` is every one.
         body_look_ahead_bytes: how much `body` may read ahead before the application gets its first message.
@@ -42,6 +44,7 @@ class Layer:
     name: ClassVar[str] = "layer"
     settings: object = None
     decides: ClassVar[bool] = True
+    wants: frozenset[bytes] = frozenset()
     listeners: tuple[Listener, ...] = ()
     body_types: frozenset[bytes] = frozenset()
     body_look_ahead_bytes: int = 65_536

@@ -13,6 +13,9 @@ from anyio import fail_after
 
 from asgi_guard.engine.layer import HOOKS, Layer
 
+Steps = tuple[tuple[int, Callable[..., Any]], ...]
+"""Hooks with the positions of their layers, in the order in which they run."""
+
 
 class Plan:
     """The compiled form of a stack of layers.
@@ -27,6 +30,8 @@ class Plan:
         "completes",
         "finishes",
         "heads",
+        "heads_inside",
+        "heads_outside",
         "hold",
         "inbounds",
         "layers",
@@ -35,29 +40,35 @@ class Plan:
         "positions",
         "rescues",
         "size",
+        "wants",
     )
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
         self.size = len(self.layers)
         self.positions = {layer: position for position, layer in enumerate(self.layers)}
+        self.wants = frozenset[bytes]({b"host"}).union(*[layer.wants for layer in self.layers])
         self.hold = max((position for position, layer in enumerate(self.layers) if layer.holds_start), default=-1)
 
         self.admits = self._admits()
-        self.inbounds = self._collect("inbound")
-        self.bodies = self._collect("body")
-        self.completes = self._collect("complete")
-        self.heads = self._collect("head")[::-1]
-        self.outbounds = self._collect("outbound")[::-1]
-        self.rescues = self._collect("rescue")[::-1]
-        self.finishes = self._collect("finish")[::-1]
+        self.inbounds: Steps = self._collect("inbound")
+        self.bodies: Steps = self._collect("body")
+        if self.bodies:
+            self.wants |= {b"content-type"}
+        self.completes: Steps = self._collect("complete")
+        self.heads: Steps = self._collect("head")[::-1]
+        self.heads_inside: Steps = tuple(step for step in self.heads if step[0] > self.hold)
+        self.heads_outside: Steps = tuple(step for step in self.heads if step[0] <= self.hold)
+        self.outbounds: Steps = self._collect("outbound")[::-1]
+        self.rescues: Steps = self._collect("rescue")[::-1]
+        self.finishes: Steps = self._collect("finish")[::-1]
         self.listened = tuple(
             layer
             for layer in self.layers
             if layer.listeners and layer.decides and (is_filled(layer, "admit") or is_filled(layer, "admit_async"))
         )
 
-    def _collect(self, hook: str) -> tuple[tuple[int, Callable[..., Any]], ...]:
+    def _collect(self, hook: str) -> Steps:
         return tuple(
             (position, getattr(layer, hook)) for position, layer in enumerate(self.layers) if is_filled(layer, hook)
         )

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from asgi_guard.engine.plan import Plan
 
 _ABSENT: Any = object()
-UNREAD: Any = object()
-"""Stands for a client that nobody has asked for yet."""
+_SECURE = frozenset({"https", "wss"})
 
 
 class Request:
@@ -29,19 +28,23 @@ class Request:
     Attributes:
         scope: the ASGI scope as the application will get it.
         kind: `"http"` or `"websocket"`.
+        client: the peer's address, IPv4-mapped IPv6 unmapped and without a zone; None for a Unix socket. Without the
+            unmapping `::ffff:198.51.100.7` would stand outside every list that names `198.51.100.0/24`.
         cells: what each layer keeps for this request, by layer.
+        header_bytes: the bytes of the names and values of all request headers together.
         request_id: the id under which it is known, once a layer has given it one.
         is_peer_trusted: whether the peer is a proxy whose word on the request is taken, once a layer has said so.
         host_app: `scope["app"]` as it was on entry: the framework that this guard stands inside of, if any.
     """
 
     __slots__ = (
-        "_client",
         "_found",
         "_lines",
         "_origin",
         "_restores",
         "cells",
+        "client",
+        "header_bytes",
         "host_app",
         "is_peer_trusted",
         "kind",
@@ -54,10 +57,11 @@ class Request:
     scope: Scope
     kind: str
     cells: dict[Layer, Any]
+    client: str | None
+    header_bytes: int
     request_id: str | None
     is_peer_trusted: bool
     host_app: Any
-    _client: Any
     _found: dict[bytes, bytes]
     _origin: Scope
     _lines: Sequence[Header]
@@ -65,10 +69,9 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the value of a request header (lower-case name): the first line's when there are several."""
-        found = self._found.get(name)
-        if found is None or len(self._found) == len(self._lines):
-            return found
-        return self.header_lines(name)[0]
+        if name in self.plan.wants:
+            return self._found.get(name)
+        return next((value for key, value in self._lines if key == name), None)
 
     def header_lines(self, name: bytes) -> list[bytes]:
         """Return every line of a request header (lower-case name), in order."""
@@ -78,13 +81,6 @@ class Request:
     def header_count(self) -> int:
         """How many header lines the request has."""
         return len(self._lines)
-
-    @property
-    def header_bytes(self) -> int:
-        """How many bytes the names and values of all headers have together."""
-        if len(self._found) == len(self._lines):
-            return len(b"".join(self._found)) + len(b"".join(self._found.values()))
-        return sum([len(name) + len(value) for name, value in self._lines])
 
     @property
     def longest_header_line(self) -> int:
@@ -114,23 +110,12 @@ class Request:
     @property
     def is_secure(self) -> bool:
         """Tell whether the client came over TLS."""
-        return self.scheme in {"https", "wss"}
-
-    @property
-    def client(self) -> str | None:
-        """The peer's address, IPv4-mapped IPv6 unmapped and without a zone; None for a Unix socket.
-
-        Without the unmapping `::ffff:198.51.100.7` would stand outside every list that names `198.51.100.0/24`, and a
-        dual-stack listener would let everyone in.
-        """
-        if self._client is UNREAD:
-            self._client = _address(self.scope.get("client"))
-        return self._client  # type: ignore[no-any-return]
+        return self.scope.get("scheme") in _SECURE
 
     def set_client(self, host: str, port: int = 0) -> None:
         """Make the application see another client."""
         self._own()["client"] = (host, port)
-        self._client = UNREAD
+        self.client = address(host)
 
     def set_scheme(self, scheme: str) -> None:
         """Make the application see another scheme, such as `https` behind a proxy that ends TLS."""
@@ -182,16 +167,13 @@ class Request:
     def _rescan(self, headers: Any) -> None:
         """Scan again without trusting the case of names (ASGI 2.5 does not demand lower case)."""
         self._lines = [(name.lower(), value) for name, value in headers]
-        self._found = dict(self._lines)
+        self._found = {name: value for name, value in reversed(self._lines) if name in self.plan.wants}
+        self.header_bytes = sum([len(name) + len(value) for name, value in self._lines])
 
 
-def _address(client: Any) -> str | None:
+def address(host: Any) -> str | None:
     """Read the host of whatever a server puts into `scope["client"]`."""
-    host = client[0] if client else None
     if not host:
         return None
-    host = str(host)
-    if ":" not in host:
-        return host
-    host = host.partition("%")[0].lower()
-    return host[7:] if host.startswith("::ffff:") and "." in host else host
+    text = str(host).partition("%")[0].lower()
+    return text[7:] if text.startswith("::ffff:") and "." in text else text

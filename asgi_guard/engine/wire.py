@@ -18,12 +18,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import headers as header_list
-from asgi_guard.engine.life import Deadline, Turn, ticker
-from asgi_guard.engine.request import UNREAD, Request
+from asgi_guard.engine.life import Deadline, Ticker, Turn, ticker
+from asgi_guard.engine.request import Request, address
 from asgi_guard.engine.types import Headers, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from asgi_guard.engine.plan import Plan
+    from asgi_guard.engine.plan import Plan, Steps
 
 logger = logging.getLogger("asgi_guard")
 
@@ -60,6 +60,7 @@ class Wire(Request):
     _held: Message | None
     _intake: Receive | None
     _outer: Wire | None
+    _ticker: Ticker
     answered_at: int
     broken: Exception | None
     broken_at: int
@@ -81,6 +82,7 @@ class Wire(Request):
         "_outer",
         "_promises_trailers",
         "_send",
+        "_ticker",
         "answered_at",
         "broken",
         "broken_at",
@@ -114,11 +116,18 @@ class Wire(Request):
         self.is_peer_trusted = self.is_gone = self.is_expired = self._promises_trailers = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
         self.turn = self.foreign = self.broken = self.deadlines = None
-        self._client = UNREAD
+        peer = scope.get("client")
+        host = peer[0] if peer else None
+        self.client = host if type(host) is str and host and ":" not in host else address(host)
         headers = scope.get("headers")
         if type(headers) is list:
-            self._lines = headers
-            self._found = dict(headers)
+            wants, size = plan.wants, 0
+            found: dict[bytes, bytes] = {}
+            for name, value in headers:
+                size += len(name) + len(value)
+                if name in wants:
+                    found.setdefault(name, value)
+            self._lines, self._found, self.header_bytes = headers, found, size
         if type(headers) is not list or b"host" not in self._found:
             self._scan_odd(headers)
         if send.__class__ is self.__class__:
@@ -129,7 +138,7 @@ class Wire(Request):
         self._outer = outer
         self.request_id = outer.request_id
         self.is_peer_trusted = outer.is_peer_trusted
-        self._client = outer.client
+        self.client = outer.client
 
     @property
     def _is_cut_off(self) -> bool:
@@ -159,30 +168,30 @@ class Wire(Request):
             await self.turn.wait()
         kind = message["type"]
         plan = self.plan
+        top = plan.size - 1
+        start: Message | None = None
         if kind in HEADS:
             outgoing = self._start(message, kind)
             if outgoing is None:
                 return
             message = outgoing
-        else:
-            if self._held is not None:
-                start = self._let_go(message)
-                if start is not None:
-                    await self._pass(start)
-                if plan.outbounds:
-                    self._observe(message, plan.hold, self.cut + 1)
-            elif plan.outbounds and self.floor < plan.size:
-                self._observe(message, plan.size - 1, self.cut + 1)
-            if self.cut >= 0:
-                self._end(message, kind)
-                return
-        try:  # as `_pass` does, without its frame
-            await self._send(message)
+            top = -1
+        elif self._held is not None:
+            start = self._let_go(message)
+            top = plan.hold
+        try:
+            if start is not None:
+                await self._send(start)
+            if plan.outbounds and self.floor <= top:
+                self._observe(message, top, self.cut + 1)
+            if self.cut < 0:
+                await self._send(message)
         except Exception as exc:
-            self._note_foreign(exc)
+            if exc is not self.broken:
+                self._note_foreign(exc)
             raise
-        if kind in ENDS:
-            self._end(message, kind)
+        if kind in ENDS and self.over_at == plan.size and not message.get(ENDS[kind], False):
+            self._end(kind)
 
     def _start(self, message: Message, kind: str) -> Message | None:
         """Open the response: run the heads, and return the start unless it is held or ends at a cut."""
@@ -195,14 +204,16 @@ class Wire(Request):
         edited = headers
         if kind == "http.response.start":
             if plan.hold > self.cut and not _is_streaming(headers):
-                self._edit_start(headers, plan.size - 1, plan.hold + 1)
+                self._edit_start(plan.heads_inside, headers, 0)
                 self._held = {**message, "headers": headers}
-                ticker().hold(self)
+                self.floor = plan.hold + 1
+                self._ticker = ticker()
+                self._ticker.hold(self)
                 return None
         elif kind == "websocket.accept" and not _accept_takes_headers(self.scope):
             edited = list(headers)
         bottom = self.cut + 1
-        self._edit_start(edited, plan.size - 1, bottom)
+        self._edit_start(plan.heads, edited, bottom)
         return None if bottom else {**message, "headers": headers}
 
     def _let_go(self, follower: Message | None = None) -> Message | None:
@@ -212,14 +223,14 @@ class Wire(Request):
             follower: the message that ends the hold; the layers inside the holder see it first.
         """
         plan = self.plan
-        if follower is not None and plan.outbounds:
-            self._observe(follower, plan.size - 1, max(plan.hold, self.cut) + 1)
-        message, self._held = self._held, None
-        ticker().release(self)
         bottom = self.cut + 1
+        if follower is not None and plan.outbounds:
+            self._observe(follower, plan.size - 1, max(plan.hold + 1, bottom))
+        message, self._held = self._held, None
+        self._ticker.release(self)
         if message is None or bottom > plan.hold:
             return None
-        self._edit_start(message["headers"], plan.hold, bottom)
+        self._edit_start(plan.heads_outside, message["headers"], bottom)
         return None if bottom else message
 
     async def commit_late(self) -> None:
@@ -253,12 +264,12 @@ class Wire(Request):
             self.fail_at(position, exc)
             raise
 
-    def _edit_start(self, headers: Headers, top: int, bottom: int) -> None:
-        """Run the heads over the application's own start, and note how far out it got."""
-        position = top
+    def _edit_start(self, heads: Steps, headers: Headers, bottom: int) -> None:
+        """Run some heads, out to `bottom`, over the application's own start, and note how far out it got."""
+        position = bottom
         try:
-            for position, hook in self.plan.heads:
-                if bottom <= position <= top:
+            for position, hook in heads:
+                if position >= bottom:
                     hook(self, headers)
         except Exception as exc:
             self.fail_at(position, exc)
@@ -277,17 +288,15 @@ class Wire(Request):
             self.fail_at(position, exc)
             raise
 
-    def _end(self, message: Message, kind: str) -> None:
-        """Note whether that was the last message, and if so, that the response is complete."""
-        size = self.plan.size
-        if self.over_at < size or kind not in ENDS or message.get(ENDS[kind], False):
-            return
+    def _end(self, kind: str) -> None:
+        """Note that this was the last message, unless there is no head yet, or trailers are to come."""
         if self._promises_trailers and kind in {"http.response.body", "http.response.zerocopysend"}:
             return
-        if self.floor < size or kind == "websocket.close":
+        plan = self.plan
+        if self.floor < plan.size or kind == "websocket.close":
             self.over_at = self.cut + 1
-            if self.plan.completes:
-                self._complete(size - 1, self.cut + 1)
+            if plan.completes:
+                self._complete(plan.size - 1, self.cut + 1)
 
     def _complete(self, top: int, bottom: int) -> None:
         for position, hook in self.plan.completes:

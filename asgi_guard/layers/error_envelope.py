@@ -19,13 +19,15 @@ from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
-from asgi_guard.engine.types import ASGIApp
+from asgi_guard.engine.types import ASGIApp, Header
 from asgi_guard.errors.problem import fault_from_exception
 from asgi_guard.errors.recognise import steps_back
 from asgi_guard.events import ErrorAnswered, Listener, notify
 from asgi_guard.settings import Problems, build
 
 logger = logging.getLogger("asgi_guard")
+
+_LONGEST_WAIT_SECONDS = 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,21 +71,25 @@ class ErrorEnvelopeLayer(Layer):
             return None
         fault = fault_from_exception(exc)
         if fault.status >= 500:
-            logger.error(
-                "%s %s failed (request id %s)", exchange.method, exchange.log_path, exchange.request_id, exc_info=exc
-            )
+            method = exchange.method[:32].encode("unicode_escape").decode("ascii")
+            logger.error("%s %s failed (request id %s)", method, exchange.log_path, exchange.request_id, exc_info=exc)
         if self.listeners:
             event = ErrorAnswered(
                 **exchange.about(self), exception=type(exc).__name__, status=fault.status, code=fault.code
             )
             notify(self.listeners, event)
-        wait = fault.retry_after
-        headers = [(b"retry-after", b"%d" % math.ceil(wait))] if wait is not None and 0 <= wait < math.inf else []
-        return Reply.refusal(fault, headers=headers)
+        return Reply.refusal(fault, headers=_retry_after(fault.retry_after))
 
     def refusals(self) -> Iterable[str]:
         """Say what is answered for."""
         return ("500 for an exception that nobody handled, and for an application that does not answer",)
+
+
+def _retry_after(wait: object) -> list[Header]:
+    """Write the seconds of a wait (RFC 9110 section 10.2.3), rounded up; nothing for what is no sensible wait."""
+    if isinstance(wait, int | float) and 0 <= wait <= _LONGEST_WAIT_SECONDS:
+        return [(b"retry-after", b"%d" % math.ceil(wait))]
+    return []
 
 
 class ErrorEnvelopeMiddleware(Middleware):

@@ -13,6 +13,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from inspect import iscoroutinefunction
 from typing import ClassVar, Final, TypedDict, Unpack
 
 from asgi_guard.engine.exchange import Exchange
@@ -50,7 +51,7 @@ def by_client(exchange: Exchange) -> Key:
     if ":" in client:
         try:
             return socket.inet_pton(socket.AF_INET6, client)[:8]
-        except OSError:
+        except (OSError, ValueError):
             return client
     return client
 
@@ -66,7 +67,7 @@ class RateLimit:
         algorithm: `"strict"` never admits more than N in any window.
         cost: what a request counts for, 1 or more.
         name: keeps the counts of policies that share a store apart.
-        shadow: only tell the listeners what would be refused.
+        shadow: only tell the listeners what would be refused; clients are told nothing.
         headers: send `RateLimit` and `RateLimit-Policy`.
 
     Raises:
@@ -91,8 +92,9 @@ class RateLimit:
             problems.add("AG210", "rate", self.rate, "must be a rate", str(error))
         else:
             problems.integer("cost", self.cost, minimum=1, maximum=min(limit.amount for limit in limits))
-        problems.callable("key", self.key)
-        if self.store is not None and not callable(getattr(self.store, "bucket", None)):
+        if problems.callable("key", self.key) and iscoroutinefunction(self.key):
+            problems.add("AG212", "key", self.key, "must not be async", "Make it a plain function.")
+        if self.store is not None and not _is_store(self.store):
             problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
         problems.choice("algorithm", self.algorithm, tuple(ALGORITHMS))
         problems.text("name", self.name, max_length=64)
@@ -132,7 +134,7 @@ class RateLimitLayer(Layer):
         self._key = settings.key
         self._cost = settings.cost
         self._shadow = settings.shadow
-        self._sends_headers = settings.headers
+        self._sends_headers = settings.headers and not settings.shadow
         self._yields = yields_to_undeclared_proxy
         self._has_yielded = False
         quoted = [_quoted(limit.name) for limit in self._limits]
@@ -179,10 +181,10 @@ class RateLimitLayer(Layer):
     def _smells_of_a_proxy(self, exchange: Exchange) -> bool:
         """Tell whether a private peer forwards for others: all of them would share its limit."""
         client = exchange.client
-        if not any(exchange.header(name) for name in _FORWARDING):
+        if exchange.is_peer_trusted or not any(exchange.header(name) for name in _FORWARDING):
             return False
         try:
-            is_private = client is None or ipaddress.ip_address(client).is_private
+            is_private = client is None or not ipaddress.ip_address(client).is_global
         except ValueError:
             is_private = False
         if is_private and not self._has_yielded:
@@ -197,8 +199,9 @@ class RateLimitLayer(Layer):
         decision: Decision | None = exchange.cells.get(self)
         if decision is None:
             return
-        pairs = zip(decision.remaining, decision.reset_after_ns)
-        values = tuple([number for left, wait_ns in pairs for number in (left, -(-wait_ns // 1_000_000_000))])
+        values: tuple[int, ...] = ()
+        for left, wait_ns in zip(decision.remaining, decision.reset_after_ns, strict=False):
+            values += (left, -(-wait_ns // 1_000_000_000))
         headers.append((b"ratelimit", self._state % values))
         headers.append(self._policy)
 
@@ -206,6 +209,11 @@ class RateLimitLayer(Layer):
         """Say what is refused."""
         verb = "429 would be answered (shadow)" if self._shadow else "429"
         return (f"{verb} for more than {' or '.join(limit.name for limit in self._limits)} from one client",)
+
+
+def _is_store(given: object) -> bool:
+    """Tell whether this is a store that answers at once."""
+    return getattr(given, "synchronous", False) is True and callable(getattr(given, "bucket", None))
 
 
 def _quoted(name: str) -> str:

@@ -2,16 +2,19 @@
 
 The id stands in `exchange.request_id`, in `scope["state"]["request_id"]` and in the response header, on refusals and
 errors too. One that comes from outside is taken over only from a trusted proxy, unless the settings say otherwise, and
-only if it is 8 to 128 characters of `A-Z a-z 0-9 . _ ~ -`: an id goes into log lines, headers and error bodies.
+only if it stands there alone and is 8 to 128 characters of `A-Z a-z 0-9 . _ ~ -`: an id goes into log lines, headers
+and error bodies.
 Must never refuse a request.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import ClassVar, Literal, TypedDict, Unpack
 
 from asgi_guard.engine import headers as header_list
@@ -20,11 +23,13 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp, Headers
 from asgi_guard.events import Listener
-from asgi_guard.settings import Problems, build
+from asgi_guard.settings import Problems, build, shown
+
+logger = logging.getLogger("asgi_guard")
 
 _INBOUND = ("trusted", "always", "never")
 _SOUND = re.compile(rb"[A-Za-z0-9._~-]{8,128}")
-
+_VISIBLE = re.compile(r"[!-~]{1,128}")
 
 _BATCH = 64
 _ids: Iterator[str] = iter(())
@@ -57,7 +62,8 @@ class RequestID:
     Attributes:
         header: the header that carries it, both ways.
         inbound: whose ids are taken over: those of `"trusted"` proxies, `"always"` everyone's, or `"never"` any.
-        factory: makes a new id: 1 to 128 characters that may stand in a header.
+        factory: makes a new id: text of 1 to 128 visible ASCII characters. Where it does not, a default id is made, and
+            the first time that is logged.
 
     Raises:
         ConfigError: a field is wrong.
@@ -71,7 +77,8 @@ class RequestID:
         problems = Problems("RequestID")
         problems.header_name("header", self.header)
         problems.choice("inbound", self.inbound, _INBOUND)
-        problems.callable("factory", self.factory)
+        if problems.callable("factory", self.factory) and iscoroutinefunction(self.factory):
+            problems.add("AG230", "factory", self.factory, "must not be async", "Make it a plain function.")
         problems.raise_if_any()
 
 
@@ -93,6 +100,8 @@ class RequestIDLayer(Layer):
         self.settings = settings
         self._header: bytes = settings.header.lower().encode()
         self._factory = settings.factory
+        self._new: Callable[[], str] = new_request_id if settings.factory is new_request_id else self._checked
+        self._has_complained = False
         self._takes_over = settings.inbound != "never"
         self._from_anyone = settings.inbound == "always"
 
@@ -100,15 +109,37 @@ class RequestIDLayer(Layer):
         """Take over an id or make one; inside another guard the request keeps the one it has."""
         request_id = exchange.request_id
         if request_id is None:
-            request_id = self._taken_over(exchange) if self._from_anyone or exchange.is_peer_trusted else None
+            state = exchange.scope.get("state")
+            if state and "request_id" in state:
+                request_id = self._of_outer_guard(state["request_id"])
+            if request_id is None and (self._from_anyone or exchange.is_peer_trusted):
+                request_id = self._taken_over(exchange)
             if request_id is None:
-                request_id = self._factory()
+                request_id = self._new()
             exchange.request_id = request_id
         exchange.set_state("request_id", request_id)
 
+    def _of_outer_guard(self, request_id: object) -> str | None:
+        """Keep the id of a guard further out, with somebody else's middleware or routing between the two."""
+        return request_id if isinstance(request_id, str) and _VISIBLE.fullmatch(request_id) else None
+
     def _taken_over(self, exchange: Exchange) -> str | None:
-        given = exchange.header(self._header) if self._takes_over else None
-        return given.decode("ascii") if given is not None and _SOUND.fullmatch(given) else None
+        """Take over the only id that was sent; of two, one may be the proxy's and the other its client's."""
+        lines = exchange.header_lines(self._header) if self._takes_over else []
+        return lines[0].decode("ascii") if len(lines) == 1 and _SOUND.fullmatch(lines[0]) else None
+
+    def _checked(self) -> str:
+        """Ask a factory that is not ours: what it makes must not be able to split a header or a log line."""
+        try:
+            made: object = self._factory()
+            if isinstance(made, str) and _VISIBLE.fullmatch(made):
+                return made
+            raise ValueError(f"{shown(made)} is no text of 1 to 128 visible ASCII characters")  # noqa: TRY301
+        except Exception:
+            if not self._has_complained:
+                self._has_complained = True
+                logger.exception("the factory of request ids failed, default ids are made instead; this is said once")
+        return new_request_id()
 
     def head(self, exchange: Exchange, headers: Headers) -> None:
         """Answer with the id, in place of any that the application wrote."""

@@ -24,8 +24,8 @@ from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems, build
 
-_LONGEST_LENGTH = 19
-"""Digits of the longest Content-Length that is read; `int` of a longer text costs more than linear time."""
+_DIGITS_READ = 20
+"""Digits of a Content-Length that are read: `int` of a long text costs more than linear time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class RequestLimits:
         max_headers: how many header lines; 431.
         max_header_bytes: names and values of all headers together; 431.
         max_header_line_bytes: name and value of one header; 431.
-        max_url_bytes: path and query together, as sent; 414.
+        max_url_bytes: path and query together, as sent (the decoded path on servers that do not tell); 414.
 
     Raises:
         ConfigError: a field is no whole number of at least 1, and not None.
@@ -72,10 +72,11 @@ class RequestLimitsLayer(Layer):
     """Refuses what is over a limit."""
 
     name: ClassVar[str] = "request_limits"
+    wants: frozenset[bytes] = frozenset({b"content-length", b"transfer-encoding"})
 
     def __init__(self, settings: RequestLimits) -> None:
         self.settings = self._settings = settings
-        unlimited = 1 << 62
+        unlimited = 10**_DIGITS_READ
         self._body = settings.max_body_bytes or unlimited
         self._headers = settings.max_headers or unlimited
         self._header_bytes = settings.max_header_bytes or unlimited
@@ -91,8 +92,8 @@ class RequestLimitsLayer(Layer):
     def admit(self, exchange: Exchange) -> Reply | None:
         """Judge the head of the request."""
         scope = exchange.scope
-        length = len(scope.get("raw_path") or scope.get("path", "")) + len(scope.get("query_string", b""))
-        if length > self._url:
+        path: bytes = scope.get("raw_path") or scope.get("path", "").encode("utf-8", "surrogatepass")
+        if len(path) + len(scope.get("query_string") or b"") > self._url:
             return self._url_too_long
         if exchange.header_count > self._headers:
             return self._too_many
@@ -110,9 +111,7 @@ class RequestLimitsLayer(Layer):
             return _BOTH_LENGTHS
         if not declared.isdigit() or len(set(exchange.header_lines(b"content-length"))) > 1:
             return _NO_LENGTH
-        if len(declared) > _LONGEST_LENGTH or int(declared) > self._body:
-            return self._too_large
-        return None
+        return self._too_large if int(declared[:_DIGITS_READ]) > self._body else None
 
     def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
         """Count the body as it comes in."""

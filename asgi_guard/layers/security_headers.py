@@ -150,8 +150,13 @@ class SecurityHeadersLayer(Layer):
         self._secure_by_type: dict[bytes, tuple[Header, ...]] = {}
 
     def head(self, exchange: Exchange, headers: Headers) -> None:
-        """Add what is missing; a WebSocket accept is no response and carries nothing that a browser would read."""
-        if exchange.is_accepted:
+        """Add what is missing.
+
+        A WebSocket accept is no response and carries nothing that a browser would read. A 304 does not say what it
+        stands for, and its headers replace those that were stored with the page (RFC 9111 section 3.2): the policy for
+        anything else would take the place of the page's own.
+        """
+        if exchange.is_accepted or exchange.status == 304:
             return
         present = dict(headers)
         content_type = present.get(b"content-type", b"")

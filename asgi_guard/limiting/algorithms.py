@@ -33,6 +33,7 @@ EMPTY: Final = 0
 SLOTS: Final = 10
 """The slots of a window of `strict`."""
 
+_COUNTS: Final = SLOTS + 1  # a window that begins within a slot ends within another
 _SLOT_NUMBER_BITS: Final = 40  # the shortest slot is 0.1 s, of which 2**63 ns hold fewer than 2**37
 
 
@@ -82,10 +83,10 @@ class Strict:
         self._slot_ns = limit.window_ns // SLOTS
         self._count_bits = (limit.amount + 1).bit_length()
         self._count_mask = (1 << self._count_bits) - 1
-        self._counts_bits = self._count_bits * (SLOTS + 1)
+        self._counts_bits = self._count_bits * _COUNTS
         self._counts_mask = (1 << self._counts_bits) - 1
         self.bits = self._counts_bits + _SLOT_NUMBER_BITS
-        self.life_ns = self._slot_ns * (SLOTS + 1)
+        self.life_ns = self._slot_ns * _COUNTS
 
     def take(self, state: int, now_ns: int, cost: int) -> Taken | None:
         slot = now_ns // self._slot_ns
@@ -98,7 +99,7 @@ class Strict:
         if remaining < 0:
             return None
         oldest = ((counts + cost).bit_length() - 1) // self._count_bits
-        return state + cost, (remaining,), ((newest + SLOTS + 1 - oldest) * self._slot_ns - now_ns,)
+        return state + cost, (remaining,), ((newest + _COUNTS - oldest) * self._slot_ns - now_ns,)
 
     def look(self, state: int, now_ns: int, cost: int) -> Look:
         state = self._moved(state, now_ns // self._slot_ns)
@@ -137,7 +138,7 @@ class Strict:
         return state >> self._count_bits * age & self._count_mask
 
     def _leaves_at_ns(self, state: int, age: int) -> int:
-        return ((state >> self._counts_bits) + SLOTS + 1 - age) * self._slot_ns
+        return ((state >> self._counts_bits) + _COUNTS - age) * self._slot_ns
 
 
 class Several:

@@ -7,7 +7,7 @@ counts; others never do.
 Rule 1: a hit is judged by all limits of its bucket in one step, all or nothing; a refused hit changes no count.
 Rule 2: nothing that a client sends makes a store raise or grow without bound: keys of any length are taken.
 Rule 3: a store in this process is a `Store` and answers at once; one over a network is an `AsyncStore` and is awaited.
-`synchronous` says which, also to type checkers.
+`store.synchronous is True` tells them apart, also for type checkers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SECOND_NS: Final = 1_000_000_000
 class Decision:
     """What a store answers to a hit; true if it admits it. Tuples have one value for each limit, in their order.
 
-    It is not frozen, since that would make it four times as slow to build; treat it as if it were.
+    It is not frozen, since that would make it several times as slow to build; treat it as if it were.
 
     Attributes:
         allowed: the hit was admitted, and counted.
@@ -58,10 +58,13 @@ class Decision:
         cls, at_ns: int, remaining: tuple[int, ...], reset_after_ns: tuple[int, ...], waits_ns: tuple[int | None, ...]
     ) -> Decision:
         """Decide by how long each limit makes the hit wait: 0 admits, None never will."""
-        violated = tuple([position for position, wait_ns in enumerate(waits_ns) if wait_ns != 0])
-        finite = [wait_ns for wait_ns in waits_ns if wait_ns is not None]
-        retry_after_ns = max(finite) if len(finite) == len(waits_ns) else None
-        return cls(not violated, at_ns, remaining, reset_after_ns, retry_after_ns, violated)
+        violated: tuple[int, ...] = ()
+        longest_ns: int | None = 0
+        for position, wait_ns in enumerate(waits_ns):
+            if wait_ns != 0:
+                violated += (position,)
+                longest_ns = None if wait_ns is None or longest_ns is None else max(longest_ns, wait_ns)
+        return cls(not violated, at_ns, remaining, reset_after_ns, longest_ns, violated)
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -160,10 +163,7 @@ class AsyncBucket(Protocol):
 class Store(Protocol):
     """A store that answers at once."""
 
-    @property
-    def synchronous(self) -> Literal[True]:
-        """True: answers are not awaited."""
-        ...
+    synchronous: Literal[True]
 
     def bucket(self, name: str, limits: Sequence[Limit], algorithm: str = "strict") -> Bucket:
         """Give the bucket of a policy.
@@ -182,10 +182,7 @@ class Store(Protocol):
 class AsyncStore(Protocol):
     """A store whose buckets are awaited. It connects at the first hit."""
 
-    @property
-    def synchronous(self) -> Literal[False]:
-        """False: answers are awaited."""
-        ...
+    synchronous: Literal[False]
 
     def bucket(self, name: str, limits: Sequence[Limit], algorithm: str = "strict") -> AsyncBucket:
         """Give the bucket of a policy; see `Store.bucket`."""

@@ -44,5 +44,5 @@ class CapturedEvents:
 
 
 def capture_events() -> CapturedEvents:
-    """Make a listener that remembers: `Guard(app, listeners=[events := capture_events()])`."""
+    """Make a listener that remembers what it is told, for the `listeners` of a guard or of one part."""
     return CapturedEvents()

@@ -9,16 +9,14 @@ Rule 2: what a strict server refuses is an error here, and an exception of the a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, AnyStr, TypeAlias
+from typing import Any, AnyStr
 
 from asgi_guard.engine.types import ASGIApp, Header, Headers, Message
 from asgi_guard.testing.protocol import ProtocolViolation
-from asgi_guard.testing.scopes import DEFAULT_HEADERS, http_scope, raw_headers, request_messages
+from asgi_guard.testing.scopes import DEFAULT_HEADERS, HeadersArgument, http_scope, raw_headers, request_messages
 from asgi_guard.testing.server import Afterwards, Hook, StrictServer
-
-HeadersArgument: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 
 class RawHeaders(tuple[Header, ...]):
@@ -34,7 +32,7 @@ class RawHeaders(tuple[Header, ...]):
     def get_all(self, name: AnyStr) -> list[AnyStr]:
         """Return every value of a header, in order; asked in str it answers in str (latin-1)."""
         wanted = name.encode("latin-1") if isinstance(name, str) else name
-        lines = [value for key, value in self if key.lower() == wanted.lower()]
+        lines: list[Any] = [value for key, value in self if key.lower() == wanted.lower()]
         return [line.decode("latin-1") for line in lines] if isinstance(name, str) else lines
 
 
@@ -70,13 +68,13 @@ class Response:
         if not starts:
             raise ProtocolViolation("there is no response")
         chunks = tuple(message.get("body", b"") for message in messages if message["type"].endswith("response.body"))
-        trailers = [pair for message in messages if message["type"].endswith(".trailers") for pair in message["headers"]]
+        trailing = [message.get("headers", ()) for message in messages if message["type"] == "http.response.trailers"]
         return cls(
             status=starts[0]["status"],
             headers=RawHeaders(starts[0].get("headers", ())),
             body=b"" if server.scope.get("method") == "HEAD" else b"".join(chunks),
             chunks=chunks,
-            trailers=RawHeaders(trailers),
+            trailers=RawHeaders(pair for pairs in trailing for pair in pairs),
             messages=messages,
         )
 
@@ -115,7 +113,7 @@ async def call(
         incoming: the very messages that `receive` hands out, instead of `body` and `chunks`.
         afterwards: what `receive` does after the last of them: `wait` for the end of the response and say disconnect,
             say `disconnect` at once, as if the client had left, or `never` return.
-        on_send: awaited with each message before it counts as sent: a slow client, or, when it raises, one that has gone.
+        on_send: awaited with each message before it counts as sent: a slow client, or one that has gone when it raises.
         timeout_seconds: how long the application may take.
         **scope: further keys of the scope, such as `client=None` or `state=ABSENT`.
 

@@ -1,10 +1,12 @@
-"""Conformance: does a middleware keep the rules of ASGI? Three lines ask, on anybody's middleware:
+"""Conformance: does a middleware keep the rules of ASGI?
+
+Three lines ask, on anybody's middleware:
 
     async def test_my_middleware_keeps_the_rules():
         report = await check_middleware(MyMiddleware)
         report.raise_for_failures()
 
-Rule 1: the middleware is asked from outside only: it wraps small applications, and a strict server looks at what comes.
+Rule 1: the middleware is asked from outside only: it wraps small applications, and a strict server looks at the rest.
 Rule 2: every rule stands alone: it has a number that it keeps, a name that says what a good middleware does, and why.
 Rule 3: the event loop of the caller is the one that is tested; run it on asyncio and on trio.
 """
@@ -18,6 +20,17 @@ from typing import Final
 from asgi_guard.testing.rules import concurrency, errors, receive, refusals, scope, send, websockets
 from asgi_guard.testing.rules.rule import Expectations, NotApplicableError, Rule, Subject, Wrap
 
+__all__ = [
+    "RULES",
+    "Expectations",
+    "Finding",
+    "NotConformingError",
+    "Report",
+    "Rule",
+    "Wrap",
+    "check_middleware",
+]
+
 RULES: Final[tuple[Rule, ...]] = (
     *scope.RULES,
     *receive.RULES,
@@ -28,6 +41,8 @@ RULES: Final[tuple[Rule, ...]] = (
     *refusals.RULES,
 )
 """Every rule, in the order of their numbers."""
+
+_DETAIL_LENGTH: Final = 500
 
 
 class NotConformingError(AssertionError):
@@ -122,6 +137,3 @@ def _told(exc: BaseException) -> str:
         exc = exc.exceptions[0]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     text = str(exc) or type(exc).__name__  # pyright: ignore[reportUnknownArgumentType]
     return text if len(text) <= _DETAIL_LENGTH else f"{text[:_DETAIL_LENGTH]}..."
-
-
-_DETAIL_LENGTH: Final = 500

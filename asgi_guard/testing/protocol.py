@@ -2,8 +2,8 @@
 
 Rule 1: a check looks at one message and at what went before; it changes neither, and remembers no more than a state.
 Facts: ASGI 3.0 HTTP and WebSocket specification 2.5, lifespan 2.0; RFC 9110 sections 5.1 and 5.5 (names and values of
-headers), 6.4.1 (no content in 204 and 304) and 8.6 (Content-Length). A body in answer to HEAD is dropped and counted, not
-refused: every server drops it, and frameworks rely on that.
+headers), 6.4.1 (no content in 204 and 304) and 8.6 (Content-Length). A body in answer to HEAD is dropped and counted,
+not refused: every server drops it, and frameworks rely on that.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _HTTPChecks:
     _last = ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
 
     def __init__(self, scope: Scope, prefix: str = "http") -> None:
-        self._extensions = scope.get("extensions") or {}
+        self._extensions: dict[str, Any] = scope.get("extensions") or {}
         self._is_head = scope.get("method") == "HEAD"
         self._prefix = prefix
         self.state = "no response"

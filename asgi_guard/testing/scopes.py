@@ -9,9 +9,12 @@ gunicorn; a middleware that stumbles over one of them is down on that server.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, cast
 
 from asgi_guard.engine.types import Header, Headers, Message, Scope
+
+HeadersArgument: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+"""Headers as a test writes them: a mapping, or pairs of str or bytes."""
 
 ABSENT: Final[Any] = object()
 """As the value of a key: the key is left out of the scope, as a server leaves it out."""
@@ -40,7 +43,7 @@ def websocket_scope(path: str = "/", *, can_deny: bool = True, **keys: Any) -> S
         **keys: as for `http_scope`.
     """
     extensions: dict[str, Any] = {"websocket.http.response": {}} if can_deny else {}
-    own = {"type": "websocket", "scheme": "ws", "subprotocols": [], "extensions": extensions}
+    own: dict[str, Any] = {"type": "websocket", "scheme": "ws", "subprotocols": [], "extensions": extensions}
     return _changed({**_common(path, "2.3"), **own}, keys)
 
 
@@ -61,9 +64,9 @@ def request_messages(*chunks: bytes) -> list[Message]:
     ] or [{"type": "http.request", "body": b"", "more_body": False}]
 
 
-def raw_headers(headers: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]) -> Headers:
+def raw_headers(headers: HeadersArgument) -> Headers:
     """Write headers as a server does: a list of byte pairs, names in lower case."""
-    pairs: Iterable[tuple[str | bytes, str | bytes]] = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: Any = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
     return [(_bytes(name).lower(), _bytes(value)) for name, value in pairs]
 
 
@@ -107,7 +110,7 @@ ODD_HANDSHAKES: Final[Mapping[str, Mapping[str, Any]]] = {
 HEADER_FORMS: Final[Mapping[str, Callable[[Headers], Any]]] = {
     "list of tuples": list,
     "tuple of tuples": tuple,
-    "list of lists": lambda pairs: [list(pair) for pair in pairs],
+    "list of lists": lambda pairs: [[name, value] for name, value in pairs],
     "generator": lambda pairs: (pair for pair in pairs),
     "names in mixed case": lambda pairs: [(name.title(), value) for name, value in pairs],
 }
@@ -132,13 +135,7 @@ def _common(path: str, spec_version: str) -> dict[str, Any]:
 
 
 def _changed(scope: dict[str, Any], keys: Mapping[str, Any]) -> Scope:
-    scope.update(keys)
-    headers = scope.get("headers")
-    if isinstance(headers, Mapping) or (
-        isinstance(headers, list) and any(isinstance(pair[0], str) for pair in headers)
-    ):  # pyright: ignore[reportUnknownVariableType]
-        scope["headers"] = raw_headers(headers)  # pyright: ignore[reportUnknownArgumentType]
-    return {key: value for key, value in scope.items() if value is not ABSENT}
+    return {key: value for key, value in {**scope, **keys}.items() if value is not ABSENT}
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -2,9 +2,9 @@
 
 Real servers differ in what they let pass: a second response start is an error on most and silently taken by one; a body
 longer than its Content-Length is an error here, truncated there, and smuggled onto the wire elsewhere. This one checks
-every message against the specification and remembers the first violation even if the application swallows the exception.
+every message against the specification, and remembers the first violation even if the application swallows it.
 Rule 1: it never changes a message, and keeps copies, so that a later change by the sender does not show.
-Rule 2: `receive` behaves as that of a server: after the body it waits, and once the response is over it says disconnect.
+Rule 2: `receive` is that of a server: after the body it waits, and once the response is over it says disconnect.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from asgi_guard.engine.types import ASGIApp, Message, Scope
 from asgi_guard.testing.protocol import ProtocolViolation, checks_for
 
 Afterwards: TypeAlias = Literal["wait", "disconnect", "never"]
-"""What `receive` does when the script is through: wait until the exchange is over and then say disconnect, as servers do;
-say disconnect at once, as if the client had left; never return, not even after the exchange, as one server does."""
+"""What `receive` does when the script is through: wait until the exchange is over and then say disconnect, as servers
+do; say disconnect at once, as if the client had left; never return, not even after the exchange, as one server does."""
 
 Hook: TypeAlias = Callable[[Message], Awaitable[None]]
 
@@ -36,7 +36,7 @@ class StrictServer:
         scope: what the application is called with.
         incoming: the messages that `receive` hands out, in order.
         afterwards: what `receive` does after the last of them.
-        on_send: awaited with each message before it counts as sent: a slow client, or, when it raises, one that has gone.
+        on_send: awaited with each message before it counts as sent: a slow client, or one that has gone when it raises.
 
     Attributes:
         sent: copies of the messages that were sent, in order.

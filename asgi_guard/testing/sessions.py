@@ -6,17 +6,24 @@ Rule 2: what the application raises is raised to the test as it is, not inside a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from anyio import EndOfStream, Event, create_memory_object_stream, create_task_group, fail_after, get_cancelled_exc_class
+from anyio import (
+    EndOfStream,
+    Event,
+    create_memory_object_stream,
+    create_task_group,
+    fail_after,
+    get_cancelled_exc_class,
+)
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from asgi_guard.engine.types import ASGIApp, Message, Scope
-from asgi_guard.testing.client import HeadersArgument, RawHeaders, Response, with_host
+from asgi_guard.testing.client import RawHeaders, Response, with_host
 from asgi_guard.testing.protocol import ProtocolViolation
-from asgi_guard.testing.scopes import lifespan_scope, websocket_scope
+from asgi_guard.testing.scopes import HeadersArgument, lifespan_scope, websocket_scope
 from asgi_guard.testing.server import StrictServer
 
 _UNREAD_MESSAGES = 1_000
@@ -110,7 +117,7 @@ class WebSocketSession(Conversation):
 @asynccontextmanager
 async def websocket(
     app: ASGIApp, path: str = "/", *, headers: HeadersArgument = (), timeout_seconds: float = 5.0, **scope: Any
-) -> AsyncIterator[WebSocketSession]:
+) -> AsyncGenerator[WebSocketSession, None]:
     """Open a WebSocket to an application; at the end of the block the client leaves, and the application has to end.
 
     Args:
@@ -125,7 +132,8 @@ async def websocket(
         TimeoutError: the application took too long.
         Exception: what the application raised.
     """
-    handshake = websocket_scope(path, **{"headers": with_host(headers), **scope})
+    keys: dict[str, Any] = {"headers": with_host(headers), **scope}
+    handshake = websocket_scope(path, **keys)
     async with _beside(app, handshake, timeout_seconds, WebSocketSession) as session:
         await session.shake_hands()
         yield session
@@ -133,7 +141,7 @@ async def websocket(
 
 
 @asynccontextmanager
-async def lifespan(app: ASGIApp, *, timeout_seconds: float = 5.0) -> AsyncIterator[dict[str, Any]]:
+async def lifespan(app: ASGIApp, *, timeout_seconds: float = 5.0) -> AsyncGenerator[dict[str, Any], None]:
     """Start an application up, hand out the state that it filled, and shut it down at the end of the block.
 
     Args:
@@ -163,7 +171,7 @@ async def _phase(conversation: Conversation, phase: str) -> None:
 @asynccontextmanager
 async def _beside(
     app: ASGIApp, scope: Scope, timeout_seconds: float, kind: type[ConversationT]
-) -> AsyncIterator[ConversationT]:
+) -> AsyncGenerator[ConversationT, None]:
     """Run an application beside the block, and raise what went wrong in either when both have ended."""
     said, heard = create_memory_object_stream[Message](_UNREAD_MESSAGES)
     server = StrictServer(scope, on_send=said.send)

@@ -85,6 +85,7 @@ def test_it_also_holds_while_the_clock_steps_back(data, limit) -> None:
         assert (taken is None) == (retry_ns != 0)
         if taken is not None:
             state = taken[0]
+            assert algorithm.look(state, now_ns, 0)[:2] == taken[1:]
             standing = max(standing, now_ns)
             admitted.append((standing, cost))
 

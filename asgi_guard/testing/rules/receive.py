@@ -1,5 +1,6 @@
 """The way in: what a middleware does with `receive`."""
 
+# ruff: noqa: ARG001  an application takes scope, receive and send, used or not
 from __future__ import annotations
 
 from anyio import create_task_group

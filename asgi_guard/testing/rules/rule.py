@@ -1,10 +1,11 @@
 """Rule: one thing that every middleware owes to what stands inside and outside of it, and the check that shows it.
 
 Rule 1: a check uses the middleware as anybody may, through `wrap` and a strict server, and knows nothing of its inside.
-Rule 2: where two behaviours are right, such as answering an exception and letting it through, a check admits both, unless
-`Expectations` says which one was meant.
+Rule 2: where two behaviours are right, such as answering an exception and letting it through, a check admits both,
+unless `Expectations` says which one was meant.
 """
 
+# ruff: noqa: ARG001  an application takes scope, receive and send, used or not
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -158,11 +159,14 @@ def response(
 
 
 def sending(*messages: Message) -> ASGIApp:
-    """Make an application that sends these messages, reads nothing and returns."""
+    """Make an application that sends these messages, fresh each time, reads nothing and returns."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for message in messages:
-            await send(message)
+            fresh = {**message}
+            if isinstance(fresh.get("headers"), list):
+                fresh["headers"] = list(fresh["headers"])
+            await send(fresh)
 
     return app
 

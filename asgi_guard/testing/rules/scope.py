@@ -23,7 +23,7 @@ from asgi_guard.testing.sessions import lifespan
 
 @rule(101)
 async def _the_scope_is_left_as_it_was(subject: Subject) -> None:
-    """The dict belongs to whoever stands outside, who reads there what a middleware has left, during and after the call."""
+    """The dict belongs to whoever stands outside, who reads there what a middleware has left."""
     scope = subject.request()
     before = deepcopy(scope)
     values = dict(scope)
@@ -46,7 +46,8 @@ async def _the_header_list_is_left_as_it_was(subject: Subject) -> None:
     headers = scope["headers"] = [*scope["headers"], (b"x-twice", b"1"), (b"x-twice", b"2")]
     before = list(headers)
     await subject.serve(Witness(), scope)
-    expect(scope["headers"] is headers and headers == before, f"the list became {headers}")
+    expect(headers == before, f"the list became {headers}")
+    expect(scope["headers"] is headers, "the scope holds another list")
 
 
 @rule(103)

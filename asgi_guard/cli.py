@@ -1,0 +1,96 @@
+"""The command `asgi-guard`: reads its arguments, hands over, and turns errors into an exit code.
+
+Exit codes: 0 all is well, 1 something is not as it should be, 2 the command could not run, 130 interrupted.
+Must never show a traceback for what the user can put right, and must never import a server before it is told to serve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from ipaddress import ip_address
+from typing import Final, TextIO
+
+from asgi_guard import __version__
+from asgi_guard.errors.exceptions import MissingExtraError
+
+_SERVER_EXTRA: Final = ("h11", "uvicorn", "websockets")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: what stands after the command's name; by default those of this process.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: the arguments are wrong, or ask for help or the version.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _demo(options)
+    except (MissingExtraError, OSError) as error:
+        print(f"asgi-guard: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="asgi-guard", description="Protection for any ASGI application.")
+    parser.add_argument("--version", action="version", version=f"asgi-guard {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    demo = commands.add_parser(
+        "demo",
+        help="show what the guard changes",
+        description="Send the same requests to the same application, once plain and once guarded, and compare.",
+    )
+    demo.add_argument("--once", action="store_true", help="stop after the report; exit code 1 if something is wrong")
+    demo.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address (default: %(default)s)")
+    for option, which in (("--port", "plain"), ("--guarded-port", "guarded")):
+        what = f"where the {which} application is served (default: a free port)"
+        demo.add_argument(option, type=_port, default=0, metavar="N", help=what)
+    demo.add_argument("--verbose", action="store_true", help="show what the servers log while the requests are sent")
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    if any(find_spec(module) is None for module in _SERVER_EXTRA):
+        raise MissingExtraError("asgi-guard demo", "server")
+    from asgi_guard.demo.run import run
+
+    return run(
+        write=lambda text: print(text, flush=True),
+        host=options.host,
+        ports=(options.port, options.guarded_port),
+        once=options.once,
+        verbose=options.verbose,
+        in_colour=_takes_colour(sys.stdout, os.environ),
+    )
+
+
+def _takes_colour(output: TextIO, environment: Mapping[str, str]) -> bool:
+    """Tell whether somebody is looking, and has not asked for plain text (no-color.org)."""
+    return output.isatty() and not environment.get("NO_COLOR")
+
+
+def _loopback(text: str) -> str:
+    """Read an address that only this machine can reach: half of the demo is unprotected on purpose."""
+    try:
+        if text == "localhost" or ip_address(text).is_loopback:
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a loopback address, such as 127.0.0.1 or ::1")
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= 65_535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port, from 0 to 65535")
