@@ -30,8 +30,8 @@ from asgi_guard.settings import Problem, Problems, build, shown
 
 Off = Literal[False]
 
-DEFAULT_RATE: Final = "100/minute"
-"""The rate of a guard that was told none, for each client."""
+DEFAULT_RATE: Final = Limit(100, 60, "100/minute")
+"""The rate of a guard that was told none, for each client; written out, so that no grammar has to be loaded for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ class Exchange(Wire):
         has_started = self.floor <= position
         self._note_cut(position)
         self.answered_at = min(self.answered_at, position)
-        if position <= self.plan.hold:
-            self._held = None
+        if position >= self.over_at:  # the application has had the last word already
+            return
         try:
             if self.kind == "websocket" and (has_started or not replies.can_deny(self)):
                 await self._close(reply, position, bottom, has_started=has_started)
@@ -117,7 +117,7 @@ class Exchange(Wire):
         """Close a WebSocket: with the reply's code once it is accepted, as a bare denial before."""
         message = replies.close(reply.websocket_code if has_started else replies.POLICY_VIOLATION)
         if has_started:
-            if not self.is_accepted or position >= self.over_at:
+            if not self.is_accepted:
                 return
             self._observe(message, position, bottom)
         if not bottom:
@@ -157,9 +157,18 @@ class Exchange(Wire):
         if self.broken is not None and self.broken_at <= self.answered_at:
             await self.fail(self.broken, self.broken_at)
             return
-        is_silent = self._held is not None or self.floor == self.over_at == self.plan.size
-        if is_silent and not self._is_deserted:
-            await self._rescue(NoResponseError("the application returned without a response"), self.plan.size)
+        await self._break_silence()
+
+    async def _break_silence(self) -> None:
+        """Answer for a call that ended without a response, as far as the layers can tell that still could answer."""
+        plan = self.plan
+        is_held = self._held is not None
+        if not is_held and not self.floor == self.over_at == plan.size:
+            return
+        # A layer inside the holder that cuts the application off leaves the holder, and all outside it, without a word.
+        listening = plan.hold + 1 if is_held else plan.size
+        if not self._is_deserted(listening):
+            await self._rescue(NoResponseError("the application returned without a response"), listening)
 
     async def fail(self, exc: Exception, origin: int) -> None:
         """Decide what becomes of an exception that ended the call.
@@ -177,6 +186,7 @@ class Exchange(Wire):
             exc, origin = self.broken, self.broken_at
         elif self.answered_at < origin:
             logger.debug("the application failed after it was answered for", exc_info=exc)
+            await self._break_silence()
             return
         if exc is self.foreign or (self._outer is not None and self._outer._is_cut_off):  # noqa: SLF001
             raise exc

@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from anyio import Event
-
+from asgi_guard.engine.life import new_event
 from asgi_guard.engine.replies import POLICY_VIOLATION, disconnect
 from asgi_guard.engine.types import Message, Receive
 
@@ -101,17 +100,19 @@ class LookAheadStage:
         return await self._source()
 
     async def _look(self, hook: Callable[..., Awaitable[Any]]) -> None:
-        self._looking = looking = Event()
+        self._looking = looking = new_event()
         self._next = 0  # a look that was cancelled starts again, so that an application's time-out is no way past it
         try:
-            reply = await hook(self._exchange, self._read)
+            reply = await hook(exchange, self._read)
             self._hook = None
-            if reply is not None:
-                await self._exchange.refuse(self._position, reply)
+            if reply is not None and self._position not in exchange.cuts:
+                await exchange.refuse(self._position, reply)
         except Exception as exc:
             self._hook = None
-            if exc is not self._exchange.broken and exc is not self._exchange.foreign:
-                self._exchange.fail_at(self._position, exc)
+            if exc is not exchange.broken and exc is not exchange.foreign:
+                if self._position in exchange.cuts:  # its own `inbound` has spoken: a layer answers, or fails, once
+                    return
+                exchange.fail_at(self._position, exc)
             raise
         finally:
             self._looking = None

@@ -17,8 +17,6 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from anyio import Event
-
 if TYPE_CHECKING:
     from asgi_guard.engine.exchange import Exchange
     from asgi_guard.engine.replies import Reply
@@ -79,7 +77,7 @@ class Turn:
 
     def __init__(self, exchange: Wire) -> None:
         self._exchange = exchange
-        self._spoken = Event()
+        self._spoken = new_event()
         self.wait = self._spoken.wait
 
     async def __aenter__(self) -> None:
@@ -177,6 +175,11 @@ async def _logged(work: Callable[[], Awaitable[None]]) -> None:
 def _trio() -> Any:
     trio = sys.modules.get("trio")
     return trio if trio is not None and trio.lowlevel.in_trio_run() else None
+
+
+def new_event() -> Any:
+    """Make an event of the loop that runs: `wait()` is awaited, `set()` is not."""
+    return (_trio() or sys.modules["asyncio"]).Event()
 
 
 def _sleep_of_this_loop() -> Callable[[float], Awaitable[None]]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from anyio import fail_after
-
 from asgi_guard.engine.layer import HOOKS, Layer
 
 Steps = tuple[tuple[int, Callable[..., Any]], ...]
@@ -105,6 +103,8 @@ def _bounded(layer: Layer) -> Callable[..., Awaitable[Any]]:
     seconds = layer.admit_deadline_seconds
     if seconds is None:
         return layer.admit_async
+
+    from anyio import fail_after  # now, not when the first request waits
 
     async def admit(exchange: Any) -> Any:
         with fail_after(seconds):

@@ -145,10 +145,11 @@ class Wire(Request):
         """Tell whether nothing that the application sends can reach the wire any more."""
         return self.cut >= 0 or (self._outer is not None and self._outer._is_cut_off)  # noqa: SLF001
 
-    @property
-    def _is_deserted(self) -> bool:
-        """Tell whether nobody waits for an answer any more."""
-        return self.is_gone or self.cut >= 0 or (self._outer is not None and self._outer._is_deserted)  # noqa: SLF001
+    def _is_deserted(self, listening: int) -> bool:
+        """Tell whether none of the outermost `listening` layers waits for an answer any more."""
+        outer = self._outer
+        is_cut = min(self.cuts, default=listening) < listening
+        return self.is_gone or is_cut or (outer is not None and outer._is_deserted(outer.plan.size))  # noqa: SLF001
 
     @property
     def is_accepted(self) -> bool:

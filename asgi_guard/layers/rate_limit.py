@@ -41,6 +41,7 @@ UNDECLARED_PROXY: Final = (
     "limit, so the default one is not enforced on them. Give your own key or rate to RateLimit, or switch it off."
 )
 _FORWARDING = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+_MAPPED = bytes(10) + b"\xff\xff"  # IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2), which has other spellings than ::ffff:
 
 
 def by_client(exchange: Exchange) -> Key:
@@ -48,12 +49,13 @@ def by_client(exchange: Exchange) -> Key:
     client = exchange.client
     if client is None:
         return "unknown"
-    if ":" in client:
-        try:
-            return socket.inet_pton(socket.AF_INET6, client)[:8]
-        except (OSError, ValueError):
-            return client
-    return client
+    if ":" not in client:
+        return client
+    try:
+        address = socket.inet_pton(socket.AF_INET6, client)
+    except (OSError, ValueError):
+        return client
+    return socket.inet_ntop(socket.AF_INET, address[12:]) if address.startswith(_MAPPED) else address[:8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,8 @@ class RateLimitLayer(Layer):
 
 def _is_store(given: object) -> bool:
     """Tell whether this is a store that answers at once."""
-    return getattr(given, "synchronous", False) is True and callable(getattr(given, "bucket", None))
+    is_synchronous = getattr(given, "synchronous", False) is True
+    return is_synchronous and callable(getattr(given, "bucket", None)) and not isinstance(given, type)
 
 
 def _quoted(name: str) -> str:

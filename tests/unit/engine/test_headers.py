@@ -1,0 +1,136 @@
+"""The algebra of raw header pairs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_guard.engine import headers as header_list
+from asgi_guard.testing import HEADER_FORMS
+
+
+def test_get_finds_the_first_and_get_all_every_value() -> None:
+    """In the order of the lines; None and an empty list where there is none."""
+    headers = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]
+
+    assert header_list.get(headers, b"a") == b"1"
+    assert header_list.get_all(headers, b"a") == [b"1", b"3"]
+    assert header_list.get(headers, b"c") is None
+    assert header_list.get_all(headers, b"c") == []
+
+
+def test_every_change_is_made_in_place() -> None:
+    """The list that a `head` hook is given is the one that goes out."""
+    headers = same = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]
+
+    header_list.remove(headers, b"a")
+    assert headers == [(b"b", b"2")]
+    header_list.put(headers, b"b", b"4")
+    assert headers == [(b"b", b"4")]
+    header_list.append(headers, b"set-cookie", b"x=1")
+    header_list.append(headers, b"set-cookie", b"y=2")
+    assert header_list.get_all(headers, b"set-cookie") == [b"x=1", b"y=2"]
+    assert headers is same
+
+
+def test_a_default_gives_way() -> None:
+    """What the application has set stays."""
+    headers = [(b"a", b"1")]
+
+    header_list.set_default(headers, b"a", b"2")
+    header_list.set_default(headers, b"b", b"3")
+
+    assert headers == [(b"a", b"1"), (b"b", b"3")]
+
+
+VARY = [
+    # lines that are there, names to add, lines afterwards
+    ([], [b"Origin"], [b"Origin"]),
+    ([b"Accept"], [b"Origin"], [b"Accept, Origin"]),
+    ([b"Accept", b"Cookie"], [b"Origin"], [b"Accept, Cookie, Origin"]),
+    ([b"origin"], [b"Origin"], [b"origin"]),
+    ([b"Accept, ORIGIN"], [b"Origin", b"accept"], [b"Accept, ORIGIN"]),
+    ([b"*"], [b"Origin"], [b"*"]),
+    ([b"Accept, *"], [b"Origin"], [b"Accept, *"]),
+    ([b" , Accept ,, "], [b"Origin"], [b"Accept, Origin"]),
+    ([], [b"Origin", b"Accept"], [b"Origin, Accept"]),
+    ([b"Accept"], [], [b"Accept"]),
+]
+
+
+@pytest.mark.parametrize(("lines", "names", "expected"), VARY)
+def test_vary_is_merged(lines: list[bytes], names: list[bytes], expected: list[bytes]) -> None:
+    """Members are compared without case, never repeated, and `*` swallows all others (RFC 9110 section 12.5.5)."""
+    headers = [(b"vary", line) for line in lines]
+
+    header_list.merge_vary(headers, *names)
+
+    assert header_list.get_all(headers, b"vary") == expected
+
+
+UNSAFE_VALUES = [b"a\r\nset-cookie: x=1", b"a\nb", b"a\rb", b"a\0b"]
+BAD_NAMES = [b"", b"Content-Type", b"a b", b"a:", b"a\n", b"\xe9", b"a\r\nb"]
+
+
+@pytest.mark.parametrize("value", UNSAFE_VALUES)
+@pytest.mark.parametrize("change", [header_list.put, header_list.append, header_list.set_default])
+def test_a_value_that_would_split_the_response_is_refused(change, value: bytes) -> None:
+    """Whatever adds a line refuses CR, LF and NUL, and leaves the list as it was."""
+    headers = [(b"b", b"1")]
+
+    with pytest.raises(ValueError, match="CR, LF or NUL"):
+        change(headers, b"a", value)
+    assert headers == [(b"b", b"1")]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("change", [header_list.put, header_list.append, header_list.set_default])
+def test_a_name_that_is_no_lower_case_token_is_refused(change, name: bytes) -> None:
+    """HTTP/2 treats upper case as malformed (RFC 9113 section 8.2.1)."""
+    with pytest.raises(ValueError, match="lower-case token"):
+        change([], name, b"1")
+
+
+@pytest.mark.parametrize("form", HEADER_FORMS.values(), ids=HEADER_FORMS)
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [],
+        [(b"a", b"1")],
+        [(b"A", b"1"), (b"b", b"2")],
+        [(b"set-cookie", b"a=1"), (b"Set-Cookie", b"b=2"), (b"set-cookie", b"c=3")],
+        [(b"a", b"caf\xe9 \xff")],
+        [(b"a", b"tab\there")],
+        [(b"1", b"2")],
+    ],
+)
+def test_fresh_copies_any_iterable_in_lower_case(form, pairs) -> None:
+    """The copy is a list of its own; values are not touched, lines are neither joined nor re-ordered."""
+    source = form(pairs)
+
+    copy = header_list.fresh(source)
+
+    assert [tuple(pair) for pair in copy] == [(name.lower(), value) for name, value in pairs]
+    assert copy is not source
+
+
+@pytest.mark.parametrize("value", UNSAFE_VALUES)
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_fresh_refuses_what_would_split_the_response(value: bytes, is_repeated: bool) -> None:
+    """In a value or in a name, alone or behind harmless lines of the same name."""
+    harmless = [(b"x", b"1")] * (2 if is_repeated else 1)
+
+    for unsafe in ((b"x", value), (value, b"1")):
+        with pytest.raises(ValueError, match="split the response"):
+            header_list.fresh([*harmless, unsafe])
+
+
+@given(st.lists(st.tuples(st.binary(max_size=4), st.binary(max_size=4)), max_size=4))
+def test_fresh_is_its_plain_definition(pairs: list[tuple[bytes, bytes]]) -> None:
+    """Its short cuts change nothing: a list of lower-case pairs, or ValueError for CR, LF and NUL anywhere."""
+    if any(byte in part for pair in pairs for part in pair for byte in (b"\r", b"\n", b"\0")):
+        with pytest.raises(ValueError, match="split the response"):
+            header_list.fresh(pairs)
+    else:
+        assert header_list.fresh(pairs) == [(name.lower(), value) for name, value in pairs]

@@ -1,0 +1,462 @@
+"""Guard: the standard stack, its forms and its order; what it says of itself, and what it refuses to start with."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from asgi_guard import (
+    ConfigError,
+    ErrorEnvelope,
+    Guard,
+    RateLimit,
+    RateLimitMiddleware,
+    RequestID,
+    RequestLimits,
+    SecurityHeaders,
+)
+from asgi_guard.guard import ORDER
+from asgi_guard.layers.security_headers import PRESETS
+from asgi_guard.limiting.rate import Limit, parse_rate
+from asgi_guard.testing import ProtocolViolation, StrictServer, call, capture_events, http_scope, lifespan, websocket
+
+pytestmark = pytest.mark.anyio
+
+BUILT = {name for name, part in ORDER.items() if part is not None}
+PLANNED = [name for name, part in ORDER.items() if part is None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rates_were_read_before() -> None:
+    """Import the library that reads rates before a loop is watched: it reads files when it is imported."""
+    parse_rate("1/second")
+
+
+async def greet(scope: Any, receive: Any, send: Any) -> None:
+    """Answer, or accept a WebSocket, or take part in a lifespan."""
+    if scope["type"] == "lifespan":
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def fail(scope: Any, receive: Any, send: Any) -> None:
+    """Fail before anything is sent."""
+    raise RuntimeError("secret")
+
+
+async def no_listener(event: Any) -> None:
+    """Stand for a listener that would never be awaited."""
+
+
+class AwaitedListener:
+    """Stands for an object that would never be awaited."""
+
+    async def __call__(self, event: Any) -> None:
+        """Never run."""
+
+
+class Framework:
+    """Stands for an application with an interface of its own."""
+
+    title = "orders"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await greet(scope, receive, send)
+
+    def get(self, path: str) -> str:
+        """Stand for a method of the framework's."""
+        return f"GET {path}"
+
+
+def ids(error: ConfigError) -> dict[str, str]:
+    """Return the broken rules by field."""
+    return {problem.field: problem.id for problem in error.problems}
+
+
+# what it is
+
+
+async def test_a_guard_that_is_told_nothing_has_safe_defaults() -> None:
+    """One line, and an answer has all of it."""
+    response = await call(Guard(greet), scheme="https")
+
+    assert (response.status, response.body) == (200, b"hello")
+    assert [name.decode() for name, _ in response.headers] == [
+        "content-type",
+        "ratelimit",
+        "ratelimit-policy",
+        "x-content-type-options",
+        "x-frame-options",
+        "referrer-policy",
+        "strict-transport-security",
+        "content-security-policy",
+        "x-request-id",
+    ]
+
+
+def test_the_order_of_the_stack_is_written_down_once() -> None:
+    """Outermost first; a change here is a change of what the package promises."""
+    assert list(ORDER) == [
+        "telemetry",
+        "client_address",
+        "request_id",
+        "cors",
+        "security_headers",
+        "error_envelope",
+        "endpoints",
+        "trusted_host",
+        "ip_filter",
+        "request_limits",
+        "fetch_metadata",
+        "rate_limit",
+        "validation",
+    ]
+
+
+def test_the_layers_stand_in_this_order() -> None:
+    """Whatever the order of the keywords."""
+    guard = Guard(greet, rate_limit=True, error_envelope=True, request_id=True)
+
+    assert [layer.name for layer in guard.layers] == [name for name in ORDER if name in BUILT]
+
+
+def test_each_part_is_a_keyword_that_a_type_checker_sees() -> None:
+    """So a misspelt one is found before it runs, and, where nobody checks, by Python itself."""
+    parameters = inspect.signature(Guard).parameters
+
+    assert set(parameters) == {"app", "listeners", *ORDER}
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in [*ORDER, "listeners"])
+    with pytest.raises(TypeError, match="rate_limits"):
+        Guard(greet, rate_limits="5/minute")  # type: ignore[call-arg]
+
+
+async def test_a_lifespan_passes_and_a_websocket_is_guarded() -> None:
+    """Under every loop."""
+    guard = Guard(greet)
+
+    async with lifespan(guard) as state:
+        assert state == {}
+    async with websocket(guard) as session:
+        assert session.accepted is not None
+        assert session.headers.get("x-request-id") is not None
+
+
+# each part on, off, and in its other forms
+
+
+@pytest.mark.parametrize(
+    ("part", "forms"),
+    [
+        ("request_id", [True, RequestID()]),
+        ("error_envelope", [True, ErrorEnvelope()]),
+        ("security_headers", [True, "auto", SecurityHeaders(), SecurityHeaders(preset="auto")]),
+        ("request_limits", [True, RequestLimits()]),
+        ("rate_limit", [True, "100/minute", ["100/minute"], Limit(100, 60, "100/minute"), RateLimit("100/minute")]),
+    ],
+)
+async def test_each_form_of_a_part_is_the_same_part(part, forms) -> None:
+    """True, its settings, and the short form where there is one."""
+    assert part in BUILT
+    plain = await call(Guard(greet, request_id=False), scheme="https")
+
+    for form in forms:
+        guard = Guard(greet, **{"request_id": False, part: form})
+        response = await call(guard, scheme="https")
+        names = [pair for pair in response.headers if pair[0] not in {b"x-request-id", b"ratelimit"}]
+        assert names == [pair for pair in plain.headers if pair[0] != b"ratelimit"]
+        assert part in {layer.name for layer in guard.layers}
+
+
+async def test_a_part_that_is_off_is_not_there() -> None:
+    """Each alone, and nothing else changes."""
+    without_ids = await call(Guard(greet, request_id=False))
+    without_headers = await call(Guard(greet, security_headers=False))
+    without_rate = await call(Guard(greet, rate_limit=False))
+    without_limits = await call(Guard(greet, request_limits=False), headers={"Content-Length": "-1"})
+
+    assert without_ids.headers.get("x-request-id") is None
+    assert without_headers.headers.get("x-frame-options") is None
+    assert without_rate.headers.get("ratelimit") is None
+    assert without_limits.status == 200
+    with pytest.raises(RuntimeError, match="secret"):
+        await call(Guard(fail, error_envelope=False))
+
+
+async def test_with_everything_off_it_is_not_there_at_all() -> None:
+    """What the application sends is what the client gets, its silence too."""
+    off = dict.fromkeys(ORDER, False)
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        """Return without a word."""
+
+    response = await call(Guard(greet, **off))
+
+    assert response.headers == ((b"content-type", b"text/html"),)
+    with pytest.raises(ProtocolViolation):
+        await call(Guard(silent, **off))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_a_preset_is_the_short_form_of_security_headers(preset) -> None:
+    """One word."""
+    response = await call(Guard(greet, security_headers=preset))
+
+    assert response.headers.get("content-security-policy") == PRESETS[preset]["page"]["content-security-policy"]
+
+
+@pytest.mark.parametrize("part", PLANNED)
+@pytest.mark.parametrize(
+    "asked_for", [True, "strict", ["10.0.0.0/8"], {}, object()], ids=lambda form: type(form).__name__
+)
+def test_a_part_that_is_not_built_yet_is_refused_by_name(part, asked_for) -> None:
+    """There are no silent stubs: who asks for a protection must not believe that it is there."""
+    with pytest.raises(ConfigError) as caught:
+        Guard(greet, **{part: asked_for})
+
+    assert ids(caught.value) == {f"Guard.{part}": "AG220"}
+    assert part in str(caught.value)
+    assert "not built yet" in str(caught.value)
+
+
+@pytest.mark.parametrize("part", PLANNED)
+def test_a_part_that_is_not_built_yet_may_be_off(part) -> None:
+    """So that a configuration can be written ahead."""
+    assert f"{part}: not built yet" in Guard(greet, **{part: False}).explain()
+
+
+# what it refuses to start with
+
+
+@pytest.mark.parametrize("part", sorted(BUILT))
+@pytest.mark.parametrize("wrong", [None, 0, 1, 7, {}, {"rate": "5/minute"}, object, b"strict"], ids=repr)
+def test_a_part_in_no_known_form_is_refused(part, wrong) -> None:
+    """None, numbers and dicts say neither on nor off nor how."""
+    with pytest.raises(ConfigError) as caught:
+        Guard(greet, **{part: wrong})
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    "settings", [RequestID(), RateLimit("5/minute"), RequestLimits()], ids=lambda s: type(s).__name__
+)
+def test_the_settings_of_another_part_are_refused(settings) -> None:
+    """They would have been ignored, or worse."""
+    with pytest.raises(ConfigError, match="ErrorEnvelope must be given as True, as an instance"):
+        Guard(greet, error_envelope=settings)
+
+
+@pytest.mark.parametrize("app", [None, "main:app", 7, object()], ids=lambda app: type(app).__name__)
+def test_what_cannot_be_called_is_no_application(app) -> None:
+    """It is said at the start, not at the first request."""
+    with pytest.raises(ConfigError) as caught:
+        Guard(app)
+    assert ids(caught.value) == {"Guard.app": "AG109"}
+
+
+@pytest.mark.parametrize(
+    ("listeners", "problems"),
+    [
+        ("print", {"Guard.listeners": "AG223"}),
+        (print, {"Guard.listeners": "AG223"}),
+        (None, {"Guard.listeners": "AG223"}),
+        (7, {"Guard.listeners": "AG223"}),
+        (["print"], {"Guard.listeners[0]": "AG109"}),
+        ([print, no_listener], {"Guard.listeners[1]": "AG222"}),
+        ([AwaitedListener()], {"Guard.listeners[0]": "AG222"}),
+        ([None, no_listener, 7], {f"Guard.listeners[{at}]": f"AG{n}" for at, n in enumerate((109, 222, 109))}),
+    ],
+    ids=str,
+)
+def test_listeners_are_plain_functions_in_a_list(listeners, problems) -> None:
+    """A bare function is no list of functions, and what is never awaited never runs."""
+    with pytest.raises(ConfigError) as caught:
+        Guard(greet, listeners=listeners)
+    assert ids(caught.value) == problems
+
+
+async def test_listeners_may_come_from_anything_that_yields_them() -> None:
+    """A tuple, a set, a generator."""
+    events = capture_events()
+
+    for listeners in ((events,), {events}, (listener for listener in [events])):
+        events.clear()
+        await call(Guard(greet, listeners=listeners))
+        assert {event.layer for event in events} == {"request_limits", "rate_limit"}
+
+
+def test_every_problem_of_every_part_is_told_at_once() -> None:
+    """Who mends a configuration wants to start it once more, not six times."""
+    wrong: Any = {
+        "security_headers": "strickt",
+        "rate_limit": "fast",
+        "cors": True,
+        "request_limits": None,
+        "listeners": [7],
+    }
+
+    with pytest.raises(ConfigError) as caught:
+        Guard("main:app", **wrong)
+
+    assert ids(caught.value) == {
+        "Guard.app": "AG109",
+        "Guard.listeners[0]": "AG109",
+        "Guard.cors": "AG220",
+        "Guard.request_limits": "AG221",
+        "SecurityHeaders.preset": "AG105",
+        "RateLimit.rate": "AG210",
+    }
+    assert "6 settings are wrong" in str(caught.value)
+    assert "Did you mean 'strict'?" in str(caught.value)
+
+
+# what it says of itself
+
+
+def test_it_explains_each_part_in_order() -> None:
+    """What is on with its settings and its refusals, what is off, and what is not there yet."""
+    text = Guard(greet, security_headers=False, rate_limit="5/second;100/minute").explain()
+
+    parts = [line for line in text.splitlines() if not line.startswith(" ")]
+    assert [line.partition(":")[0] for line in parts] == list(ORDER)
+    assert "security_headers: off" in parts
+    assert all(f"{name}: not built yet" in parts for name in PLANNED)
+    assert "  429 for more than 5/second or 100/minute from one client" in text.splitlines()
+    assert "max_body_bytes=10485760" in text
+
+
+def test_it_explains_itself_and_not_what_it_wraps() -> None:
+    """Fused or not, the settings of another guard are that guard's."""
+    inner = Guard(greet, security_headers="strict", rate_limit="1/day", error_envelope=False)
+    outer = Guard(inner, security_headers=False)
+    around_a_part = Guard(RateLimitMiddleware(greet, "1/day"))
+
+    assert "security_headers: off" in outer.explain()
+    assert "1/day" in inner.explain()
+    assert "1/day" not in outer.explain()
+    assert "1/day" not in around_a_part.explain()
+    assert "100/minute" in around_a_part.explain()
+
+
+def test_its_repr_names_the_application_and_the_parts_that_are_on() -> None:
+    """Short enough for a log line."""
+    guard = Guard(Framework(), security_headers=False)
+
+    assert "Framework" in repr(guard)
+    assert repr(guard).endswith(": request_id, error_envelope, request_limits, rate_limit>")
+    assert repr(Guard(greet, **dict.fromkeys(ORDER, False))).endswith(": nothing>")
+
+
+def test_its_repr_survives_an_application_without_one() -> None:
+    """A guard that cannot be shown could not be debugged."""
+
+    class Shy(Framework):
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert "Shy" in repr(Guard(Shy()))
+
+
+# what it passes on
+
+
+def test_what_it_has_not_is_the_applications() -> None:
+    """So a guarded framework is still that framework; also through two guards."""
+    for guard in (Guard(Framework()), Guard(Guard(Framework()))):
+        assert guard.get("/orders") == "GET /orders"
+        assert guard.title == "orders"
+        assert isinstance(guard.app, Framework | Guard)
+
+
+def test_what_neither_has_is_missing_by_name() -> None:
+    """Neither a silent None nor a recursion."""
+    guard = Guard(Framework())
+
+    assert not hasattr(guard, "nothing")
+    with pytest.raises(AttributeError, match="'Framework' object has no attribute 'nothing'"):
+        _ = guard.nothing
+
+
+@pytest.mark.parametrize("probe", ["__wrapped__", "__fspath__", "__await__", "__len__", "__iter__", "__code__"])
+def test_a_guard_does_not_pretend_to_be_what_it_wraps(probe) -> None:
+    """Servers and test runners look for special names to tell what an object is."""
+    assert not hasattr(Guard(greet), probe)
+
+
+def test_it_can_be_looked_at_and_copied() -> None:
+    """Without recursion, also where there is no application yet."""
+    guard = Guard(Framework())
+
+    assert inspect.unwrap(guard) is guard
+    assert inspect.iscoroutinefunction(guard.__call__)
+    assert list(inspect.signature(guard).parameters) == ["scope", "receive", "send"]
+    assert copy.copy(guard).get("/") == "GET /"
+    with pytest.raises(TypeError):  # it holds locks
+        pickle.dumps(guard)
+    with pytest.raises(AttributeError):
+        _ = object.__new__(Guard).title
+
+
+# what it costs to start
+
+
+def test_nothing_starts_in_the_constructor() -> None:
+    """No thread, no task, no loop: that comes with the first request that needs it."""
+    before = threading.active_count()
+
+    for _ in range(10):
+        Guard(greet)
+
+    assert threading.active_count() == before
+
+
+async def test_guards_of_one_application_share_nothing() -> None:
+    """Two in one process count for themselves."""
+    first, second = Guard(greet, rate_limit="1/minute"), Guard(greet, rate_limit="1/minute")
+
+    assert [(await call(guard)).status for guard in (first, second, first)] == [200, 200, 429]
+
+
+def test_a_guard_is_ready_in_150_milliseconds() -> None:
+    """The best of some fresh interpreters, the import counted in."""
+    script = """
+import time
+begin = time.perf_counter()
+from asgi_guard import Guard
+async def app(scope, receive, send): ...
+Guard(app)
+print(time.perf_counter() - begin)
+"""
+    seconds = []
+    for _ in range(5):
+        run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        seconds.append(float(run.stdout))
+        if seconds[-1] < 0.15:
+            break
+
+    assert min(seconds) < 0.15
+
+
+async def test_one_guard_serves_many_scopes_at_once() -> None:
+    """Nothing of a request stays on it."""
+    guard = Guard(greet)
+    before = {name: value for name, value in vars(guard).items() if not name.startswith("__")}
+
+    servers = [await StrictServer(http_scope(path=f"/{number}")).serve(guard) for number in range(20)]
+
+    assert len({dict(server.sent[0]["headers"])[b"x-request-id"] for server in servers}) == 20
+    assert vars(guard) == before
