@@ -66,8 +66,7 @@ def run(
         OSError: a port is taken.
     """
     began = monotonic()
-    with _quiet(() if verbose else _LOGS):
-        results = compare(Shop(), guard(Shop()), host=host, ports=ports)
+    results = compare(Shop(), guard(Shop()), host=host, ports=ports, verbose=verbose)
     wrong = [result for result in results if not result.is_right]
     write(table(results, in_colour=in_colour))
     write(f"\n{len(results) - len(wrong)} of {len(results)} are as they should be ({monotonic() - began:.1f} s).")
@@ -85,6 +84,7 @@ def compare(
     *,
     host: str = "127.0.0.1",
     ports: tuple[int, int] = (0, 0),
+    verbose: bool = False,
 ) -> list[Result]:
     """Send each row to both applications, over real sockets.
 
@@ -94,12 +94,13 @@ def compare(
         rows: what to send.
         host: a loopback address.
         ports: where the two are served; 0 is any free port.
+        verbose: let the servers log.
 
     Raises:
         OSError: a port is taken.
     """
     until = monotonic() + BUDGET_SECONDS
-    with serving(host, (plain, ports[0]), (guarded, ports[1])) as taken:
+    with _quiet(() if verbose else _LOGS), serving(host, (plain, ports[0]), (guarded, ports[1])) as taken:
         sites = [Site(host, port, until) for port in taken]
         return [Result(row.name, *[_observe(row, site) for site in sites]) for row in rows]
 

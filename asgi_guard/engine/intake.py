@@ -100,6 +100,7 @@ class LookAheadStage:
         return await self._source()
 
     async def _look(self, hook: Callable[..., Awaitable[Any]]) -> None:
+        exchange = self._exchange
         self._looking = looking = new_event()
         self._next = 0  # a look that was cancelled starts again, so that an application's time-out is no way past it
         try:

@@ -143,6 +143,7 @@ class RateLimitLayer(Layer):
         policies = [
             f"{name};q={limit.amount};w={limit.seconds}" for name, limit in zip(quoted, self._limits, strict=True)
         ]
+        self._is_single = len(self._limits) == 1
         self._policy: Header = (b"ratelimit-policy", ",".join(policies).encode())
         self._state = ",".join(f"{name.replace('%', '%%')};r=%d;t=%d" for name in quoted).encode()
 
@@ -201,11 +202,12 @@ class RateLimitLayer(Layer):
         decision: Decision | None = exchange.cells.get(self)
         if decision is None:
             return
-        values: tuple[int, ...] = ()
-        for left, wait_ns in zip(decision.remaining, decision.reset_after_ns, strict=False):
-            values += (left, -(-wait_ns // 1_000_000_000))
-        headers.append((b"ratelimit", self._state % values))
-        headers.append(self._policy)
+        if self._is_single:
+            values: tuple[int, ...] = (decision.remaining[0], -(-decision.reset_after_ns[0] // 1_000_000_000))
+        else:
+            pairs = zip(decision.remaining, decision.reset_after_seconds, strict=True)
+            values = tuple(number for pair in pairs for number in pair)
+        headers += ((b"ratelimit", self._state % values), self._policy)
 
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""

@@ -1,0 +1,145 @@
+"""README.md is true: its snippets run, its tables are complete, and what it shows is what was observed.
+
+Run as a script, this file writes the block between `<!-- generated: before-after -->` and `<!-- end -->` anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import asgi_guard
+from asgi_guard import Guard
+from asgi_guard.demo.app import Shop
+from asgi_guard.demo.report import told
+from asgi_guard.demo.run import compare
+from asgi_guard.guard import ORDER
+from asgi_guard.testing import call
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+PACKAGE = {path: path.read_text(encoding="utf-8") for path in (ROOT / "asgi_guard").rglob("*.py")}
+BLOCK = re.compile(r"(?<=<!-- generated: before-after -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def fenced(language: str) -> list[str]:
+    """Return the fenced blocks in a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+
+
+def before_and_after() -> str:
+    """Send the requests of the demo, and write what came back as a table."""
+    rows = [(result.name, told(result.plain), told(result.guarded)) for result in compare(Shop(), Guard(Shop()))]
+    lines = ["| request | plain | guarded |", "|---|---|---|", *[f"| {' | '.join(row)} |" for row in rows]]
+    return re.sub(r"Retry-After: \d+", "Retry-After", "\n".join([*lines, ""]))
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    """Be the `app` of the snippets."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def failing(scope: Any, receive: Any, send: Any) -> None:
+    """Be an application with an exception that nobody handles."""
+    raise ConnectionError
+
+
+def refused_with() -> Iterator[str]:
+    """Return the statuses with which the standard stack refuses."""
+    for layer in Guard(hello).layers:
+        for refusal in layer.refusals():
+            yield refusal[:3]
+
+
+def codes() -> set[str]:
+    """Return the stable names of errors that the package answers with."""
+    layers = [text for path, text in PACKAGE.items() if path.parent.name == "layers"]
+    named = {code for text in layers for code in re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', text)}
+    return named | {"INTERNAL_ERROR", "NO_RESPONSE", "STORE_ERROR"}
+
+
+def test_before_and_after_is_what_the_demo_observes() -> None:
+    """To write it anew: python tests/docs/test_readme.py."""
+    block = BLOCK.search(TEXT)
+
+    assert block is not None
+    assert block[0] == before_and_after()
+
+
+@pytest.mark.parametrize("snippet", fenced("python"), ids=range(len(fenced("python"))))
+def test_a_snippet_runs_and_prints_what_it_shows(snippet: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each stands alone around an `app`; comments at its end are what it prints."""
+    shown = re.search(r"(?:^# .*\n)*\Z", snippet, re.MULTILINE)
+
+    exec(compile(snippet, "README.md", "exec"), {"app": hello})
+
+    assert capsys.readouterr().out == re.sub("^# ", "", shown[0] if shown else "", flags=re.MULTILINE)
+
+
+def test_the_error_is_the_one_that_is_answered() -> None:
+    """But for its time and its request id."""
+    (shown,) = map(json.loads, fenced("json"))
+    answered = asyncio.run(call(Guard(failing))).json()
+    answered["request_id"], answered["error"]["timestamp"] = shown["request_id"], shown["error"]["timestamp"]
+
+    assert answered == shown
+
+
+@pytest.mark.parametrize("name", asgi_guard.__all__)
+def test_a_public_name_is_explained(name: str) -> None:
+    """Whatever can be imported is at least named here."""
+    assert re.search(rf"\b{re.escape(name)}\b", TEXT)
+
+
+@pytest.mark.parametrize("status", sorted(set(refused_with())))
+def test_a_status_is_explained(status: str) -> None:
+    """Whatever the guard refuses with has its row."""
+    assert re.search(rf"^\| {status} \|", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", sorted(codes()))
+def test_a_code_is_explained(code: str) -> None:
+    """So has whatever a program may branch on."""
+    assert f"`{code}`" in TEXT
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_part_is_told_as_it_is(name: str) -> None:
+    """One that is built has its row among the parts; one that is not is planned, and claims nothing."""
+    planned = re.search(r"^Planned.*?\n\n", TEXT, re.DOTALL | re.MULTILINE)
+    is_built = ORDER[name] is not None
+
+    assert (f"| `{name}` |" in TEXT) is is_built
+    assert (planned is not None and f"`{name}`" in planned[0]) is not is_built
+
+
+def test_every_problem_of_settings_is_documented() -> None:
+    """The general ones stand at the head of settings.py, those of the parts here."""
+    given = {number for text in PACKAGE.values() for number in re.findall(r'"(AG\d{3})"', text)}
+    documented = set(re.findall(r"^\| (AG\d{3}) +\|", TEXT + PACKAGE[ROOT / "asgi_guard/settings.py"], re.MULTILINE))
+
+    assert given == documented
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https:)(.+?)\)", TEXT))))
+def test_a_link_leads_somewhere(target: str) -> None:
+    """What is linked in the project is there."""
+    assert (ROOT / target).is_file()
+
+
+@pytest.mark.parametrize("name", ["demo", "tests"])
+def test_a_command_can_be_read_by_a_machine(name: str) -> None:
+    """It is one line, and stands in the fence that follows its marker."""
+    assert re.search(rf"^<!-- command: {name} -->\n```sh\n.+\n```$", TEXT, re.MULTILINE)
+
+
+if __name__ == "__main__":
+    README.write_text(BLOCK.sub(lambda _: before_and_after(), TEXT, count=1), encoding="utf-8")
