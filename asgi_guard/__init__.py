@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         NoResponseError,
         StoreError,
     )
-    from asgi_guard.events import Event, Listener, RequestAllowed, RequestRefused, RequestWouldBeRefused
+    from asgi_guard.events import ErrorAnswered, Event, Listener, RequestAllowed, RequestRefused, RequestWouldBeRefused
     from asgi_guard.guard import Guard
     from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeMiddleware
     from asgi_guard.layers.rate_limit import RateLimit, RateLimitMiddleware
@@ -35,6 +35,7 @@ __version__ = "0.1.0"
 
 _HOME: dict[str, str] = {
     "ConfigError": "asgi_guard.errors.exceptions",
+    "ErrorAnswered": "asgi_guard.events",
     "ErrorCategory": "asgi_guard.errors.exceptions",
     "ErrorEnvelope": "asgi_guard.layers.error_envelope",
     "ErrorEnvelopeMiddleware": "asgi_guard.layers.error_envelope",
@@ -66,6 +67,7 @@ _HOME: dict[str, str] = {
 
 __all__ = [
     "ConfigError",
+    "ErrorAnswered",
     "ErrorCategory",
     "ErrorEnvelope",
     "ErrorEnvelopeMiddleware",

@@ -7,9 +7,10 @@ import logging
 import re
 from typing import Any
 
-from asgi_guard import MemoryStore, RateLimit, RequestID
+import reference
 from reference import nested
 from scenarios import (
+    PAIRS,
     PARTS,
     App,
     Call,
@@ -20,6 +21,7 @@ from scenarios import (
     get,
     guard,
     handshake,
+    marked,
     null,
     one_part,
     oversized,
@@ -29,6 +31,8 @@ from scenarios import (
 )
 from timing import added, in_tasks, interleaved, ratio
 
+from asgi_guard import MemoryStore, RateLimit, RequestID
+
 REFUSING = "1/day"
 
 
@@ -37,12 +41,13 @@ def figures(rounds: int = 150, batch: int = 200) -> dict[str, Any]:
     with_log_off()
     require_same_answers()
     samples = interleaved(contenders(), rounds=rounds, batch=batch)
-    gets = ("guard", "nested", "unfused", "engine", *PARTS)
+    gets = ("guard", "nested", "unfused", "engine", "ten layers", "ten middlewares", *PARTS)
     return {
         "added to a GET": {name: added(samples, name, "bare") for name in gets},
         "fused over nested": {
             "hand-written middlewares": ratio(samples, "guard", "nested", "bare"),
             "the same layers unfused": ratio(samples, "guard", "unfused", "bare"),
+            "ten that add a header each": ratio(samples, "ten layers", "ten middlewares", "bare"),
         },
         "added to others": {
             "POST of 3 chunks": added(samples, "post", "post, bare"),
@@ -70,6 +75,8 @@ def contenders() -> dict[str, Contender]:
         "nested": Contender(nested(null), get),
         "unfused": Contender(unfused(null), get),
         "engine": Contender(engine_alone(null), get),
+        "ten layers": Contender(marked(null, PAIRS), get),
+        "ten middlewares": Contender(reference.marked(null, PAIRS), get),
         **{part: Contender(one_part(null, part), get) for part in PARTS},
         "post, bare": Contender(reader, post),
         "post": Contender(guard(reader), post),

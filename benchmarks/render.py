@@ -1,7 +1,7 @@
 """Render: the figures of README.md, from the files in `results/` and from nowhere else.
 
-`python benchmarks/render.py` writes the block between `<!-- generated: figures -->` and `<!-- end -->`; with `--check` it
-writes nothing, and fails where the block is not what the results say.
+`python benchmarks/render.py` writes the block between `<!-- generated: figures -->` and `<!-- end -->`. With `--check`
+it writes nothing, and fails where the block is not what the results say.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the same protections as five hand-written middlewares", (*GET, "nested")),
     ("fused, as a share of hand-written", (*RATIOS, "hand-written middlewares")),
     ("fused, as a share of its own layers unfused", (*RATIOS, "the same layers unfused")),
+    ("ten layers that add a header each, as a share of hand-written", (*RATIOS, "ten that add a header each")),
     ("added to a GET, an asyncio task for each request", ("cost", "in asyncio tasks", "guard")),
     ("added to a POST of 3 chunks", (*OTHERS, "POST of 3 chunks")),
     ("added to a WebSocket handshake", (*OTHERS, "WebSocket handshake")),
@@ -47,6 +48,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("an exception answered with 500, in all", (*ANSWERS, "500")),
     ("`import asgi_guard`", (*STARTUP, "import asgi_guard")),
     ("`Guard(app)` built, with its imports", (*STARTUP, "Guard(app) built, with its imports")),
+    ("the same with a rate given as text", (*STARTUP, "the same with a rate given as text")),
 )
 
 
@@ -67,9 +69,9 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"A client that the rate limit remembers takes {memory['bytes_per_key']:.0f} bytes besides its address; of "
-        f"1,000,000 hits on as many clients, 99.9 % take at most {hits['p999_us']:.0f} µs. "
-        "The GET has 12 headers and comes from 1,000 clients in turn. Times are CPU times, all stacks taking turns in one "
-        f"run on {machine['python']}, {machine['system']}, {machine['cpus']} CPUs ({machine['processor']}), "
+        f"1,000,000 hits on as many clients, 99.9 % take at most {hits['p999_us']:.0f} µs. The GET has 12 headers and "
+        "comes from 1,000 clients in turn. Times are CPU times, all stacks taking turns in one run on "
+        f"{machine['python']}, {machine['system']}, {machine['cpus']} CPUs ({machine['processor']}), "
         f"{machine['date']}; `nox -s benchmarks` measures anew."
     )
 

@@ -1,8 +1,7 @@
 """Run: measure everything, one after the other, and write `results/<name>.json`.
 
-`python benchmarks/run.py` takes about three minutes on a machine that does nothing else. `--quick` takes seconds, writes
-nothing, and prints what the budget tests look at. Which files are measured is up to the interpreter: the session
-`benchmarks` of the noxfile installs the wheel.
+`python benchmarks/run.py` takes about two minutes. `--quick` takes seconds, writes nothing, and prints what the budget
+tests look at. Which package is measured is up to the interpreter: the session `benchmarks` installs the wheel.
 """
 
 from __future__ import annotations
@@ -52,8 +51,8 @@ def _processor() -> str:
 def main(arguments: list[str]) -> None:
     """Measure, then write or print."""
     if "--quick" in arguments:
-        quick = {"cost": cost.figures(rounds=30, batch=100), "limiter": limiter.figures((1, 100_000), rounds=30, batch=100)}
-        print(json.dumps(quick))
+        costs = cost.figures(rounds=30, batch=100)
+        print(json.dumps({"cost": costs, "limiter": limiter.figures((1, 100_000), rounds=30, batch=100)}))
         return
     RESULTS.mkdir(exist_ok=True)
     for name, parts in MEASUREMENTS.items():

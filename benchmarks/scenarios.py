@@ -1,16 +1,17 @@
 """Scenarios: the applications, requests and stacks that are measured, each made fresh for each request as servers do.
 
 Rule 1: whoever is compared gets the same requests, answers with the same headers, and is warm.
-Rule 2: a request is made before the clock starts: its scope, its state, and its header bytes, which no hash is cached of.
+Rule 2: a request is made before the clock starts: its scope, its state, and header bytes whose hash nobody knows yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from asgi_guard import Guard, Middleware
+from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.layer import Layer
 
 App = Callable[..., Awaitable[None]]
@@ -18,6 +19,8 @@ Call = tuple[dict[str, Any], Callable[[], Awaitable[dict[str, Any]]]]
 
 PLENTY = "1000000/minute"
 """A rate that no measurement exceeds."""
+
+PAIRS = tuple((b"x-mark-%d" % number, b"on") for number in range(10))
 
 PARTS = ("request_id", "security_headers", "error_envelope", "request_limits", "rate_limit")
 """The parts of the standard stack that are built, outermost first."""
@@ -171,3 +174,18 @@ def unfused(app: App) -> App:
 def engine_alone(app: App) -> Middleware:
     """Wrap in a layer that does nothing."""
     return Middleware(app, Layer())
+
+
+class Marks(Layer):
+    """Adds one header to each response."""
+
+    def __init__(self, pair: tuple[bytes, bytes]) -> None:
+        self.pair = pair
+
+    def head(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
+        headers.append(self.pair)
+
+
+def marked(app: App, pairs: Iterable[tuple[bytes, bytes]]) -> Middleware:
+    """Wrap in a layer for each pair."""
+    return Middleware(app, *[Marks(pair) for pair in pairs])

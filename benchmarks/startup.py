@@ -16,12 +16,19 @@ import asgi_guard
 ENTRY = Path(asgi_guard.__file__).parents[1]
 IMPORTED = "import asgi_guard"
 BUILT = "import asgi_guard; asgi_guard.Guard(print)"
-TIMED = "import sys, time; sys.path.insert(0, {entry!r}); t = time.perf_counter(); {work}; print(time.perf_counter() - t)"
+WITH_A_RATE = "import asgi_guard; asgi_guard.Guard(print, rate_limit='5/second;100/minute')"
+TIMED = """
+import sys, time
+sys.path.insert(0, {entry!r})
+began = time.perf_counter()
+{work}
+print(time.perf_counter() - began)
+"""
 
 
 def figures(runs: int = 15) -> dict[str, Any]:
     """Measure both with compiled files at hand, as from the second start on, and name what takes longest to import."""
-    timed = {IMPORTED: list[float](), BUILT: list[float]()}
+    timed = {work: list[float]() for work in (IMPORTED, BUILT, WITH_A_RATE)}
     with tempfile.TemporaryDirectory() as compiled:
         for number in range(-1, runs):  # the first run compiles
             for work, seconds in timed.items():
@@ -30,13 +37,14 @@ def figures(runs: int = 15) -> dict[str, Any]:
         return {
             "import asgi_guard": _milliseconds(timed[IMPORTED]),
             "Guard(app) built, with its imports": _milliseconds(timed[BUILT]),
-            "imported for Guard(app), largest parts": _largest_parts(compiled),
+            "the same with a rate given as text": _milliseconds(timed[WITH_A_RATE]),
+            "largest parts of that": _largest_parts(compiled),
         }
 
 
 def _largest_parts(compiled: str, count: int = 6) -> dict[str, float]:
     """Share the time of `-X importtime` out among what the package imports; in milliseconds."""
-    program = f"import sys; sys.path.insert(0, {str(ENTRY)!r}); print(file=sys.stderr); {BUILT}"
+    program = f"import sys; sys.path.insert(0, {str(ENTRY)!r}); print(file=sys.stderr); {WITH_A_RATE}"
     _, _, listing = _python(compiled, "-X", "importtime", "-c", program).stderr.partition("\n\n")
     microseconds: Counter[str] = Counter()
     path: list[tuple[int, str]] = []

@@ -132,6 +132,7 @@ class Exchange(Wire):
             self.fail_at(position, exc)
             raise
         self.status = reply.status
+        self.head_size = len(headers)
         end = replies.end(self, body)
         top = position
         if self.kind == "http" and bottom <= self.plan.hold < position:
@@ -229,8 +230,8 @@ class Exchange(Wire):
         return True
 
     def _is_answerable(self, position: int) -> bool:
-        """Tell whether no head has got past `position` yet; an accepted WebSocket can always be closed."""
-        return position < min(self.floor, self.reply_floor) or self.is_accepted
+        """Tell whether no head has got past `position` yet; a WebSocket whose accept has can still be closed."""
+        return position < min(self.floor, self.reply_floor) or (self.is_accepted and position >= self.floor)
 
     def owns_cancellation(self, exc: BaseException) -> bool:
         """Tell whether this is the cancellation that an expired deadline asked for, and take it back if so."""

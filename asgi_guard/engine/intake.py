@@ -71,7 +71,19 @@ class Intake:
 class LookAheadStage:
     """The stage of one `body` hook: lets it look, then hands the same messages on."""
 
-    __slots__ = ("_bytes", "_exchange", "_hook", "_layer", "_looking", "_messages", "_next", "_position", "_source")
+    __slots__ = (
+        "_bytes",
+        "_exchange",
+        "_given",
+        "_hook",
+        "_layer",
+        "_looking",
+        "_messages",
+        "_passed_on",
+        "_position",
+        "_seen",
+        "_source",
+    )
 
     def __init__(
         self, source: Intake, exchange: Exchange, position: int, layer: Layer, hook: Callable[..., Awaitable[Any]]
@@ -82,9 +94,9 @@ class LookAheadStage:
         self._layer = layer
         self._hook: Callable[..., Awaitable[Any]] | None = hook
         self._looking: Any = None
+        self._passed_on: Exception | None = None
         self._messages: list[Message] = []
-        self._next = 0
-        self._bytes = 0
+        self._bytes = self._seen = self._given = 0
 
     async def __call__(self) -> Message:
         """Return the next message; the first call lets the layer look."""
@@ -95,14 +107,15 @@ class LookAheadStage:
                 await self._looking.wait()
         if self._exchange.cut >= self._position:
             return disconnect(self._exchange.kind, POLICY_VIOLATION)
-        if self._messages:
-            return self._messages.pop(0)
+        if self._given < len(self._messages):  # counted, not popped: that would move the rest for each of many chunks
+            self._given += 1
+            return self._messages[self._given - 1]
         return await self._source()
 
     async def _look(self, hook: Callable[..., Awaitable[Any]]) -> None:
         exchange = self._exchange
         self._looking = looking = new_event()
-        self._next = 0  # a look that was cancelled starts again, so that an application's time-out is no way past it
+        self._seen = 0  # a look that was cancelled starts again, so that an application's time-out is no way past it
         try:
             reply = await hook(exchange, self._read)
             self._hook = None
@@ -110,7 +123,7 @@ class LookAheadStage:
                 await exchange.refuse(self._position, reply)
         except Exception as exc:
             self._hook = None
-            if exc is not exchange.broken and exc is not exchange.foreign:
+            if exc is not self._passed_on and exc is not exchange.broken and exc is not exchange.foreign:
                 if self._position in exchange.cuts:  # its own `inbound` has spoken: a layer answers, or fails, once
                     return
                 exchange.fail_at(self._position, exc)
@@ -121,15 +134,18 @@ class LookAheadStage:
 
     async def _read(self) -> Message | None:
         """Read for the hook: None at the end, on disconnect, and when as much was read as the layer declared."""
-        if self._next < len(self._messages):
-            message = self._messages[self._next]
-        else:
+        if self._seen == len(self._messages):
             if self._is_read_to_the_end() or self._bytes >= self._layer.body_look_ahead_bytes:
                 return None
-            message = await self._source()
+            try:
+                message = await self._source()
+            except Exception as exc:
+                self._passed_on = exc
+                raise
             self._messages.append(message)
-            self._bytes += len(message.get("body", b""))
-        self._next += 1
+            self._bytes += len(message.get("body", b"")) or 1  # or empty chunks would be kept without a bound
+        self._seen += 1
+        message = self._messages[self._seen - 1]
         return message if message["type"] == "http.request" else None
 
     def _is_read_to_the_end(self) -> bool:

@@ -55,7 +55,12 @@ NEVER_HELD = (
 
 
 class Wire(Request):
-    """What has passed, and in which direction; calling it is the application's `send`."""
+    """What has passed, and in which direction; calling it is the application's `send`.
+
+    Attributes:
+        status: of the response that goes out, 101 for a WebSocket that is accepted; 0 before there is one.
+        is_accepted: whether this is a WebSocket whose handshake the application accepts or has accepted.
+    """
 
     _held: Message | None
     _intake: Receive | None
@@ -69,6 +74,8 @@ class Wire(Request):
     deadlines: list[Deadline] | None
     floor: int
     foreign: Exception | None
+    head_size: int
+    is_accepted: bool
     is_expired: bool
     is_gone: bool
     over_at: int
@@ -91,6 +98,8 @@ class Wire(Request):
         "deadlines",
         "floor",
         "foreign",
+        "head_size",
+        "is_accepted",
         "is_expired",
         "is_gone",
         "outside",
@@ -111,9 +120,9 @@ class Wire(Request):
         self.cells = {}
         self.cuts = ()
         self.cut = -1
-        self.status = 0
+        self.status = self.head_size = 0
         self.floor = self.reply_floor = self.over_at = self.answered_at = self.broken_at = plan.size
-        self.is_peer_trusted = self.is_gone = self.is_expired = self._promises_trailers = False
+        self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = self._promises_trailers = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
         self.turn = self.foreign = self.broken = self.deadlines = None
         peer = scope.get("client")
@@ -150,11 +159,6 @@ class Wire(Request):
         outer = self._outer
         is_cut = min(self.cuts, default=listening) < listening
         return self.is_gone or is_cut or (outer is not None and outer._is_deserted(outer.plan.size))  # noqa: SLF001
-
-    @property
-    def is_accepted(self) -> bool:
-        """Tell whether this is a WebSocket whose handshake the application accepts or has accepted."""
-        return self.kind == "websocket" and self.status == SWITCHING_PROTOCOLS
 
     @property
     def has_rescuer(self) -> bool:
@@ -200,22 +204,31 @@ class Wire(Request):
         if self.floor < plan.size or self._held is not None:
             raise RuntimeError(f"the application sent {kind!r} after it had started its response")
         headers = header_list.fresh(message.get("headers") or ())
-        self.status = message.get("status", SWITCHING_PROTOCOLS)
-        self._promises_trailers = message.get("trailers", False)
+        self.head_size = len(headers)
+        self.status = status = message.get("status", SWITCHING_PROTOCOLS)
         edited = headers
         if kind == "http.response.start":
+            if (
+                len(message) == 3
+            ):  # type, status, headers: the copy is spelled out, since copying costs four times as much
+                message = {"type": kind, "status": status, "headers": headers}
+            else:
+                self._promises_trailers = message.get("trailers", False)
+                message = {**message, "headers": headers}
             if plan.hold > self.cut and not _is_streaming(headers):
                 self._edit_start(plan.heads_inside, headers, 0)
-                self._held = {**message, "headers": headers}
+                self._held = message
                 self.floor = plan.hold + 1
                 self._ticker = ticker()
                 self._ticker.hold(self)
                 return None
-        elif kind == "websocket.accept" and not _accept_takes_headers(self.scope):
-            edited = list(headers)
+        else:
+            message = {**message, "headers": headers}
+            if kind == "websocket.accept" and not _accept_takes_headers(self.scope):
+                edited = list(headers)
         bottom = self.cut + 1
         self._edit_start(plan.heads, edited, bottom)
-        return None if bottom else {**message, "headers": headers}
+        return None if bottom else message
 
     def _let_go(self, follower: Message | None = None) -> Message | None:
         """Take a held start back: now the layers from the holder outwards edit its head.
@@ -227,12 +240,13 @@ class Wire(Request):
         bottom = self.cut + 1
         if follower is not None and plan.outbounds:
             self._observe(follower, plan.size - 1, max(plan.hold + 1, bottom))
-        message, self._held = self._held, None
-        self._ticker.release(self)
-        if message is None or bottom > plan.hold:
+        held = self._held
+        if held is None or bottom > plan.hold:  # what was cut off inside the holder does not end its hold
             return None
-        self._edit_start(plan.heads_outside, message["headers"], bottom)
-        return None if bottom else message
+        self._held = None
+        self._ticker.release(self)
+        self._edit_start(plan.heads_outside, held["headers"], bottom)
+        return None if bottom else held
 
     async def commit_late(self) -> None:
         """Put a start on the wire that the ticker has seen held for long enough."""

@@ -47,8 +47,8 @@ def new_request_id() -> str:
 def _refill() -> None:
     """Draw the bits of many ids at once: a system call each would be a third of what a request id costs."""
     global _ids  # noqa: PLW0603
-    bits = os.urandom(16 * _BATCH).hex()
-    _ids = iter([f"req_{bits[at : at + 32]}" for at in range(0, 32 * _BATCH, 32)])  # `next` of it is safe with threads
+    bits = os.urandom(16 * _BATCH).hex(",", 16)
+    _ids = iter([f"req_{of_one}" for of_one in bits.split(",")])  # `next` of it is safe with threads
 
 
 if hasattr(os, "register_at_fork"):
@@ -117,7 +117,13 @@ class RequestIDLayer(Layer):
             if request_id is None:
                 request_id = self._new()
             exchange.request_id = request_id
+        elif self._stands_inside_another(exchange):
+            exchange.cells[self] = "the layer further out answers with it"
         exchange.set_state("request_id", request_id)
+
+    def _stands_inside_another(self, exchange: Exchange) -> bool:
+        outside = exchange.plan.layers[: exchange.plan.positions[self]]
+        return any(isinstance(layer, RequestIDLayer) and layer._header == self._header for layer in outside)
 
     def _of_outer_guard(self, request_id: object) -> str | None:
         """Keep the id of a guard further out, with somebody else's middleware or routing between the two."""
@@ -144,11 +150,12 @@ class RequestIDLayer(Layer):
     def head(self, exchange: Exchange, headers: Headers) -> None:
         """Answer with the id, in place of any that the application wrote."""
         name = self._header
-        for given, _ in headers:
+        for given, _ in headers[: exchange.head_size]:
             if given == name:
                 header_list.remove(headers, name)
                 break
-        headers.append((name, (exchange.request_id or "").encode("latin-1")))
+        if self not in exchange.cells:
+            headers.append((name, (exchange.request_id or "").encode("latin-1")))
 
 
 class RequestIDMiddleware(Middleware):

@@ -9,7 +9,7 @@ Rule 2: what a strict server refuses is an error here, and an exception of the a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, AnyStr
 
@@ -57,13 +57,12 @@ class Response:
     messages: tuple[Message, ...]
 
     @classmethod
-    def of(cls, server: StrictServer) -> Response:
-        """Read the response, or the denial of a handshake, that a server has sent.
+    def of(cls, messages: Sequence[Message], *, is_head: bool = False) -> Response:
+        """Read the response to a request, or the denial of a handshake, from the messages that were sent.
 
         Raises:
             ProtocolViolation: there is none.
         """
-        messages = tuple(server.sent)
         starts = [message for message in messages if message["type"].endswith("http.response.start")]
         if not starts:
             raise ProtocolViolation("there is no response")
@@ -72,10 +71,10 @@ class Response:
         return cls(
             status=starts[0]["status"],
             headers=RawHeaders(starts[0].get("headers", ())),
-            body=b"" if server.scope.get("method") == "HEAD" else b"".join(chunks),
+            body=b"" if is_head else b"".join(chunks),
             chunks=chunks,
             trailers=RawHeaders(pair for pairs in trailing for pair in pairs),
-            messages=messages,
+            messages=tuple(messages),
         )
 
     def json(self) -> Any:
@@ -130,7 +129,7 @@ async def call(
     server.raise_for_errors()
     if afterwards != "disconnect":
         server.raise_unless_over()
-    return Response.of(server)
+    return Response.of(server.sent, is_head=method == "HEAD")
 
 
 def with_host(headers: HeadersArgument) -> Headers:

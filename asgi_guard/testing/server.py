@@ -43,6 +43,7 @@ class StrictServer:
         received: how many messages `receive` has handed out.
         error: the `Exception` that ended the call, if one did.
         violation: the first thing that a strict server would have refused.
+        is_over: whether the last message of the exchange was sent.
         dropped_bytes: the bytes of bodies sent in answer to HEAD, which servers drop.
     """
 
@@ -59,6 +60,7 @@ class StrictServer:
         self.received = 0
         self.error: Exception | None = None
         self.violation: ProtocolViolation | None = None
+        self.is_over = False
         self.dropped_bytes = 0
         self._incoming = list(incoming)
         self._afterwards: Afterwards = afterwards
@@ -66,11 +68,6 @@ class StrictServer:
         self._on_send = on_send
         self._news = Event()
         self._checks = checks_for(scope)
-
-    @property
-    def is_over(self) -> bool:
-        """Tell whether the last message of the exchange was sent."""
-        return self._checks.is_over
 
     async def serve(self, app: ASGIApp, *, timeout_seconds: float | None = 5.0) -> StrictServer:
         """Call the application, and keep what it raises in `error`; what is no `Exception` goes through.
@@ -138,7 +135,8 @@ class StrictServer:
         if self._on_send is not None:
             await self._on_send(copy)
         self.sent.append(copy)
-        if self.is_over:
+        if self._checks.is_over:
+            self.is_over = True
             self._wake()
 
     def _wake(self) -> None:

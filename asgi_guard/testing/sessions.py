@@ -90,9 +90,10 @@ class WebSocketSession(Conversation):
         if message["type"] == "websocket.accept":
             self.accepted = message
         elif not self._is_close(message):
-            while not self.server.is_over:
-                await self.hear()
-            self.denial = Response.of(self.server)
+            denial = [message]
+            while message["type"].endswith(".start") or message.get("more_body", False):
+                denial.append(message := await self.hear())
+            self.denial = Response.of(denial)
 
     def send(self, data: str | bytes) -> None:
         """Send one message to the application."""

@@ -10,7 +10,10 @@ import sys
 import threading
 from typing import Any
 
+import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asgi_guard import (
     ConfigError,
@@ -25,7 +28,16 @@ from asgi_guard import (
 from asgi_guard.guard import ORDER
 from asgi_guard.layers.security_headers import PRESETS
 from asgi_guard.limiting.rate import Limit, parse_rate
-from asgi_guard.testing import ProtocolViolation, StrictServer, call, capture_events, http_scope, lifespan, websocket
+from asgi_guard.testing import (
+    ProtocolViolation,
+    StrictServer,
+    call,
+    capture_events,
+    http_scope,
+    lifespan,
+    request_messages,
+    websocket,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -409,6 +421,68 @@ def test_it_can_be_looked_at_and_copied() -> None:
         pickle.dumps(guard)
     with pytest.raises(AttributeError):
         _ = object.__new__(Guard).title
+
+
+# whoever asks
+
+NAMES = [
+    b"accept",
+    b"Accept",
+    b"host",
+    b"content-length",
+    b"transfer-encoding",
+    b"x-request-id",
+    b"forwarded",
+    b"\xff",
+    b"",
+]
+VALUES = [b"", b'"', b"text/html;q=", b"text/html;q=nan, */*;q=1e5", b"-1", b"5", b"chunked", b"for=", b"\xff\xfe"]
+CLIENTS = [
+    None,
+    ("", "0"),
+    ["::ffff:1.2.3.4", 1],
+    ("%", 1),
+    (":", 1),
+    ("::%", 1),
+    ("::ffff:", 1),
+    ("::ffff:.", 1),
+    ("\0:", 1),
+]
+
+hostile_scopes = st.fixed_dictionaries(
+    {},
+    optional={
+        "method": st.text(max_size=8),
+        "path": st.text(st.characters(), max_size=16),
+        "raw_path": st.none() | st.binary(max_size=16),
+        "query_string": st.binary(max_size=16),
+        "scheme": st.sampled_from(["http", "https", "", None]),
+        "client": st.sampled_from(CLIENTS) | st.tuples(st.text(max_size=16), st.integers()),
+        "state": st.sampled_from([None, {}, {"request_id": 7}]),
+        "extensions": st.none(),
+        "http_version": st.sampled_from(["1", "2", ""]),
+        "headers": st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES) | st.binary(max_size=16))),
+    },
+)
+
+
+@given(changes=hostile_scopes, preset=st.sampled_from(list(PRESETS)))
+def test_whatever_is_asked_is_answered(changes: dict[str, Any], preset: Any) -> None:
+    """By the application or by a refusal, never by an error, and the scope of the caller is as it was."""
+    guard = Guard(greet, security_headers=preset, rate_limit="1/day", request_id=RequestID(inbound="always"))
+    scope = {**http_scope(), **changes}
+    before = copy.deepcopy(scope)
+
+    async def ask_twice() -> None:
+        for _ in range(2):
+            server = await StrictServer(scope, request_messages()).serve(guard)
+            server.raise_for_errors()
+            server.raise_unless_over()
+            assert server.sent[0]["status"] in {200, 400, 429}
+
+    anyio.run(ask_twice)
+
+    assert scope == before
 
 
 # what it costs to start

@@ -416,6 +416,55 @@ async def test_an_error_after_the_accept_closes_the_connection(error, code) -> N
         assert (session.close_code, session.close_reason) == (code, "")
 
 
+# a client that has left
+
+
+async def read_on(scope: Any, receive: Any, send: Any) -> None:
+    """Read until the client has left, and fail for it, as frameworks do."""
+    await receive()
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+    await receive()
+    raise ConnectionError("the client has left")
+
+
+async def test_a_client_that_left_is_nobodys_fault(caplog) -> None:
+    """It is noted, but not as an error; no listener counts it."""
+    caplog.set_level(logging.INFO)
+    app = ErrorEnvelopeMiddleware(read_on, listeners=[events := capture_events()])
+    upload = [{"type": "http.request", "body": b"a", "more_body": True}]
+
+    await call(app, "POST", "/upload", incoming=upload, afterwards="disconnect")
+
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO
+    assert record.getMessage() == "POST /upload: the client has left (request id None)"
+    assert list(events) == []
+
+
+@pytest.mark.xfail(strict=True, reason="a close is sent to a WebSocket that is closed: an error on uvicorn")
+async def test_nothing_is_said_to_a_websocket_that_is_closed() -> None:
+    """Servers take it for a fault of the application's."""
+    async with websocket(ErrorEnvelopeMiddleware(read_on)) as session:
+        pass
+
+    assert [message["type"] for message in session.server.sent] == ["websocket.accept"]
+
+
+async def test_a_client_that_leaves_while_it_is_answered_ends_the_call(caplog) -> None:
+    """The server's own exception goes back to the server, and nothing is answered for it."""
+
+    async def gone(message: Any) -> None:
+        raise OSError
+
+    server = StrictServer(http_scope(), on_send=gone)
+    await server.serve(ErrorEnvelopeMiddleware(app_of(START, END)))
+
+    assert isinstance(server.error, OSError)
+    assert server.sent == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 # what listeners hear
 
 
