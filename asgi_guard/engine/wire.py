@@ -203,7 +203,8 @@ class Wire(Request):
         plan = self.plan
         if self.floor < plan.size or self._held is not None:
             raise RuntimeError(f"the application sent {kind!r} after it had started its response")
-        headers = header_list.fresh(message.get("headers") or ())
+        given = message.get("headers")
+        headers = header_list.fresh(given or ())
         self.head_size = len(headers)
         self.status = status = message.get("status", SWITCHING_PROTOCOLS)
         edited = headers
@@ -224,7 +225,8 @@ class Wire(Request):
                 return None
         else:
             message = {**message, "headers": headers}
-            if kind == "websocket.accept" and not _accept_takes_headers(self.scope):
+            self.is_accepted = kind == "websocket.accept"
+            if self.is_accepted and not _accept_takes_headers(self.scope):
                 edited = list(headers)
         bottom = self.cut + 1
         self._edit_start(plan.heads, edited, bottom)
