@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from asgi_guard import ConfigError, Guard, SecurityHeaders, SecurityHeadersMiddleware
-from asgi_guard.layers.security_headers import PRESETS, SecurityHeadersLayer
-from asgi_guard.testing import call, websocket
+from asgi_guard.layers.security_headers import PRESETS, SecurityHeadersLayer, clear_site_data
+from asgi_guard.testing import ABSENT, Expectations, call, check_middleware, websocket
+from asgi_guard.web.nonce import Nonce
 
 pytestmark = pytest.mark.anyio
 
@@ -334,6 +335,278 @@ async def test_settings_are_read_once() -> None:
     assert (await call(app)).headers.get("referrer-policy") == "same-origin"
 
 
+# whose word counts
+
+
+@pytest.mark.parametrize(
+    ("policy", "values"),
+    [("default", ["own"]), ("override", ["no-referrer"])],
+)
+async def test_a_policy_says_whose_header_counts(policy, values) -> None:
+    """For each header by itself."""
+    own = ((b"Referrer-Policy", b"own"), (b"X-Frame-Options", b"own"))
+    app = SecurityHeadersMiddleware(app_of(*own), preset="strict", policy={"referrer-Policy": policy})
+
+    response = await call(app)
+
+    assert response.headers.get_all("referrer-policy") == values
+    assert response.headers.get_all("x-frame-options") == ["own"]
+
+
+@pytest.mark.parametrize("own", [[], [b"script-src 'self'"], [b"script-src 'self'", b"img-src *"]])
+async def test_a_merged_policy_stands_beside_the_applications(own) -> None:
+    """A browser enforces both; of permissions the later word counts, which is the application's."""
+    lines = [(b"content-security-policy", value) for value in own]
+    app = SecurityHeadersMiddleware(app_of(*lines), preset="api", policy={"Content-Security-Policy": "merge"})
+
+    response = await call(app)
+
+    assert response.headers.get_all(b"content-security-policy") == [CLOSED.encode(), *own]
+
+
+async def test_an_override_needs_something_to_put_in_its_place() -> None:
+    """A header that the preset has not stays as it is."""
+    app = SecurityHeadersMiddleware(app_of((b"permissions-policy", b"own")), policy={"Permissions-Policy": "override"})
+
+    assert (await call(app)).headers.get_all("permissions-policy") == ["own"]
+
+
+async def test_what_nobody_needs_to_know_is_removed() -> None:
+    """Every line of it, whatever its case; and nothing else."""
+    own = ((b"X-Powered-By", b"a"), (b"x-powered-by", b"b"), (b"server", b"c"), (b"x-own", b"d"))
+
+    response = await call(SecurityHeadersMiddleware(app_of(*own), remove=["Server", "X-Powered-By"]))
+
+    assert response.headers.get("server") is response.headers.get("x-powered-by") is None
+    assert response.headers.get("x-own") == "d"
+
+
+# paths
+
+
+@pytest.mark.parametrize(
+    ("path", "policy"),
+    [
+        ("/", PRESETS["strict"]["page"]["content-security-policy"]),
+        ("/docs", PRESETS["auto"]["page"]["content-security-policy"]),
+        ("/docs/oauth2", PRESETS["auto"]["page"]["content-security-policy"]),
+        ("/docs/internal/x", "default-src 'self'"),
+        ("/docsx", PRESETS["strict"]["page"]["content-security-policy"]),
+        ("/docs/../admin", PRESETS["strict"]["page"]["content-security-policy"]),
+        ("//docs", PRESETS["strict"]["page"]["content-security-policy"]),
+    ],
+)
+async def test_a_path_may_have_headers_of_its_own(path, policy) -> None:
+    """The page with the API documentation works under `strict`; nothing else borrows its policy."""
+    app = SecurityHeadersMiddleware(
+        app_of((b"content-type", PAGE)),
+        preset="strict",
+        paths={"/docs": "auto", "/docs/internal": {"Content-Security-Policy": "default-src 'self'"}},
+    )
+    for _ in range(2):
+        response = await call(app, path=path)
+        assert response.headers.get_all("content-security-policy") == [policy]
+        is_strict = path not in {"/docs", "/docs/oauth2"}
+        assert (response.headers.get("cross-origin-embedder-policy") is not None) == is_strict
+
+
+async def test_what_is_remembered_of_paths_is_bounded() -> None:
+    """Clients write them."""
+    app = SecurityHeadersMiddleware(app_of(), paths={"/docs": "auto"})
+    (layer,) = app.layers
+    assert isinstance(layer, SecurityHeadersLayer)
+    for number in range(600):
+        await call(app, path=f"/{number}")
+        assert len(layer._sheet_of_path) <= 256
+    await call(app, path="/" + "x" * 10_000)
+    assert all(len(path) <= 128 for path in layer._sheet_of_path)
+
+
+# nonces
+
+SCRIPTS = "script-src 'nonce-{nonce}' 'strict-dynamic'; base-uri 'none'"
+
+
+def page_with(read: Any, *, late: bool = False) -> Any:
+    """Make an application that reads its nonce, before or after its response has started."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        early = b"" if late else read(scope["state"]["csp_nonce"]).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", PAGE)]})
+        body = read(scope["state"]["csp_nonce"]).encode() if late else early
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "read",
+    [str, lambda nonce: nonce(), lambda nonce: f"{nonce}", lambda nonce: nonce.__html__(), lambda nonce: "%s" % nonce],  # noqa: UP031
+    ids=["str", "call", "format", "html", "percent"],
+)
+@pytest.mark.parametrize("name", ["Content-Security-Policy", "Content-Security-Policy-Report-Only"])
+async def test_the_nonce_that_was_read_stands_in_the_policy(read, name) -> None:
+    """However a template turns it into text; each response has another, of 128 bits."""
+    app = SecurityHeadersMiddleware(page_with(read), headers={name: SCRIPTS})
+
+    responses = [await call(app) for _ in range(3)]
+
+    for response in responses:
+        nonce = response.body.decode()
+        assert re.fullmatch(r"[0-9a-f]{32}", nonce)
+        assert response.headers.get_all(name) == [SCRIPTS.replace("{nonce}", nonce)]
+    assert len({response.body for response in responses}) == 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "without"),
+    [
+        (SCRIPTS, "script-src 'strict-dynamic'; base-uri 'none'"),
+        ("script-src 'nonce-{nonce}'; img-src 'self'", "script-src 'none'; img-src 'self'"),
+        (
+            "script-src 'self' 'nonce-{nonce}'; upgrade-insecure-requests",
+            "script-src 'self'; upgrade-insecure-requests",
+        ),
+    ],
+)
+async def test_a_nonce_that_nobody_read_is_not_made(policy, without, monkeypatch) -> None:
+    """The policy goes out without it, and admits no more for that."""
+    monkeypatch.setattr("asgi_guard.web.nonce.os.urandom", None)
+
+    headers = await added(PAGE, headers={"Content-Security-Policy": policy})
+
+    assert headers["content-security-policy"] == without
+
+
+async def test_a_nonce_that_is_read_too_late_is_complained_of(caplog, monkeypatch) -> None:
+    """Once: the browser will not run the script, and nobody else would know why."""
+    monkeypatch.setattr(Nonce, "_has_complained", False)
+    app = SecurityHeadersMiddleware(page_with(str, late=True), headers={"Content-Security-Policy": SCRIPTS})
+
+    for _ in range(2):
+        response = await call(app)
+        assert response.body.decode() not in (response.headers.get("content-security-policy") or "")
+
+    assert len(caplog.records) == 1
+    assert "before the first byte" in caplog.text
+
+
+async def test_two_guards_share_one_nonce() -> None:
+    """Whichever policy goes out has the one that stands in the page."""
+    inner = SecurityHeadersMiddleware(page_with(str), headers={"Content-Security-Policy": SCRIPTS})
+    merge: Any = {"Content-Security-Policy": "merge"}
+    outer = SecurityHeadersMiddleware(inner, headers={"Content-Security-Policy": SCRIPTS}, policy=merge)
+
+    response = await call(outer)
+
+    policies = response.headers.get_all("content-security-policy")
+    assert policies == [SCRIPTS.replace("{nonce}", response.body.decode())] * 2
+
+
+async def test_the_callers_state_is_left_as_it_was() -> None:
+    """And made for the application where a server has none."""
+    app = SecurityHeadersMiddleware(page_with(str), headers={"Content-Security-Policy": SCRIPTS})
+    state: dict[str, Any] = {}
+
+    await call(app, state=state)
+    response = await call(app, state=ABSENT)
+
+    assert state == {}
+    assert len(response.body) == 32
+
+
+async def test_nobody_else_pays_for_nonces() -> None:
+    """Without one in the settings there is nothing in the state, and no hook."""
+    app = SecurityHeadersMiddleware(app_of())
+
+    assert not app._plan.admits
+
+
+# cookies
+
+
+@pytest.mark.parametrize(
+    ("cookie", "fixed"),
+    [
+        (b"a=b", b"a=b; Secure; HttpOnly; SameSite=Lax"),
+        (b"a=b; Path=/; Secure", b"a=b; Path=/; Secure; HttpOnly; SameSite=Lax"),
+        (b"a=b; SECURE;httponly ; samesite=None", b"a=b; SECURE;httponly ; samesite=None"),
+        (b"a=b; SameSite=Strict", b"a=b; SameSite=Strict; Secure; HttpOnly"),
+        (b"secure=httponly", b"secure=httponly; Secure; HttpOnly; SameSite=Lax"),
+        (b"csrftoken=b", b"csrftoken=b; Secure; SameSite=Lax"),
+        (
+            b"a=b; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+            b"a=b; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Secure; HttpOnly; SameSite=Lax",
+        ),
+        (b"", b"; Secure; HttpOnly; SameSite=Lax"),
+    ],
+)
+async def test_flags_are_added_to_cookies(cookie, fixed) -> None:
+    """At the end, each line by itself, in order; what the application said stays."""
+    lines = [(b"set-cookie", b"first=1; Secure; HttpOnly; SameSite=Lax"), (b"x-own", b"1"), (b"Set-Cookie", cookie)]
+    app = SecurityHeadersMiddleware(app_of(*lines), cookies="fix")
+
+    response = await call(app, scheme="https")
+
+    assert response.headers.get_all(b"set-cookie") == [lines[0][1], fixed]
+
+
+async def test_cookies_are_left_alone_in_the_clear_and_by_default() -> None:
+    """`Secure` would lose them where a developer works without TLS."""
+    lines = ((b"set-cookie", b"a=b"), (b"set-cookie", b"c=d"))
+
+    for app, scheme in (
+        (SecurityHeadersMiddleware(app_of(*lines), cookies="fix"), "http"),
+        (SecurityHeadersMiddleware(app_of(*lines)), "https"),
+        (SecurityHeadersMiddleware(app_of(*lines), cookies="warn"), "https"),
+    ):
+        assert (await call(app, scheme=scheme)).headers.get_all(b"set-cookie") == [b"a=b", b"c=d"]
+
+
+async def test_a_warning_names_each_cookie_once(caplog) -> None:
+    """Never its value, and not without end."""
+    lines = [(b"set-cookie", b"session=secret; Secure"), *[(b"set-cookie", b"c%d=1" % n) for n in range(400)]]
+    app = SecurityHeadersMiddleware(app_of(*lines), cookies="warn")
+
+    for _ in range(2):
+        await call(app, scheme="https")
+
+    assert caplog.messages[0] == "the cookie b'session' has no HttpOnly, SameSite=Lax"
+    assert len(caplog.records) == 256
+    assert "secret" not in caplog.text
+
+
+# logout
+
+
+def test_a_logout_empties_the_browser() -> None:
+    """The strings of the standard, with their quotes."""
+    assert clear_site_data() == ("Clear-Site-Data", '"cache", "cookies", "storage"')
+    assert clear_site_data("*") == ("Clear-Site-Data", '"*"')
+    with pytest.raises(ValueError, match="'cookie' is none of"):
+        clear_site_data("cookies", "cookie")
+
+
+# the rules of ASGI
+
+
+async def test_it_keeps_the_rules_with_everything_on() -> None:
+    """Every rule of the kit that applies."""
+
+    def wrap(app: Any) -> Any:
+        return SecurityHeadersMiddleware(
+            app,
+            preset="strict",
+            headers={"Content-Security-Policy": SCRIPTS},
+            policy={"Content-Security-Policy": "merge", "X-Frame-Options": "override"},
+            paths={"/docs": "auto"},
+            remove=["X-Powered-By"],
+            cookies="fix",
+        )
+
+    (await check_middleware(wrap, Expectations(answers_errors=False))).raise_for_failures()
+
+
 # WebSockets
 
 
@@ -380,12 +653,12 @@ async def test_what_is_remembered_of_types_is_bounded() -> None:
         seen["type"] = b"text/html; boundary=%d" % number
         response = await call(guarded)
         assert response.headers.get("content-security-policy") == PRESETS["auto"]["page"]["content-security-policy"]
-        assert len(layer._plain_by_type) <= 256
+        assert len(layer._sheet.plain_by_type) <= 256
 
     seen["type"] = b"text/html;" + b"x" * 10_000
     response = await call(guarded)
     assert response.headers.get("content-security-policy") == PRESETS["auto"]["page"]["content-security-policy"]
-    assert all(len(content_type) <= 128 for content_type in layer._plain_by_type)
+    assert all(len(content_type) <= 128 for content_type in layer._sheet.plain_by_type)
 
 
 # settings
@@ -419,6 +692,124 @@ def test_settings_that_cannot_work_do_not_start(fields, problem_id) -> None:
     with pytest.raises(ConfigError) as caught:
         SecurityHeaders(**fields)
     assert [problem.id for problem in caught.value.problems] == [problem_id]
+
+
+CSP = "Content-Security-Policy"
+ENDPOINTS = {"Reporting-Endpoints": 'main="https://reports.example/"'}
+
+
+@pytest.mark.parametrize(
+    ("headers", "problem_id", "remedy"),
+    [
+        ({CSP: "defualt-src 'self'"}, "AG380", "'default-src'"),
+        ({CSP: "script-source 'self'"}, "AG380", "'script-src'"),
+        ({CSP: "xyz 'self'"}, "AG380", "Take out"),
+        ({CSP: ""}, "AG380", "Take out"),
+        ({CSP: "img-src self"}, "AG381", "'self'"),
+        ({CSP: "img-src none"}, "AG381", "'none'"),
+        ({CSP: "script-src unsafe-inline"}, "AG381", "'unsafe-inline'"),
+        ({CSP: "script-src nonce-{nonce}"}, "AG381", "quotes"),
+        ({CSP: "script-src 'unsafe-inlin'"}, "AG381", "'unsafe-inline'"),
+        ({CSP: "script-src 'sha256-###'"}, "AG381", "Take out"),
+        ({CSP: "script-src 'unsafe-inline' 'nonce-{nonce}'"}, "AG382", "'unsafe-inline'"),
+        ({CSP: "script-src 'unsafe-inline' 'strict-dynamic'"}, "AG382", "'unsafe-inline'"),
+        ({CSP: "default-src 'self'; report-uri /reports"}, "AG383", "report-to"),
+        ({CSP: "default-src 'self'; report-to main"}, "AG383", "Reporting-Endpoints"),
+        ({CSP: "default-src 'self'; report-to other", **ENDPOINTS}, "AG383", "Reporting-Endpoints"),
+        ({CSP: "default-src 'none' 'self'"}, "AG384", "'none'"),
+        ({CSP: "img-src a.example; img-src b.example"}, "AG385", "Join"),
+        ({CSP: "script-src 'nonce-abc'"}, "AG386", "{nonce}"),
+        ({CSP: "script-src https://{nonce}.example"}, "AG386", "{nonce}"),
+        ({f"{CSP}-Report-Only": "defualt-src 'self'"}, "AG380", "'default-src'"),
+        ({"Strict-Transport-Security": "max-age=1; preload"}, "AG390", "31536000"),
+        ({"Strict-Transport-Security": "max-age=31536000; preload"}, "AG390", "includeSubDomains"),
+        ({"Strict-Transport-Security": "includeSubDomains"}, "AG390", "max-age"),
+        ({"Strict-Transport-Security": "max-age=-1"}, "AG390", "max-age"),
+        ({"Strict-Transport-Security": "max-age=1; includeSubdomain"}, "AG390", "includeSubDomains"),
+        ({"Strict-Transport-Security": "max-age=1, includeSubDomains"}, "AG390", "max-age"),
+        ({"Permissions-Policy": "camera 'none'"}, "AG391", "camera=()"),
+        ({"Permissions-Policy": "camera=none"}, "AG391", "camera=()"),
+        ({"Permissions-Policy": "camera=(); microphone=()x"}, "AG391", "camera=()"),
+        ({"Permissions-Policy": "geo-location=()"}, "AG391", "'geolocation'"),
+        ({"Cross-Origin-Opener-Policy": "sameorigin"}, "AG392", "'same-origin'"),
+        ({"Cross-Origin-Embedder-Policy": "require-corb"}, "AG392", "'require-corp'"),
+        ({"Cross-Origin-Resource-Policy": "same_site"}, "AG392", "'same-site'"),
+        ({"Referrer-Policy": "strict-origin-cross-origin"}, "AG392", "'strict-origin-when-cross-origin'"),
+        ({"X-Frame-Options": "ALLOW-FROM https://a.example"}, "AG392", "Take out"),
+        ({"X-Content-Type-Options": "no-sniff"}, "AG392", "'nosniff'"),
+        ({"Reporting-Endpoints": "main=https://reports.example/"}, "AG393", "main="),
+    ],
+    ids=str,
+)
+def test_a_value_that_a_browser_ignores_does_not_start(headers, problem_id, remedy) -> None:
+    """With what was likely meant; below a path as well."""
+    for fields in ({"headers": headers}, {"paths": {"/docs": headers}}):
+        with pytest.raises(ConfigError) as caught:
+            SecurityHeaders(**fields)
+        assert [problem.id for problem in caught.value.problems] == [problem_id]
+        assert remedy in caught.value.problems[0].remedy
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {CSP: "script-src 'self' 'nonce-{nonce}' https: 'sha256-abc+/_-=='; sandbox allow-scripts; trusted-types a"},
+        {CSP: "default-src 'self'; report-uri /reports; report-to main", **ENDPOINTS},
+        {CSP: "DEFAULT-SRC 'SELF'; upgrade-insecure-requests;"},
+        {CSP: "style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; require-trusted-types-for 'script'"},
+        {"Strict-Transport-Security": "max-age=63072000; includeSubDomains; preload"},
+        {"Permissions-Policy": 'camera=(), fullscreen=*, payment=(self "https://pay.example"), usb=self, brand-new=()'},
+        {
+            "Cross-Origin-Opener-Policy": 'same-origin; report-to="main"',
+            "Referrer-Policy": "no-referrer, strict-origin",
+        },
+        {"Reporting-Endpoints": 'main="https://a.example/r", other="/r"'},
+        {"X-Anything": "at all"},
+    ],
+    ids=str,
+)
+def test_a_value_that_a_browser_knows_starts(headers) -> None:
+    """What the standards have, and features that are newer than this."""
+    assert SecurityHeaders(headers=headers).headers == headers
+
+
+def test_an_endpoint_may_be_named_beside_the_path() -> None:
+    """What a path adds is read next to what holds everywhere."""
+    SecurityHeaders(headers=ENDPOINTS, paths={"/docs": {CSP: "img-src 'self'; report-to main"}})
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem_id"),
+    [
+        ({"policy": {"X-Frame-Options": "merge"}}, "AG394"),
+        ({"policy": {"X-Frame-Options": "force"}}, "AG105"),
+        ({"policy": {"X Frame": "merge"}}, "AG107"),
+        ({"policy": "override"}, "AG201"),
+        ({"paths": ["/docs"]}, "AG201"),
+        ({"paths": {"docs": "auto"}}, "AG395"),
+        ({"paths": {7: "auto"}}, "AG395"),
+        ({"paths": {"/docs": "atuo"}}, "AG105"),
+        ({"paths": {"/docs": None}}, "AG201"),
+        ({"paths": {"/docs": {"X Frame": "DENY"}}}, "AG107"),
+        ({"remove": "Server"}, "AG106"),
+        ({"remove": ["X Powered"]}, "AG107"),
+        ({"cookies": True}, "AG105"),
+        ({"readable_cookies": "csrftoken"}, "AG106"),
+    ],
+    ids=str,
+)
+def test_the_other_settings_are_checked_too(fields, problem_id) -> None:
+    """Each by its own rule."""
+    with pytest.raises(ConfigError) as caught:
+        SecurityHeaders(**fields)
+    assert [problem.id for problem in caught.value.problems] == [problem_id]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_presets_pass_their_own_checks(preset, kind) -> None:
+    """What is asked of others holds here."""
+    SecurityHeaders(headers=PRESETS[preset][kind])
 
 
 def test_every_problem_is_told_at_once() -> None:

@@ -1,0 +1,1 @@
+"""What browsers go by, as pure code: origins, content policies, cookies. It knows no HTTP and no ASGI."""
