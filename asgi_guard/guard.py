@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
-from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.fuse import Middleware, check_door
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ConfigError
@@ -157,8 +156,7 @@ def _checked(
     problems: list[Problem] = []
     layers: list[Layer] = []
     own = Problems("Guard")
-    own.callable("app", app)
-    heard_by = _listeners(listeners, own)
+    heard_by = check_door(own, app, listeners)
     for name, part in ORDER.items():
         value = given[name]
         if value is False or (value is None and part is None):
@@ -175,18 +173,3 @@ def _checked(
     own.extend(problems)
     own.raise_if_any()
     return heard_by, layers
-
-
-def _listeners(given: Iterable[Any], problems: Problems) -> tuple[Listener, ...]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        problems.add("AG223", "listeners", given, "must be a list of functions", "Put it in brackets.")
-        return ()
-    listeners = tuple(given)
-    for index, listener in enumerate(listeners):
-        field = f"listeners[{index}]"
-        if not problems.callable(field, listener):
-            continue
-        if iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__):
-            remedy = "Make it a plain function; start a task from it where it has to wait."
-            problems.add("AG222", field, listener, "must not be async: it would never be awaited", remedy)
-    return listeners

@@ -116,6 +116,8 @@ class Exchange(Wire):
     async def _close(self, reply: Reply, position: int, bottom: int, *, has_started: bool) -> None:
         """Close a WebSocket: with the reply's code once it is accepted, as a bare denial before."""
         message = replies.close(reply.websocket_code if has_started else replies.POLICY_VIOLATION)
+        if self.is_gone:  # servers take a close for a connection that is closed as a fault
+            return
         if has_started:
             if not self.is_accepted:
                 return

@@ -51,6 +51,7 @@ class Deadline:
         """Take the deadline off."""
         self._exchange = None
         ticker().forget(self)
+        self._uncancel()  # an application may have ignored it; the server's task must not go on with it pending
 
     async def expire(self) -> None:
         """Answer for the application, then cancel it where that works."""
@@ -59,15 +60,20 @@ class Deadline:
             return
         await exchange.expire(self._position, self._reply)
         if self._exchange is not None and exchange.is_expired and self._task is not None:
-            self._has_cancelled = True
-            self._task.cancel()
+            self._has_cancelled = bool(self._task.cancel())
 
     def takes_back(self, exc: BaseException) -> bool:
         """Tell whether `exc` is no more than the cancellation that `expire` asked for, and take that back."""
         if not self._has_cancelled or not isinstance(exc, sys.modules["asyncio"].CancelledError):
             return False
-        uncancel = getattr(self._task, "uncancel", None)
-        return uncancel is None or uncancel() <= 0
+        return self._uncancel() <= 0
+
+    def _uncancel(self) -> int:
+        """Take back the cancellation that was asked for, once, and return how many others there are."""
+        if not self._has_cancelled:
+            return 0
+        self._has_cancelled = False
+        return int(self._task.uncancel())
 
 
 class Turn:

@@ -78,7 +78,7 @@ def head_and_body(exchange: Exchange, reply: Reply) -> tuple[Headers, bytes]:
     headers: Headers = list(reply.headers)
     body, content_type = reply.body, reply.content_type
     if reply.fault is not None:
-        content_type, body = render(reply.fault, exchange.header(b"accept"), _request_id(exchange), SYSTEM_CLOCK.time())
+        content_type, body = render(reply.fault, _accept(exchange), _request_id(exchange), SYSTEM_CLOCK.time())
         header_list.merge_vary(headers, b"Accept")
         header_list.set_default(headers, b"cache-control", b"no-store")
     if content_type is not None:
@@ -118,6 +118,11 @@ def disconnect(kind: str, code: int) -> Message:
     if kind == "http":
         return {"type": "http.disconnect"}
     return {"type": "websocket.disconnect", "code": code, "reason": ""}
+
+
+def _accept(exchange: Exchange) -> bytes | None:
+    """Return what the client accepts, all lines of it (RFC 9110 section 5.3)."""
+    return b",".join(exchange.header_lines(b"accept")) or None
 
 
 def _request_id(exchange: Exchange) -> str | None:

@@ -35,6 +35,7 @@ class Request:
         request_id: the id under which it is known, once a layer has given it one.
         is_peer_trusted: whether the peer is a proxy whose word on the request is taken, once a layer has said so.
         host_app: `scope["app"]` as it was on entry: the framework that this guard stands inside of, if any.
+        host_handlers: the exception handlers of that framework around a mounted guard, as they were on entry.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Request:
         "client",
         "header_bytes",
         "host_app",
+        "host_handlers",
         "is_peer_trusted",
         "kind",
         "plan",
@@ -62,6 +64,7 @@ class Request:
     request_id: str | None
     is_peer_trusted: bool
     host_app: Any
+    host_handlers: Any
     _found: dict[bytes, bytes]
     _origin: Scope
     _lines: Sequence[Header]

@@ -114,7 +114,8 @@ class Wire(Request):
         self.plan = plan
         self.scope = self._origin = scope
         self.kind = scope["type"]
-        self.host_app = scope.get("app")
+        self.host_app = host = scope.get("app")
+        self.host_handlers = None if host is None else scope.get("starlette.exception_handlers")
         self.outside = receive
         self._send = send
         self.cells = {}
@@ -206,12 +207,13 @@ class Wire(Request):
         given = message.get("headers")
         headers = header_list.fresh(given or ())
         self.head_size = len(headers)
-        self.status = status = message.get("status", SWITCHING_PROTOCOLS)
+        status = message.get("status", SWITCHING_PROTOCOLS)
+        if self.cut < 0:  # else a layer has answered already, and this is not what the client gets
+            self.status = status
         edited = headers
         if kind == "http.response.start":
-            if (
-                len(message) == 3
-            ):  # type, status, headers: the copy is spelled out, since copying costs four times as much
+            # type, status, headers and no more: the copy is spelled out, since copying costs four times as much
+            if given is not None and len(message) == 3:
                 message = {"type": kind, "status": status, "headers": headers}
             else:
                 self._promises_trailers = message.get("trailers", False)

@@ -21,7 +21,7 @@ from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Header
 from asgi_guard.errors.problem import fault_from_exception
-from asgi_guard.errors.recognise import steps_back
+from asgi_guard.errors.recognise import is_answered_outside, steps_back
 from asgi_guard.events import ErrorAnswered, Listener, notify
 from asgi_guard.settings import Problems, build
 
@@ -68,6 +68,8 @@ class ErrorEnvelopeLayer(Layer):
     def rescue(self, exchange: Exchange, exc: Exception) -> Reply | None:
         """Log the exception and answer for it; None where the framework around the guard wants to see it."""
         if exchange.kind == "http" and steps_back(exchange.host_app):  # frameworks answer for no WebSocket
+            return None
+        if is_answered_outside(exchange.host_handlers, exc):
             return None
         fault = fault_from_exception(exc)
         if exchange.is_gone:  # whoever reads from a client that has left fails: that is nobody's fault

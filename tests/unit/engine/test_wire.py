@@ -62,6 +62,16 @@ async def test_a_start_without_headers_gets_some(layer, sending) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_unknown_keys_of_a_start_pass(layer, sending, is_held) -> None:
+    """Also where `headers` is missing, so that there are as many keys as in a plain start."""
+    for start in ({**START, "mystery": 1}, {"type": "http.response.start", "status": 200, "mystery": 1}):
+        server = await serve(Middleware(sending(start, LAST), layer(holds_start=is_held)))
+
+        assert server.sent[0] == {"headers": [], **start}
+
+
+@pytest.mark.anyio
 async def test_a_head_that_would_split_the_response_is_an_error(layer, sending) -> None:
     """It never leaves, and is answered like any other failure of the application."""
     rescue = layer(rescue=lambda exchange, exc: Reply(500, body=str(exc).encode()))
@@ -96,6 +106,23 @@ async def test_a_status_is_known_once_the_response_has_started(layer, sending) -
     await serve(Middleware(sending({**START, "status": 404}, MORE, LAST), observer))
 
     assert seen == [404, (404, True), (404, True)]
+
+
+@pytest.mark.anyio
+async def test_the_status_is_that_of_the_response_that_goes_out(layer) -> None:
+    """What the application answers after it was answered for is not what the client got."""
+    seen = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({**START, "status": 400})
+        await send({**LAST})
+
+    observer = layer(finish=lambda exchange: seen.append(exchange.status))
+    limit = layer(inbound=lambda exchange, message: Reply(413))
+    await serve(Middleware(app, observer, limit), incoming=[{"type": "http.request"}])
+
+    assert seen == [413]
 
 
 # WebSocket accepts ----------------------------------------------------------------------------------------------------
