@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,14 +70,15 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
     memory = _at(results, ("limiter", "memory"))
     hits, others = _at(results, (*STALLS, "full")), _at(results, (*STALLS, "a sum that takes as long"))
     yield ""
-    yield (
-        f"A client that the rate limit remembers takes {memory['bytes_per_key']:.0f} bytes besides its address; of "
-        f"1,000,000 hits on as many clients, 99.9 % take at most {hits['p999_us']:.0f} µs, where of sums that take as "
-        f"long 99.9 % take at most {others['p999_us']:.0f} µs. The GET has 12 headers and "
-        "comes from 1,000 clients in turn. Times are CPU times, all stacks taking turns in one run on "
-        f"{machine['python']}, {machine['system']}, {machine['cpus']} CPUs ({machine['processor']}), "
-        f"{machine['date']}; `nox -s benchmarks` measures anew."
+    note = (
+        f"A client that the rate limit remembers takes {memory['bytes_per_key']:.0f} bytes besides its address. Of "
+        f"1,000,000 hits by as many clients, 99.9 % take at most {hits['p999_us']:.0f} µs; of sums that take as long, "
+        f"{others['p999_us']:.0f} µs. The GET has 12 headers and comes from 1,000 clients in turn. Times are CPU times "
+        f"of one run, in which all stacks took turns: {machine['python']}, {machine['system']}, {machine['cpus']} CPUs "
+        f"({machine['processor']}), {machine['date']}."
     )
+    yield textwrap.fill(note, 120)
+    yield "`nox -s benchmarks` measures anew."
 
 
 def _at(results: dict[str, Any], path: tuple[str, ...]) -> dict[str, float]:

@@ -99,7 +99,7 @@ class Middleware:
         return getattr(self.app, name)
 
 
-def check_door(problems: Problems, app: object, listeners: Any) -> tuple[Listener, ...]:
+def check_door(problems: Problems, app: object, listeners: Iterable[Any]) -> tuple[Listener, ...]:
     """Check what every middleware takes, and return the listeners.
 
     Args:
@@ -108,10 +108,10 @@ def check_door(problems: Problems, app: object, listeners: Any) -> tuple[Listene
         listeners: who is to be told; a function alone is no list.
     """
     problems.callable("app", app)
-    if isinstance(listeners, str) or not isinstance(listeners, Iterable):
+    if isinstance(listeners, str) or not hasattr(listeners, "__iter__"):
         problems.add("AG223", "listeners", listeners, "must be a list of functions", "Put it in brackets.")
         return ()
-    heard_by: tuple[Any, ...] = tuple(listeners)
+    heard_by = tuple(listeners)
     for index, listener in enumerate(heard_by):
         field = f"listeners[{index}]"
         if problems.callable(field, listener) and _is_async(listener):

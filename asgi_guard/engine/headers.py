@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import cast
 
 from asgi_guard.engine.types import Header, Headers
 
@@ -111,7 +112,9 @@ def fresh(headers: Iterable[Iterable[bytes]]) -> Headers:
     Raises:
         ValueError: a name or a value holds CR, LF or NUL.
     """
-    pairs = headers if type(headers) is list else [(name, value) for name, value in headers]
+    pairs: Headers = (
+        [(name, value) for name, value in headers] if headers.__class__ is not list else cast("Headers", headers)
+    )
     known = _known
     try:
         return [pair if pair in known else _sound(pair) for pair in pairs]

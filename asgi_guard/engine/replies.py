@@ -9,7 +9,7 @@ HTTP/2 (RFC 9113 section 8.2.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from asgi_guard.clock import SYSTEM_CLOCK
@@ -127,7 +127,8 @@ def _accept(exchange: Exchange) -> bytes | None:
 
 def _request_id(exchange: Exchange) -> str | None:
     """Find the id also where another middleware stands between two guards."""
-    found = exchange.request_id or (exchange.scope.get("state") or {}).get("request_id")
+    state: Mapping[str, object] = exchange.scope.get("state") or {}
+    found = exchange.request_id or state.get("request_id")
     return None if found is None else str(found)
 
 

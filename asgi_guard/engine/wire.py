@@ -14,7 +14,7 @@ Must never mutate the scope, the messages or the header lists that it was handed
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import headers as header_list
@@ -129,8 +129,9 @@ class Wire(Request):
         peer = scope.get("client")
         host = peer[0] if peer else None
         self.client = host if type(host) is str and host and ":" not in host else address(host)
-        headers = scope.get("headers")
-        if type(headers) is list:
+        headers: Any = scope.get("headers") or ()
+        is_list = headers.__class__ is list
+        if is_list:
             wants, size = plan.wants, 0
             found: dict[bytes, bytes] = {}
             for name, value in headers:
@@ -138,7 +139,7 @@ class Wire(Request):
                 if name in wants:
                     found.setdefault(name, value)
             self._lines, self._found, self.header_bytes = headers, found, size
-        if type(headers) is not list or b"host" not in self._found:
+        if not is_list or b"host" not in self._found:
             self._scan_odd(headers)
         if send.__class__ is self.__class__:
             self._nest(send)
@@ -359,5 +360,6 @@ def _is_streaming(headers: Headers) -> bool:
 
 def _accept_takes_headers(scope: Scope) -> bool:
     """Tell whether `websocket.accept` may carry headers (ASGI WebSocket spec 2.1)."""
-    version = str((scope.get("asgi") or {}).get("spec_version", "2.0"))
+    asgi: Mapping[str, object] = scope.get("asgi") or {}
+    version = str(asgi.get("spec_version", "2.0"))
     return version >= "2.1"
