@@ -104,7 +104,7 @@ def with_log_off() -> None:
 
 
 def require_same_answers() -> None:
-    """Make sure that the guard, its layers unfused and the reference answer alike, to the byte.
+    """Make sure that the guard and the reference answer alike, to the byte.
 
     Raises:
         RuntimeError: they do not.

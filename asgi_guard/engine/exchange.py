@@ -8,10 +8,11 @@ never swallow a `BaseException` but the cancellation that its own deadline asked
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import replies
-from asgi_guard.engine.intake import Intake
+from asgi_guard.engine.intake import stages, taken
 from asgi_guard.engine.life import Deadline, Turn, ticker
 from asgi_guard.engine.types import Message
 from asgi_guard.engine.wire import Wire, guarded, logger
@@ -60,22 +61,14 @@ class Exchange(Wire):
 
     # The way in -------------------------------------------------------------------------------------------------------
 
-    async def receive(self) -> Message:
+    def receive(self) -> Awaitable[Message]:
         """Give the application its next message, once the layers have seen it."""
-        if self._intake is None:
-            self._intake = Intake.of(self)
-        return await self._intake()
-
-    async def receive_outside(self) -> Message:
-        """Take the next message from whoever stands outside: the server, or an outer exchange."""
-        try:
-            message = await self.outside()
-        except Exception as exc:
-            self.foreign = exc
-            raise
-        if message["type"] in {"http.disconnect", "websocket.disconnect"}:
-            self.is_gone = True
-        return message
+        if self._intake is not None:
+            return self._intake()
+        if not self.plan.bodies:
+            return taken(self, None, 0, self.plan.size - 1)
+        self._intake = stages(self)
+        return self._intake()
 
     # Answers in the application's place -------------------------------------------------------------------------------
 

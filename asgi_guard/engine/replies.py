@@ -79,8 +79,13 @@ def head_and_body(exchange: Exchange, reply: Reply) -> tuple[Headers, bytes]:
     body, content_type = reply.body, reply.content_type
     if reply.fault is not None:
         content_type, body = render(reply.fault, _accept(exchange), _request_id(exchange), SYSTEM_CLOCK.time())
-        header_list.merge_vary(headers, b"Accept")
-        header_list.set_default(headers, b"cache-control", b"no-store")
+        given = dict(headers)
+        if b"vary" in given:
+            header_list.merge_vary(headers, b"Accept")
+        else:
+            headers.append((b"vary", b"Accept"))
+        if b"cache-control" not in given:
+            headers.append((b"cache-control", b"no-store"))
     if content_type is not None:
         headers.append((b"content-type", content_type))
     if reply.status == 304 or reply.status < 200:

@@ -11,17 +11,28 @@ import pytest
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
+from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import RequestAllowed
-from asgi_guard.testing import ABSENT, StrictServer, call, capture_events, http_scope, lifespan, request_messages, websocket
+from asgi_guard.testing import (
+    ABSENT,
+    StrictServer,
+    call,
+    capture_events,
+    http_scope,
+    lifespan,
+    request_messages,
+    websocket,
+)
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 LAST = {"type": "http.response.body", "body": b"last"}
 
 
-# Building ---------------------------------------------------------------------------------------------------------------
+# Building -------------------------------------------------------------------------------------------------------------
 
 
 async def app(scope, receive, send):
+    """Answer every request alike."""
     await send({**START})
     await send({**LAST})
 
@@ -105,6 +116,36 @@ async def test_listeners_hear_all_layers_that_they_were_given_with(layer) -> Non
     assert (len(ours.of(RequestAllowed)), len(own.of(RequestAllowed))) == (2, 1)
 
 
+async def asynchronous(event) -> None:
+    """Be a listener that nobody would await."""
+
+
+class AsynchronousListener:
+    async def __call__(self, event): ...
+
+
+NOT_ADMITTED = [
+    # keyword arguments, ids and fields of the problems
+    ({"app": None}, ["AG004 Middleware.app"]),
+    ({"listeners": "print"}, ["AG223 Middleware.listeners"]),
+    ({"listeners": print}, ["AG223 Middleware.listeners"]),
+    ({"listeners": [print, 7]}, ["AG004 Middleware.listeners[1]"]),
+    ({"listeners": [asynchronous]}, ["AG222 Middleware.listeners[0]"]),
+    ({"listeners": [AsynchronousListener()]}, ["AG222 Middleware.listeners[0]"]),
+    ({"app": 7, "listeners": [7, asynchronous]}, ["AG004 Middleware.app"]),
+]
+
+
+@pytest.mark.parametrize(("given", "problems"), NOT_ADMITTED)
+def test_what_could_not_be_called_later_is_refused_at_once(given, problems) -> None:
+    """With everything that is wrong; an async listener would never be awaited."""
+    with pytest.raises(ConfigError) as caught:
+        Middleware(**{"app": app, **given})
+
+    told = [f"{problem.id} {problem.field}" for problem in caught.value.problems]
+    assert told[: len(problems)] == problems
+
+
 def test_what_the_middleware_has_not_is_the_applications() -> None:
     """`Guard(FastAPI()).get` works, through any number of them; dunders and misses do not go astray."""
 
@@ -136,7 +177,7 @@ def test_it_looks_like_an_application() -> None:
     assert list(inspect.signature(Middleware(app).__call__).parameters) == ["scope", "receive", "send"]
 
 
-# Scopes that are not requests -------------------------------------------------------------------------------------------
+# Scopes that are not requests -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -188,7 +229,7 @@ async def test_the_end_of_a_lifespan_releases_what_layers_share(layer) -> None:
     assert order == ["layer"]
 
 
-# Requests ---------------------------------------------------------------------------------------------------------------
+# Requests -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -233,7 +274,8 @@ async def test_what_was_set_for_the_call_is_taken_out_of_the_state(layer, has_st
 
     scope = http_scope(state={} if has_state else ABSENT)
     setting = layer(
-        admit=lambda exchange: exchange.set_state("request_id", "abc"), finish=lambda exchange: seen.append(exchange.scope)
+        admit=lambda exchange: exchange.set_state("request_id", "abc"),
+        finish=lambda exchange: seen.append(exchange.scope),
     )
     server = await StrictServer(scope).serve(Middleware(stateful, setting))
 
@@ -295,7 +337,7 @@ async def test_two_hundred_interleaved_requests_do_not_mix(layer, fuse) -> None:
     assert sorted(finished) == [(number, number) for number in range(200)]
 
 
-# Cancellation -----------------------------------------------------------------------------------------------------------
+# Cancellation ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio

@@ -19,10 +19,12 @@ FRAMEWORKS = [Starlette, FastAPI]
 
 
 async def hello(request):
+    """Answer."""
     return PlainTextResponse("hello")
 
 
 async def fail(request):
+    """Raise what nobody handles."""
     raise LookupError("a secret")
 
 
@@ -54,6 +56,7 @@ async def test_middlewares_that_are_added_one_by_one_are_one_object(layer, frame
 
 
 def answers_with_its_handler(request, exc):
+    """Be the author's handler for everything."""
     return PlainTextResponse("the author's word", status_code=500)
 
 
@@ -67,7 +70,9 @@ STEPS_BACK = [
 @pytest.mark.anyio
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize(("settings", "body"), STEPS_BACK)
-async def test_an_error_after_the_response_is_left_to_a_framework_that_wants_it(layer, framework, settings, body) -> None:
+async def test_an_error_after_the_response_is_left_to_a_framework_that_wants_it(
+    layer, framework, settings, body
+) -> None:
     """Debug, or a handler for everything, is the author's choice: outside of it nothing is swallowed."""
 
     async def background_fails(request):

@@ -1,7 +1,7 @@
 """What outlasts a request: the ticker, which answers for slow applications and lets go of held starts.
 
-No test waits for a time to come: the ticker is told that all times have come. Where the real one is at work, a test waits
-for what it does.
+No test waits for a time to come: the ticker is told that all times have come. Where the real one is at work, a test
+waits for what it does.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ def told(server):
     return [message.get("status", message.get("body")) for message in server.sent]
 
 
-# Deadlines --------------------------------------------------------------------------------------------------------------
+# Deadlines ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
 async def test_an_application_that_waits_too_long_is_answered_for(limited) -> None:
-    """It is cancelled where that is possible and told that the client has gone elsewhere; the server notices nothing."""
+    """It is cancelled where that is possible, told that the client has gone elsewhere; the server notices nothing."""
     endings = []
 
     async def app(scope, receive, send):
@@ -263,8 +263,7 @@ async def test_a_deadline_can_be_renewed_and_taken_off(layer, sending) -> None:
     deadlines = []
 
     def admit(exchange):
-        for seconds in (1, 1, 1):
-            deadlines.append(exchange.set_deadline(made, seconds, TIMEOUT))
+        deadlines.extend(exchange.set_deadline(made, 1, TIMEOUT) for _ in range(3))
         deadlines[0].cancel()
         deadlines[1].renew(3_600)
 
@@ -407,7 +406,7 @@ async def test_a_client_that_has_left_does_not_disturb_the_ticker(limited, caplo
         assert told(await serve(Middleware(app, limited()))) == [504, b"too slow"]
 
 
-# Held starts ------------------------------------------------------------------------------------------------------------
+# Held starts ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -515,7 +514,7 @@ async def test_a_head_that_fails_when_the_ticker_lets_go_is_rescued(layer) -> No
     assert told(server) == [500, b"head"]
 
 
-# The ticker itself ------------------------------------------------------------------------------------------------------
+# The ticker itself ----------------------------------------------------------------------------------------------------
 
 
 def test_a_start_is_held_for_fifty_milliseconds_at_most() -> None:
@@ -646,7 +645,9 @@ async def test_it_has_no_context_of_any_request(layer) -> None:
 
     token = variable.set("somebody's")
     try:
-        await serve(Middleware(app, layer(holds_start=True, head=lambda exchange, headers: seen.append(variable.get()))))
+        await serve(
+            Middleware(app, layer(holds_start=True, head=lambda exchange, headers: seen.append(variable.get())))
+        )
     finally:
         variable.reset(token)
 

@@ -17,6 +17,7 @@ FAULT = Fault(status=429, code="RATE_LIMIT_EXCEEDED", message="Too many requests
 
 
 async def never(*_):
+    """Be a receive and a send that nobody calls."""
     raise AssertionError("nobody receives or sends here")
 
 

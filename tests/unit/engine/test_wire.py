@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from asgi_guard.engine.fuse import Middleware
@@ -26,7 +28,7 @@ def kinds(server):
     return [message["type"].removeprefix("http.response.") for message in server.sent]
 
 
-# Heads ------------------------------------------------------------------------------------------------------------------
+# Heads ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -162,7 +164,7 @@ async def test_an_accept_is_given_headers_only_where_it_may_have_some(layer, sen
     assert sent[1] == {"type": "websocket.close", "code": 4000}
 
 
-# What follows the head --------------------------------------------------------------------------------------------------
+# What follows the head ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -179,7 +181,9 @@ async def test_every_message_after_the_head_is_observed(layer, sending) -> None:
     server = await serve(app, http_scope(extensions=extensions))
 
     assert kinds(server) == ["early_hint", "start", "mystery", "body"]
-    assert seen == [(who, kind) for kind in ("http.response.mystery", "http.response.body") for who in ("inner", "outer")]
+    assert seen == [
+        (who, kind) for kind in ("http.response.mystery", "http.response.body") for who in ("inner", "outer")
+    ]
 
 
 TRAILERS = {"type": "http.response.trailers", "headers": []}
@@ -253,10 +257,11 @@ async def test_a_hook_that_fails_at_completion_is_logged_and_keeps_none_from_the
     assert "ZeroDivisionError" in caplog.text
 
 
-# Hooks that fail --------------------------------------------------------------------------------------------------------
+# Hooks that fail ------------------------------------------------------------------------------------------------------
 
 
 def failing(*_):
+    """Be a hook that fails."""
     raise LookupError("the hook failed")
 
 
@@ -296,17 +301,15 @@ async def test_an_application_that_goes_on_after_a_failed_hook_is_not_heard(laye
 
     async def stubborn(scope, receive, send):
         for message in (START, MORE, LAST):
-            try:
+            with suppress(LookupError):
                 await send({**message})
-            except LookupError:
-                pass
 
     response = await call(Middleware(stubborn, rescued, layer(head=failing)))
 
     assert (response.status, response.body) == (500, b"the hook failed")
 
 
-# Holding the start ------------------------------------------------------------------------------------------------------
+# Holding the start ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -456,7 +459,9 @@ async def test_a_client_that_left_is_seen_when_the_held_start_goes_out(layer, se
             caught.append(exc)
             raise
 
-    server = await serve(Middleware(app, layer(holds_start=True, rescue=lambda exchange, exc: Reply(500))), on_send=fail)
+    server = await serve(
+        Middleware(app, layer(holds_start=True, rescue=lambda exchange, exc: Reply(500))), on_send=fail
+    )
 
     assert caught == [gone]
     assert server.error is gone
