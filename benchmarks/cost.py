@@ -41,11 +41,12 @@ def figures(rounds: int = 300, batch: int = 200) -> dict[str, Any]:
     with_log_off()
     require_same_answers()
     samples = interleaved(contenders(), rounds=rounds, batch=batch)
-    gets = ("guard", "nested", "unfused", "engine", *PARTS)
+    gets = ("guard", "nested", "nested, letting go", "unfused", "engine", *PARTS)
     return {
         "added to a GET": {name: added(samples, name, "bare") for name in gets},
         "fused over nested": {
             "hand-written middlewares": ratio(samples, "guard", "nested", "bare"),
+            "hand-written middlewares, letting go": ratio(samples, "guard", "nested, letting go", "bare"),
             "the same layers unfused": ratio(samples, "guard", "unfused", "bare"),
         },
         "each further one": {
@@ -76,6 +77,7 @@ def contenders() -> dict[str, Contender]:
         "bare": Contender(null, get),
         "guard": Contender(guard(null), get),
         "nested": Contender(nested(null), get),
+        "nested, letting go": Contender(nested(null, lets_go=True), get),
         "unfused": Contender(unfused(null), get),
         "engine": Contender(engine_alone(null), get),
         "ten layers": Contender(marked(null, PAIRS), get),
