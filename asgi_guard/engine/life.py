@@ -174,6 +174,8 @@ async def _logged(work: Callable[[], Awaitable[None]]) -> None:
     """Run work of the ticker's: a server that does not take its message must not end the ticker."""
     try:
         await work()
+    except OSError:  # a client that hangs up must not write tracebacks into the log
+        logger.debug("the client left before the ticker could answer", exc_info=True)
     except Exception:
         logger.warning("the ticker could not answer", exc_info=True)
 

@@ -105,6 +105,19 @@ async def test_a_refusal_passes_the_heads_outside_it(layer, hook) -> None:
 
 
 @pytest.mark.anyio
+async def test_the_start_of_a_refusal_is_held_where_starts_are(layer) -> None:
+    """So that a hook which fails over its body is still answered in a proper way."""
+
+    def fail(exchange, message):
+        raise LookupError("outbound")
+
+    refusing = layer(admit=lambda exchange: Reply(403), outbound=fail)
+    server = await serve(Middleware(unreachable, answering(layer, holds_start=True), refusing))
+
+    assert (statuses(server), bodies(server)) == ([500], [b"LookupError('outbound')"])
+
+
+@pytest.mark.anyio
 async def test_a_decision_may_wait(layer, sending) -> None:
     """A store over the network is asked in `admit_async`; None lets the request pass."""
     waited = []
@@ -324,6 +337,18 @@ async def test_an_exception_that_no_outer_layer_can_answer_any_more_is_raised(la
 
 
 @pytest.mark.anyio
+async def test_a_server_that_refuses_the_answer_is_heard(layer, sending) -> None:
+    """There is nobody else to tell."""
+
+    async def fail(message):
+        raise RuntimeError("this server has a bug")
+
+    server = await serve(Middleware(sending(AppError()), answering(layer)), on_send=fail)
+
+    assert str(server.error) == "this server has a bug"
+
+
+@pytest.mark.anyio
 async def test_what_the_server_raises_is_nobodys_to_answer(layer, sending) -> None:
     """A reply could not be sent either."""
     gone = OSError("the client has left")
@@ -490,6 +515,45 @@ async def test_an_exception_after_the_accept_closes_the_connection(layer, status
         assert await session.receive() is None
         assert session.close_code == code
     assert observed == ["websocket.close"]
+
+
+@pytest.mark.anyio
+async def test_an_exception_after_the_client_left_closes_nothing(layer) -> None:
+    """Servers take a close for a connection that is closed as a fault."""
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        assert (await receive())["type"] == "websocket.disconnect"
+        raise AppError
+
+    server = await serve(Middleware(app, answering(layer)), websocket_scope(), afterwards="disconnect")
+
+    assert [message["type"] for message in server.sent] == ["websocket.accept"]
+    assert server.error is None
+
+
+@pytest.mark.anyio
+async def test_a_connection_is_closed_once(layer) -> None:
+    """Where a layer inside closes it as well, its close passes the layers up to the first one, and ends there."""
+    observed = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    outer = layer(inbound=lambda exchange, message: Reply(429) if "text" in message else None)
+    inner = layer(
+        inbound=lambda exchange, message: Reply(403) if message["type"] == "websocket.disconnect" else None,
+        outbound=lambda exchange, message: observed.append(message["code"]),
+    )
+    incoming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "too much"}]
+    server = await serve(Middleware(app, outer, inner), websocket_scope(), incoming=incoming)
+    server.raise_for_errors()
+
+    assert [message["type"] for message in server.sent] == ["websocket.accept", "websocket.close"]
+    assert observed == [1008]
 
 
 @pytest.mark.anyio

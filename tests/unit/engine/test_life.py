@@ -514,6 +514,31 @@ async def test_a_head_that_fails_when_the_ticker_lets_go_is_rescued(layer) -> No
     assert told(server) == [500, b"head"]
 
 
+@pytest.mark.anyio
+async def test_a_client_that_leaves_while_its_start_is_held_is_no_news(layer, caplog) -> None:
+    """The application learns of it when it sends its body; the log is not for clients to fill."""
+    caplog.set_level(logging.DEBUG, logger="asgi_guard")
+    caught = []
+
+    async def fail(message):
+        raise OSError("the client has left")
+
+    async def app(scope, receive, send):
+        await send({**START})
+        all_times_have_come()
+        all_times_have_come()
+        await settle()
+        try:
+            await send({**LAST})
+        except OSError as exc:
+            caught.append(exc)
+
+    await serve(Middleware(app, layer(holds_start=True)), on_send=fail)
+
+    assert len(caught) == 1
+    assert {record.levelname for record in caplog.records} == {"DEBUG"}
+
+
 # The ticker itself ----------------------------------------------------------------------------------------------------
 
 
@@ -584,6 +609,23 @@ async def test_it_starts_again_when_its_loop_died_without_saying_so(layer) -> No
     with anyio.fail_after(5):
         await ticker._run(era)
     assert ticker._era == era + 1
+
+
+@pytest.mark.anyio
+async def test_it_leaves_when_another_has_taken_over() -> None:
+    """Also when that happened while it slept: it touches nothing any more."""
+    ticker = life.Ticker()
+
+    async def take_over():
+        ticker._era += 1
+        ticker._held.add("not its business")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ticker._run, ticker._era)
+            tasks.start_soon(take_over)
+
+    assert ticker._held == {"not its business"}
 
 
 @pytest.mark.anyio

@@ -56,6 +56,14 @@ def test_a_fault_is_rendered_as_the_client_accepts() -> None:
     assert json.loads(body)["code"] == "RATE_LIMIT_EXCEEDED"
 
 
+def test_what_a_reply_says_of_caches_stays() -> None:
+    """A layer may know better."""
+    headers, _ = replies.head_and_body(exchange(), Reply.refusal(FAULT, headers=[(b"cache-control", b"private")]))
+
+    assert [value for name, value in headers if name == b"cache-control"] == [b"private"]
+    assert dict(headers)[b"vary"] == b"Accept"
+
+
 def test_a_reply_is_data_that_may_be_sent_twice() -> None:
     """Building a response leaves the reply as it was."""
     reply = Reply.refusal(FAULT, headers=[(b"x-a", b"1")])

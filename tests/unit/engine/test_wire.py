@@ -111,6 +111,27 @@ async def test_a_status_is_known_once_the_response_has_started(layer, sending) -
 
 
 @pytest.mark.anyio
+async def test_what_an_application_starts_too_late_passes_only_the_layers_inside(layer) -> None:
+    """As it would where each is a middleware of its own: it comes as far as the layer that answered."""
+    heads = []
+
+    def noting(name, **hooks):
+        return layer(head=lambda exchange, headers: heads.append(name), **hooks)
+
+    async def app(scope, receive, send):
+        await receive()
+        heads.append("answered")
+        await send({**START})
+        await send({**LAST})
+
+    limit = noting("limit", inbound=lambda exchange, message: Reply(413))
+    server = await serve(Middleware(app, noting("outer"), limit, noting("inner")), incoming=[{"type": "http.request"}])
+
+    assert heads == ["limit", "outer", "answered", "inner"]
+    assert kinds(server) == ["start", "body"]
+
+
+@pytest.mark.anyio
 async def test_the_status_is_that_of_the_response_that_goes_out(layer) -> None:
     """What the application answers after it was answered for is not what the client got."""
     seen = []
@@ -307,6 +328,24 @@ async def test_an_application_that_goes_on_after_a_failed_hook_is_not_heard(laye
     response = await call(Middleware(stubborn, rescued, layer(head=failing)))
 
     assert (response.status, response.body) == (500, b"the hook failed")
+
+
+@pytest.mark.anyio
+async def test_the_outermost_failure_is_the_one_that_is_answered(layer) -> None:
+    """What fails further in, in messages that are dropped anyway, changes nothing."""
+    rescued = layer(rescue=lambda exchange, exc: Reply(500, body=repr(exc).encode()))
+
+    def fail(*_):
+        raise KeyError("further in")
+
+    async def stubborn(scope, receive, send):
+        for message in (START, LAST):
+            with suppress(LookupError):
+                await send({**message})
+
+    response = await call(Middleware(stubborn, rescued, layer(head=failing), layer(outbound=fail)))
+
+    assert response.body == b"LookupError('the hook failed')"
 
 
 # Holding the start ----------------------------------------------------------------------------------------------------
