@@ -49,7 +49,7 @@ class Exchange(Wire):
         """
         deadline = Deadline(self, self.plan.positions[layer], seconds, reply)
         if self.deadlines is None:
-            self.deadlines = []
+            self.deadlines: list[Deadline] | None = []
         self.deadlines.append(deadline)
         ticker().watch(deadline)
         return deadline
@@ -93,7 +93,7 @@ class Exchange(Wire):
         bottom = max((cut for cut in self.cuts if cut < position), default=-1) + 1
         has_started = self.floor <= position
         self._note_cut(position)
-        self.answered_at = min(self.answered_at, position)
+        self.answered_at: int = min(self.answered_at, position)
         if position >= self.over_at:  # the application has had the last word already
             return
         try:
@@ -126,8 +126,8 @@ class Exchange(Wire):
         except Exception as exc:
             self.fail_at(position, exc)
             raise
-        self.status = reply.status
-        self.head_size = len(headers)
+        self.status: int = reply.status
+        self.head_size: int = len(headers)
         end = replies.end(self, body)
         top = position
         if self.kind == "http" and bottom <= self.plan.hold < position:
@@ -136,7 +136,7 @@ class Exchange(Wire):
             self.reply_floor = top + 1
             self._observe(end, position, top + 1)
         self._edit(headers, top, bottom)
-        self.reply_floor = bottom
+        self.reply_floor: int = bottom
         if not bottom:
             await self._pass(replies.start(self, reply.status, headers))
         self._observe(end, top, bottom)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from asgi_guard.engine.replies import Reply
     from asgi_guard.engine.wire import Wire
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 PERIOD_SECONDS = 0.025
 """A start is held for one to two periods, 50 ms at most; a deadline is late by one at most."""
@@ -41,7 +41,7 @@ class Deadline:
         self._reply = reply
         self._task = _current_task()
         self._has_cancelled = False
-        self.at = monotonic() + seconds
+        self.at: float = monotonic() + seconds
 
     def renew(self, seconds: float) -> None:
         """Count anew from now."""
@@ -84,7 +84,7 @@ class Turn:
     def __init__(self, exchange: Wire) -> None:
         self._exchange = exchange
         self._spoken = new_event()
-        self.wait = self._spoken.wait
+        self.wait: Callable[[], Awaitable[object]] = self._spoken.wait
 
     async def __aenter__(self) -> None:
         self._exchange.turn = self

@@ -42,13 +42,13 @@ class Plan:
     )
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = tuple(layers)
-        self.size = len(self.layers)
-        self.positions = {layer: position for position, layer in enumerate(self.layers)}
-        self.wants = frozenset[bytes]({b"host"}).union(*[layer.wants for layer in self.layers])
-        self.hold = max((position for position, layer in enumerate(self.layers) if layer.holds_start), default=-1)
+        self.layers: tuple[Layer, ...] = tuple(layers)
+        self.size: int = len(self.layers)
+        self.positions: dict[Layer, int] = {layer: position for position, layer in enumerate(self.layers)}
+        self.wants: frozenset[bytes] = frozenset[bytes]({b"host"}).union(*[layer.wants for layer in self.layers])
+        self.hold: int = max((position for position, layer in enumerate(self.layers) if layer.holds_start), default=-1)
 
-        self.admits = self._admits()
+        self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = self._admits()
         self.inbounds: Steps = self._collect("inbound")
         self.bodies: Steps = self._collect("body")
         if self.bodies:
@@ -60,7 +60,7 @@ class Plan:
         self.outbounds: Steps = self._collect("outbound")[::-1]
         self.rescues: Steps = self._collect("rescue")[::-1]
         self.finishes: Steps = self._collect("finish")[::-1]
-        self.listened = tuple(
+        self.listened: tuple[Layer, ...] = tuple(
             layer
             for layer in self.layers
             if layer.listeners and layer.decides and (is_filled(layer, "admit") or is_filled(layer, "admit_async"))

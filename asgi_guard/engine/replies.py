@@ -50,13 +50,13 @@ class Reply:
         close_connection: bool = False,
         close_code: int | None = None,
     ) -> None:
-        self.status = status
-        self.headers = tuple(headers)
-        self.fault = fault
-        self.body = body
-        self.content_type = content_type
-        self.close_connection = close_connection
-        self.close_code = close_code
+        self.status: int = status
+        self.headers: tuple[Header, ...] = tuple(headers)
+        self.fault: Fault | None = fault
+        self.body: bytes = body
+        self.content_type: bytes | None = content_type
+        self.close_connection: bool = close_connection
+        self.close_code: int | None = close_code
 
     @classmethod
     def refusal(cls, fault: Fault, *, headers: Iterable[Header] = (), close_connection: bool = False) -> Reply:

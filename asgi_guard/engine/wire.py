@@ -23,9 +23,10 @@ from asgi_guard.engine.request import Request, address
 from asgi_guard.engine.types import Headers, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from asgi_guard.engine.layer import Layer
     from asgi_guard.engine.plan import Plan, Steps
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 SWITCHING_PROTOCOLS = 101
 
@@ -112,13 +113,15 @@ class Wire(Request):
     def __init__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         # One flat constructor for all three classes: it runs for every request, and each further call would show.
         self.plan = plan
-        self.scope = self._origin = scope
-        self.kind = scope["type"]
-        self.host_app = host = scope.get("app")
-        self.host_handlers = None if host is None else scope.get("starlette.exception_handlers")
-        self.outside = receive
+        self.scope: Scope = scope
+        self._origin = scope
+        self.kind: str = scope["type"]
+        host: Any = scope.get("app")
+        self.host_app: Any = host
+        self.host_handlers: Any = None if host is None else scope.get("starlette.exception_handlers")
+        self.outside: Receive = receive
         self._send = send
-        self.cells = {}
+        self.cells: dict[Layer, Any] = {}
         self.cuts = ()
         self.cut = -1
         self.status = self.head_size = 0
@@ -138,7 +141,8 @@ class Wire(Request):
                 size += len(name) + len(value)
                 if name in wants:
                     found.setdefault(name, value)
-            self._lines, self._found, self.header_bytes = headers, found, size
+            self._lines, self._found = headers, found
+            self.header_bytes: int = size
         if not is_list or b"host" not in self._found:
             self._scan_odd(headers)
         if send.__class__ is self.__class__:
@@ -148,7 +152,7 @@ class Wire(Request):
         """Take over, inside an exchange that nests this one for real, what layers share."""
         self._outer = outer
         self.request_id = outer.request_id
-        self.is_peer_trusted = outer.is_peer_trusted
+        self.is_peer_trusted: bool = outer.is_peer_trusted
         self.client = outer.client
 
     @property

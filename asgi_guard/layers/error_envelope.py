@@ -25,7 +25,7 @@ from asgi_guard.errors.recognise import is_answered_outside, steps_back
 from asgi_guard.events import ErrorAnswered, Listener, notify
 from asgi_guard.settings import Problems, build
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 _LONGEST_WAIT_SECONDS = 366 * 86_400
 
@@ -62,7 +62,7 @@ class ErrorEnvelopeLayer(Layer):
     name: ClassVar[str] = "error_envelope"
 
     def __init__(self, settings: ErrorEnvelope) -> None:
-        self.settings = settings
+        self.settings: object = settings
         self.holds_start: bool = settings.hold_start
 
     def rescue(self, exchange: Exchange, exc: Exception) -> Reply | None:

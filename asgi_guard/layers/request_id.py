@@ -25,7 +25,7 @@ from asgi_guard.engine.types import ASGIApp, Headers
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems, build, shown
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 _INBOUND = ("trusted", "always", "never")
 _SOUND = re.compile(rb"[A-Za-z0-9._~-]{8,128}")
@@ -96,7 +96,7 @@ class RequestIDLayer(Layer):
     decides: ClassVar[bool] = False
 
     def __init__(self, settings: RequestID) -> None:
-        self.settings = settings
+        self.settings: object = settings
         self.header: bytes = settings.header.lower().encode()
         self._factory = settings.factory
         self._new: Callable[[], str] = new_request_id if settings.factory is new_request_id else self._checked

@@ -75,7 +75,8 @@ class RequestLimitsLayer(Layer):
     wants: frozenset[bytes] = frozenset({b"content-length", b"transfer-encoding"})
 
     def __init__(self, settings: RequestLimits) -> None:
-        self.settings = self._settings = settings
+        self.settings: object = settings
+        self._settings = settings
         unlimited = 10**_DIGITS_READ
         self._body = settings.max_body_bytes or unlimited
         self._headers = settings.max_headers or unlimited

@@ -140,7 +140,7 @@ class SecurityHeadersLayer(Layer):
     name: ClassVar[str] = "security_headers"
 
     def __init__(self, settings: SecurityHeaders) -> None:
-        self.settings = settings
+        self.settings: object = settings
         own = {name.lower(): value for name, value in settings.headers.items()}
         tables = {kind: {**table, **own} for kind, table in PRESETS[settings.preset].items()}
         self._plain = {kind: _pairs(table, secure=False) for kind, table in tables.items()}
