@@ -1,4 +1,4 @@
-"""Protection and telemetry for any ASGI application in one line; the public names, loaded when they are used.
+"""Protection for any ASGI application in one line; the public names, loaded when they are used.
 
 Must never import more than this file at import: the names are looked up in their homes when they are asked for.
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         NoResponseError,
         StoreError,
     )
+    from asgi_guard.errors.problem import Fault
     from asgi_guard.events import ErrorAnswered, Event, Listener, RequestAllowed, RequestRefused, RequestWouldBeRefused
     from asgi_guard.guard import Guard
     from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeMiddleware
@@ -42,6 +43,7 @@ _HOME: dict[str, str] = {
     "ErrorSeverity": "asgi_guard.errors.exceptions",
     "Event": "asgi_guard.events",
     "Exchange": "asgi_guard.engine.exchange",
+    "Fault": "asgi_guard.errors.problem",
     "Guard": "asgi_guard.guard",
     "GuardError": "asgi_guard.errors.exceptions",
     "Layer": "asgi_guard.engine.layer",
@@ -74,6 +76,7 @@ __all__ = [
     "ErrorSeverity",
     "Event",
     "Exchange",
+    "Fault",
     "Guard",
     "GuardError",
     "Layer",

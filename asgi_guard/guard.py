@@ -10,7 +10,7 @@ use, and nobody's constructor.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
@@ -140,7 +140,7 @@ class Guard(Middleware):
             if layer is None:
                 lines.append(f"{name}: {'not built yet' if part is None else 'off'}")
             else:
-                lines.append(f"{name}: {layer.settings}")
+                lines.append(f"{name}: {_told(layer.settings)}")
                 lines.extend(f"  {refusal}" for refusal in layer.refusals())
         return "\n".join(lines)
 
@@ -173,3 +173,10 @@ def _checked(
     own.extend(problems)
     own.raise_if_any()
     return heard_by, layers
+
+
+def _told(settings: Any) -> str:
+    """Write settings as they would be written in code, functions by their names."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    told = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in values.items()]
+    return f"{type(settings).__name__}({', '.join(told)})"

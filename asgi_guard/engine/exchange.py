@@ -189,9 +189,11 @@ class Exchange(Wire):
         if min(origin, self.plan.size - 1) >= self.over_at:
             if steps_back(self.host_app):
                 raise exc
-            logger.error("the application failed after its response was complete", exc_info=exc)
+            logger.error("%s failed after its response was complete", self.log_name, exc_info=exc)
             return
         if not await self._rescue(exc, origin):
+            if self.status and self._outer is None:  # whoever stands outside logs the exception, but not whose it is
+                logger.error("%s failed with %s after its response had started", self.log_name, type(exc).__name__)
             raise exc
 
     async def _rescue(self, exc: Exception, origin: int) -> bool:
@@ -260,7 +262,7 @@ class Exchange(Wire):
             "method": self.method,
             "path": self.path,
             "client": self.client,
-            "request_id": self.request_id,
+            "request_id": self.known_id,
         }
 
 

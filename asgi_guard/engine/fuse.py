@@ -12,7 +12,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from asgi_guard.engine.exchange import Exchange
-from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.layer import HOOKS, Layer
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
 from asgi_guard.events import Listener
@@ -29,12 +29,14 @@ class Middleware:
         listeners: told what these layers decide; see `asgi_guard.events`.
 
     Raises:
-        ConfigError: the application or a listener cannot be called, or a listener is async.
+        ConfigError: the application or a listener cannot be called, a listener is async, or a layer is none, or has an
+            async function where the engine does not wait.
     """
 
     def __init__(self, app: ASGIApp, *layers: Layer, fuse: bool = True, listeners: Iterable[Listener] = ()) -> None:
         problems = Problems(type(self).__name__)
         heard_by = check_door(problems, app, listeners)
+        _check_layers(problems, layers)
         problems.raise_if_any()
         self.app = app
         for layer in layers if heard_by else ():
@@ -122,3 +124,18 @@ def check_door(problems: Problems, app: object, listeners: Iterable[Any]) -> tup
 
 def _is_async(listener: Any) -> bool:
     return iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__)
+
+
+def _check_layers(problems: Problems, layers: Iterable[Any]) -> None:
+    for index, layer in enumerate(layers):
+        field = f"layers[{index}]"
+        if not isinstance(layer, Layer):
+            remedy = (
+                "Write it with parentheses." if isinstance(layer, type) else "Give an instance of a Layer's subclass."
+            )
+            problems.add("AG224", field, layer, "must be a layer", remedy)
+            continue
+        for hook in HOOKS:
+            if hook not in {"admit_async", "body"} and iscoroutinefunction(getattr(layer, hook)):
+                remedy = "Use `admit_async` where it has to wait." if hook == "admit" else "Make it a plain function."
+                problems.add("AG225", f"{field}.{hook}", layer, "must not be async: it would never be awaited", remedy)

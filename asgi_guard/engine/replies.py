@@ -9,7 +9,7 @@ HTTP/2 (RFC 9113 section 8.2.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from asgi_guard.clock import SYSTEM_CLOCK
@@ -35,6 +35,9 @@ class Reply:
         content_type: its media type; None sends none.
         close_connection: ask an HTTP/1 client to give up its upload, since the rest of it is not going to be read.
         close_code: WebSocket close code after the accept; by default 1008 for 4xx, 1013 for 503 and 1011 for 5xx.
+
+    Raises:
+        ValueError: the status is out of its bounds, or the body is no bytes.
     """
 
     __slots__ = ("body", "close_code", "close_connection", "content_type", "fault", "headers", "status")
@@ -50,6 +53,10 @@ class Reply:
         close_connection: bool = False,
         close_code: int | None = None,
     ) -> None:
+        if not 100 <= status <= 599 or not isinstance(body, bytes):
+            raise ValueError(
+                f"a reply has a status of 100 to 599 and bytes for a body, not {status!r} and {body!r:.40}"
+            )
         self.status: int = status
         self.headers: tuple[Header, ...] = tuple(headers)
         self.fault: Fault | None = fault
@@ -78,7 +85,7 @@ def head_and_body(exchange: Exchange, reply: Reply) -> tuple[Headers, bytes]:
     headers: Headers = list(reply.headers)
     body, content_type = reply.body, reply.content_type
     if reply.fault is not None:
-        content_type, body = render(reply.fault, _accept(exchange), _request_id(exchange), SYSTEM_CLOCK.time())
+        content_type, body = render(reply.fault, _accept(exchange), exchange.known_id, SYSTEM_CLOCK.time())
         given = dict(headers)
         if b"vary" in given:
             header_list.merge_vary(headers, b"Accept")
@@ -128,13 +135,6 @@ def disconnect(kind: str, code: int) -> Message:
 def _accept(exchange: Exchange) -> bytes | None:
     """Return what the client accepts, all lines of it (RFC 9110 section 5.3)."""
     return b",".join(exchange.header_lines(b"accept")) or None
-
-
-def _request_id(exchange: Exchange) -> str | None:
-    """Find the id also where another middleware stands between two guards."""
-    state: Mapping[str, object] = exchange.scope.get("state") or {}
-    found = exchange.request_id or state.get("request_id")
-    return None if found is None else str(found)
 
 
 def _prefix(exchange: Exchange) -> str:

@@ -9,7 +9,7 @@ Must never raise on a scope that a real server sends: client None, a list, `("",
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine.types import Header, Scope
@@ -89,6 +89,21 @@ class Request:
     def longest_header_line(self) -> int:
         """How many bytes name and value of the longest header line have."""
         return max((len(name) + len(value) for name, value in self._lines), default=0)
+
+    @property
+    def known_id(self) -> str | None:
+        """The request id, also where somebody else's middleware stands between this guard and the one that gave it."""
+        if self.request_id is not None:
+            return self.request_id
+        state: Mapping[str, object] = self.scope.get("state") or {}
+        found = state.get("request_id")
+        return None if found is None else str(found)
+
+    @property
+    def log_name(self) -> str:
+        """Method, path and request id for a log line: escaped, so that they cannot end it, and bounded."""
+        method = self.method[:32].encode("unicode_escape").decode("ascii")
+        return f"{method} {self.log_path} (request id {self.known_id})"
 
     @property
     def method(self) -> str:

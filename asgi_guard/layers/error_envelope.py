@@ -73,10 +73,10 @@ class ErrorEnvelopeLayer(Layer):
             return None
         fault = fault_from_exception(exc)
         if exchange.is_gone:  # whoever reads from a client that has left fails: that is nobody's fault
-            _log(logging.INFO, "%s %s: the client has left (request id %s)", exchange, exc)
+            logger.info("%s: the client has left", exchange.log_name, exc_info=exc)
             return Reply.refusal(fault)
         if fault.status >= 500:
-            _log(logging.ERROR, "%s %s failed (request id %s)", exchange, exc)
+            logger.error("%s failed", exchange.log_name, exc_info=exc)
         if self.listeners:
             event = ErrorAnswered(
                 **exchange.about(self), exception=type(exc).__name__, status=fault.status, code=fault.code
@@ -87,11 +87,6 @@ class ErrorEnvelopeLayer(Layer):
     def refusals(self) -> Iterable[str]:
         """Say what is answered for."""
         return ("500 for an exception that nobody handled, and for an application that does not answer",)
-
-
-def _log(level: int, message: str, exchange: Exchange, exc: Exception) -> None:
-    method = exchange.method[:32].encode("unicode_escape").decode("ascii")
-    logger.log(level, message, method, exchange.log_path, exchange.request_id, exc_info=exc)
 
 
 def _retry_after(wait: object) -> list[Header]:

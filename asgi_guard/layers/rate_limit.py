@@ -212,7 +212,8 @@ class RateLimitLayer(Layer):
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""
         verb = "429 would be answered (shadow)" if self._shadow else "429"
-        return (f"{verb} for more than {' or '.join(limit.name for limit in self._limits)} from one client",)
+        but_for = ", but for private addresses that send a forwarding header" if self._yields else ""
+        return (f"{verb} for more than {' or '.join(limit.name for limit in self._limits)} from one client{but_for}",)
 
 
 def _is_store(given: object) -> bool:

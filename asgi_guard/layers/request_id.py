@@ -60,7 +60,8 @@ class RequestID:
 
     Attributes:
         header: the header that carries it, both ways.
-        inbound: whose ids are taken over: those of `"trusted"` proxies, `"always"` everyone's, or `"never"` any.
+        inbound: whose ids are taken over: those of `"trusted"` proxies, `"always"` everyone's, or `"never"` any. One
+            that is not 8 to 128 characters of `A-Z a-z 0-9 . _ ~ -` is replaced, whoever sent it.
         factory: makes a new id: text of 1 to 128 visible ASCII characters. Where it does not, a default id is made, and
             the first time that is logged.
 

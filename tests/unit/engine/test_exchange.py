@@ -135,7 +135,11 @@ async def test_a_decision_may_wait(layer, sending) -> None:
 @pytest.mark.parametrize("is_rescued", [False, True])
 async def test_a_decision_that_takes_too_long_is_a_failure_of_its_layer(layer, is_rescued) -> None:
     """It has its deadline, and is rescued only from outside."""
-    stuck = layer(admit_async=lambda exchange: anyio.sleep_forever(), admit_deadline_seconds=0, rescue=unreachable)
+
+    def refuses_to_help(exchange, exc):
+        raise AssertionError("a layer does not rescue what it raised itself")
+
+    stuck = layer(admit_async=lambda exchange: anyio.sleep_forever(), admit_deadline_seconds=0, rescue=refuses_to_help)
     rescuers = [answering(layer, 503)] if is_rescued else []
 
     server = await serve(Middleware(unreachable, *rescuers, stuck))

@@ -405,3 +405,25 @@ async def test_there_are_enough_moments() -> None:
     await StrictServer(http_scope(), on_send=count).serve(Middleware(working))
 
     assert len(steps) + 1 + 3 < 14
+
+
+async def decide_later(exchange):
+    """Stand for a hook that is async where the engine does not wait."""
+
+
+@pytest.mark.parametrize(
+    ("given", "problem", "remedy"),
+    [
+        (Layer, "AG224", "parentheses"),
+        ("layer", "AG224", "instance"),
+        (type("Waiting", (Layer,), {"admit": decide_later})(), "AG225", "admit_async"),
+        (type("Waiting", (Layer,), {"head": decide_later})(), "AG225", "plain function"),
+    ],
+    ids=["class", "text", "admit", "head"],
+)
+def test_what_is_no_layer_is_refused_when_it_is_built(given, problem, remedy) -> None:
+    """Not with the first request, and not as a 500 for each."""
+    with pytest.raises(ConfigError, match=remedy) as caught:
+        Middleware(decide_later, given)
+
+    assert [found.id for found in caught.value.problems] == [problem]

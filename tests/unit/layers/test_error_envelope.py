@@ -105,7 +105,7 @@ async def test_the_log_has_the_traceback_and_the_id(caplog) -> None:
 
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("asgi_guard", logging.ERROR)
-    assert record.getMessage() == f"POST /orders/7 failed (request id {response.headers.get('x-request-id')})"
+    assert record.getMessage() == f"POST /orders/7 (request id {response.headers.get('x-request-id')}) failed"
     assert record.exc_info is not None
     assert record.exc_info[0] is DatabaseConnectionLostError
 
@@ -437,7 +437,7 @@ async def test_a_client_that_left_is_nobodys_fault(caplog) -> None:
 
     (record,) = caplog.records
     assert record.levelno == logging.INFO
-    assert record.getMessage() == "POST /upload: the client has left (request id None)"
+    assert record.getMessage() == "POST /upload (request id None): the client has left"
     assert list(events) == []
 
 
