@@ -15,6 +15,7 @@ from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.layer import HOOKS, Layer
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
+from asgi_guard.engine.wire import logger
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems
 
@@ -92,7 +93,10 @@ class Middleware:
         finally:
             if scope["type"] == "lifespan":
                 for layer in reversed(self.layers):
-                    await layer.shutdown()
+                    try:
+                        await layer.shutdown()
+                    except Exception:  # noqa: BLE001  logged; the other layers have theirs to release
+                        logger.exception("%s could not shut down", layer.name)
 
     def __getattr__(self, name: str) -> Any:
         """Look up what the middleware has not on the wrapped application: `Guard(FastAPI()).get` works."""

@@ -125,7 +125,7 @@ def fresh(headers: Iterable[Iterable[bytes]]) -> Headers:
 
 
 def _sound(pair: Header) -> Header:
-    name, value = pair
+    name, value = bytes(pair[0]), bytes(pair[1])  # a bytearray has no hash
     if is_unsafe(name) or is_unsafe(value):
         raise ValueError(f"the response header {name!r} holds CR, LF or NUL: that would split the response")
     sound = (name.lower(), value)

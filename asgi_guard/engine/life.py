@@ -13,7 +13,7 @@ import logging
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -27,19 +27,20 @@ logger: logging.Logger = logging.getLogger("asgi_guard")
 PERIOD_SECONDS = 0.025
 """A start is held for one to two periods, 50 ms at most; a deadline is late by one at most."""
 IDLE_PERIODS = 40
-STALE_SECONDS = 0.5
+STALE_SECONDS = 4 * PERIOD_SECONDS
 
 
 class Deadline:
     """A time by which an exchange must be complete, and what it is answered with if it is not."""
 
-    __slots__ = ("_exchange", "_has_cancelled", "_position", "_reply", "_task", "at")
+    __slots__ = ("_exchange", "_has_cancelled", "_position", "_reply", "_task", "at", "context")
 
     def __init__(self, exchange: Exchange, position: int, seconds: float, reply: Reply) -> None:
         self._exchange: Exchange | None = exchange
         self._position = position
         self._reply = reply
         self._task = _current_task()
+        self.context: Context = copy_context()
         self._has_cancelled = False
         self.at: float = monotonic() + seconds
 
@@ -100,24 +101,22 @@ class Ticker:
     __slots__ = ("_deadlines", "_era", "_held", "_held_before", "_seen")
 
     def __init__(self) -> None:
-        self._held: set[Wire] = set()
-        self._held_before: set[Wire] = set()
+        self._held: dict[Wire, Context] = {}
+        self._held_before: dict[Wire, Context] = {}
         self._deadlines: set[Deadline] = set()
         self._era = 0
         self._seen = -STALE_SECONDS * 2
 
     def hold(self, exchange: Wire) -> None:
         """Put the exchange's start on the wire after at most two periods, unless it is released before."""
-        self._held.add(exchange)
+        self._held[exchange] = copy_context()  # what stands outside may read variables of the request's
         if monotonic() - self._seen > STALE_SECONDS:
             self._start()
 
     def release(self, exchange: Wire) -> None:
         """Stop holding."""
-        if exchange in self._held:
-            self._held.remove(exchange)
-        else:
-            self._held_before.discard(exchange)
+        if self._held.pop(exchange, None) is None:
+            self._held_before.pop(exchange, None)
 
     def watch(self, deadline: Deadline) -> None:
         """Let the deadline expire when its time has come."""
@@ -133,7 +132,8 @@ class Ticker:
         """Start running, or start again on the loop of today when that of yesterday died without saying so."""
         self._seen = monotonic()
         self._era += 1
-        _spawn(self._run, self._era)
+        _forget_dead_loops()
+        _spawn(self._run, self._era, Context())  # no request's variables: they would live as long as the ticker
 
     async def _run(self, era: int) -> None:
         idle = 0
@@ -149,12 +149,12 @@ class Ticker:
                 self._seen = -STALE_SECONDS * 2
 
     def _tick(self, now: float) -> bool:
-        late, self._held_before, self._held = self._held_before, self._held, set()
-        for exchange in late:
-            _spawn(_logged, exchange.commit_late)
+        late, self._held_before, self._held = self._held_before, self._held, {}
+        for exchange, context in late.items():
+            _spawn(_logged, exchange.commit_late, context)
         for deadline in [deadline for deadline in self._deadlines if deadline.at <= now]:
             self._deadlines.discard(deadline)
-            _spawn(_logged, deadline.expire)
+            _spawn(_logged, deadline.expire, deadline.context)
         return bool(self._held_before or self._deadlines)
 
 
@@ -205,12 +205,16 @@ def _current_task() -> Any:
 _tasks: set[Any] = set()
 
 
-def _spawn(work: Callable[..., Any], argument: Any) -> None:
+def _forget_dead_loops() -> None:
+    for task in [task for task in _tasks if task.get_loop().is_closed()]:
+        _tasks.discard(task)
+
+
+def _spawn(work: Callable[..., Any], argument: Any, context: Context) -> None:
     trio = _trio()
     if trio is not None:
-        trio.lowlevel.spawn_system_task(work, argument)
+        trio.lowlevel.spawn_system_task(work, argument, context=context)
         return
-    # an empty context: the first request's variables must not live as long as the ticker
-    task = sys.modules["asyncio"].get_running_loop().create_task(work(argument), context=Context())
+    task = sys.modules["asyncio"].get_running_loop().create_task(work(argument), context=context)
     _tasks.add(task)  # a loop keeps weak references only
     task.add_done_callback(_tasks.discard)
