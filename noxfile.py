@@ -79,6 +79,15 @@ def examples(session: nox.Session) -> None:
     session.run("asgi-guard", "demo", "--once", env=INSTALLED)
 
 
+@nox.session(requires=["package"])
+def benchmarks(session: nox.Session) -> None:
+    """Measure the wheel for a minute or two, on a machine at rest; write the results and the figures of README.md."""
+    (wheel,) = DIST.glob("*.whl")
+    session.install(str(wheel))
+    session.run("python", "benchmarks/run.py")
+    session.run("python", "benchmarks/render.py")
+
+
 @nox.session(python=PYTHONS, requires=["package"])
 def matrix(session: nox.Session) -> None:
     """The suite on each supported Python that is installed."""

@@ -1,4 +1,4 @@
-"""Protection and telemetry for any ASGI application in one line; the public names, loaded when they are used.
+"""Protection for any ASGI application in one line; the public names, loaded when they are used.
 
 Must never import more than this file at import: the names are looked up in their homes when they are asked for.
 """
@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from asgi_guard.bans import BanAfter, Bans
     from asgi_guard.engine.exchange import Exchange
     from asgi_guard.engine.fuse import Middleware
     from asgi_guard.engine.layer import Layer
@@ -22,18 +23,31 @@ if TYPE_CHECKING:
         NoResponseError,
         StoreError,
     )
+    from asgi_guard.errors.problem import Fault
     from asgi_guard.events import ErrorAnswered, Event, Listener, RequestAllowed, RequestRefused, RequestWouldBeRefused
     from asgi_guard.guard import Guard
+    from asgi_guard.layers.client_address import ClientAddress, ClientAddressMiddleware, ForwardingIgnored
+    from asgi_guard.layers.cors import CORS, CORSMiddleware
     from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeMiddleware
+    from asgi_guard.layers.fetch_metadata import FetchMetadata, FetchMetadataMiddleware
+    from asgi_guard.layers.https import HTTPS, HTTPSMiddleware
+    from asgi_guard.layers.ip_filter import IPFilter, IPFilterMiddleware
     from asgi_guard.layers.rate_limit import RateLimit, RateLimitMiddleware
     from asgi_guard.layers.request_id import RequestID, RequestIDMiddleware
     from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsMiddleware
-    from asgi_guard.layers.security_headers import SecurityHeaders, SecurityHeadersMiddleware
+    from asgi_guard.layers.security_headers import SecurityHeaders, SecurityHeadersMiddleware, clear_site_data
+    from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostMiddleware
     from asgi_guard.limiting.memory import MemoryStore
 
 __version__ = "0.1.0"
 
 _HOME: dict[str, str] = {
+    "BanAfter": "asgi_guard.bans",
+    "Bans": "asgi_guard.bans",
+    "CORS": "asgi_guard.layers.cors",
+    "CORSMiddleware": "asgi_guard.layers.cors",
+    "ClientAddress": "asgi_guard.layers.client_address",
+    "ClientAddressMiddleware": "asgi_guard.layers.client_address",
     "ConfigError": "asgi_guard.errors.exceptions",
     "ErrorAnswered": "asgi_guard.events",
     "ErrorCategory": "asgi_guard.errors.exceptions",
@@ -42,8 +56,16 @@ _HOME: dict[str, str] = {
     "ErrorSeverity": "asgi_guard.errors.exceptions",
     "Event": "asgi_guard.events",
     "Exchange": "asgi_guard.engine.exchange",
+    "Fault": "asgi_guard.errors.problem",
+    "FetchMetadata": "asgi_guard.layers.fetch_metadata",
+    "FetchMetadataMiddleware": "asgi_guard.layers.fetch_metadata",
+    "ForwardingIgnored": "asgi_guard.layers.client_address",
     "Guard": "asgi_guard.guard",
     "GuardError": "asgi_guard.errors.exceptions",
+    "HTTPS": "asgi_guard.layers.https",
+    "HTTPSMiddleware": "asgi_guard.layers.https",
+    "IPFilter": "asgi_guard.layers.ip_filter",
+    "IPFilterMiddleware": "asgi_guard.layers.ip_filter",
     "Layer": "asgi_guard.engine.layer",
     "Listener": "asgi_guard.events",
     "MemoryStore": "asgi_guard.limiting.memory",
@@ -63,9 +85,19 @@ _HOME: dict[str, str] = {
     "SecurityHeaders": "asgi_guard.layers.security_headers",
     "SecurityHeadersMiddleware": "asgi_guard.layers.security_headers",
     "StoreError": "asgi_guard.errors.exceptions",
+    "TrustedHost": "asgi_guard.layers.trusted_host",
+    "TrustedHostMiddleware": "asgi_guard.layers.trusted_host",
+    "clear_site_data": "asgi_guard.layers.security_headers",
 }
 
 __all__ = [
+    "CORS",
+    "HTTPS",
+    "BanAfter",
+    "Bans",
+    "CORSMiddleware",
+    "ClientAddress",
+    "ClientAddressMiddleware",
     "ConfigError",
     "ErrorAnswered",
     "ErrorCategory",
@@ -74,8 +106,15 @@ __all__ = [
     "ErrorSeverity",
     "Event",
     "Exchange",
+    "Fault",
+    "FetchMetadata",
+    "FetchMetadataMiddleware",
+    "ForwardingIgnored",
     "Guard",
     "GuardError",
+    "HTTPSMiddleware",
+    "IPFilter",
+    "IPFilterMiddleware",
     "Layer",
     "Listener",
     "MemoryStore",
@@ -95,7 +134,10 @@ __all__ = [
     "SecurityHeaders",
     "SecurityHeadersMiddleware",
     "StoreError",
+    "TrustedHost",
+    "TrustedHostMiddleware",
     "__version__",
+    "clear_site_data",
 ]
 
 

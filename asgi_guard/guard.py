@@ -9,22 +9,27 @@ use, and nobody's constructor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from inspect import iscoroutinefunction
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
-from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.fuse import Middleware, check_door
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener
+from asgi_guard.layers.client_address import ClientAddress, ClientAddressLayer
+from asgi_guard.layers.cors import CORS, CORSLayer
 from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeLayer
+from asgi_guard.layers.fetch_metadata import FetchMetadata, FetchMetadataLayer
+from asgi_guard.layers.https import HTTPS, HTTPSLayer
+from asgi_guard.layers.ip_filter import IPFilter, IPFilterLayer
 from asgi_guard.layers.rate_limit import Rate, RateLimit, RateLimitLayer
 from asgi_guard.layers.request_id import RequestID, RequestIDLayer
 from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsLayer
 from asgi_guard.layers.security_headers import Preset, SecurityHeaders, SecurityHeadersLayer
+from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostLayer
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.settings import Problem, Problems, build, shown
 
@@ -58,19 +63,48 @@ def _security_headers(given: Any) -> Layer:
     return SecurityHeadersLayer(build(SecurityHeaders, None if preset else given, preset))
 
 
+def _cors(given: Any) -> Layer:
+    origins = {"origins": [given] if isinstance(given, str) else given} if isinstance(given, str | list | tuple) else {}
+    return CORSLayer(build(CORS, None if origins else given, origins))
+
+
+def _https(given: Any) -> Layer:
+    mode = {"mode": given} if isinstance(given, str) else {}
+    return HTTPSLayer(build(HTTPS, None if mode else given, mode))
+
+
+def _trusted_host(given: Any) -> Layer:
+    hosts = {"hosts": [given] if isinstance(given, str) else given} if isinstance(given, str | list | tuple) else {}
+    return TrustedHostLayer(build(TrustedHost, None if hosts else given, hosts))
+
+
+def _client_address(given: Any) -> Layer:
+    trusted = {"trusted": given} if isinstance(given, list | tuple) else {}
+    return ClientAddressLayer(build(ClientAddress, None if trusted else given, trusted))
+
+
+def _ip_filter(given: Any) -> Layer:
+    if given is True:
+        rule, remedy = "must say whom to let in or keep out", "Write a list of networks, or IPFilter(block=[...])."
+        raise ConfigError([Problem("AG226", "Guard.ip_filter", "True", rule, remedy)])
+    allowed = {"allow": given} if isinstance(given, list | tuple) else {}
+    return IPFilterLayer(build(IPFilter, None if allowed else given, allowed))
+
+
 ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
     {
         "telemetry": None,
-        "client_address": None,
+        "client_address": Part(_client_address),
         "request_id": Part(lambda given: RequestIDLayer(build(RequestID, given, {}))),
-        "cors": None,
+        "cors": Part(_cors),
         "security_headers": Part(_security_headers),
         "error_envelope": Part(lambda given: ErrorEnvelopeLayer(build(ErrorEnvelope, given, {}))),
         "endpoints": None,
-        "trusted_host": None,
-        "ip_filter": None,
+        "trusted_host": Part(_trusted_host),
+        "https": Part(_https),
+        "ip_filter": Part(_ip_filter),
         "request_limits": Part(lambda given: RequestLimitsLayer(build(RequestLimits, given, {}))),
-        "fetch_metadata": None,
+        "fetch_metadata": Part(lambda given: FetchMetadataLayer(build(FetchMetadata, given, {}))),
         "rate_limit": Part(_rate_limit),
         "validation": None,
     }
@@ -96,12 +130,14 @@ class Guard(Middleware):
         request_limits: sizes of URL, headers and body.
         rate_limit: also a rate such as `"5/second;100/minute"`; the default is `"100/minute"` for each client.
         telemetry: not built yet.
-        client_address: not built yet.
-        cors: not built yet.
+        client_address: whose word on the client's address is taken; also a list of trusted proxies. Told nothing, it
+            trusts nobody, and says once in the log when somebody sends a forwarding header.
+        cors: off until set; also an origin, or a list of them.
         endpoints: not built yet.
-        trusted_host: not built yet.
-        ip_filter: not built yet.
-        fetch_metadata: not built yet.
+        trusted_host: off until set; also a host, or a list of them.
+        https: off until set; also `"redirect"` (as True) or `"require"`.
+        ip_filter: off until set; also a list of the networks to let in.
+        fetch_metadata: off until set; True keeps requests from other sites out.
         validation: not built yet.
         listeners: called with each event; see `asgi_guard.events`.
 
@@ -119,12 +155,13 @@ class Guard(Middleware):
         request_limits: bool | RequestLimits = True,
         rate_limit: bool | Rate | RateLimit = True,
         telemetry: Off | None = None,
-        client_address: Off | None = None,
-        cors: Off | None = None,
+        client_address: bool | Sequence[str] | ClientAddress = True,
+        cors: Off | str | Sequence[str] | CORS = False,
         endpoints: Off | None = None,
-        trusted_host: Off | None = None,
-        ip_filter: Off | None = None,
-        fetch_metadata: Off | None = None,
+        trusted_host: Off | str | Sequence[str] | TrustedHost = False,
+        https: bool | Literal["redirect", "require"] | HTTPS = False,
+        ip_filter: Off | Sequence[str] | IPFilter = False,
+        fetch_metadata: bool | FetchMetadata = False,
         validation: Off | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
@@ -141,7 +178,7 @@ class Guard(Middleware):
             if layer is None:
                 lines.append(f"{name}: {'not built yet' if part is None else 'off'}")
             else:
-                lines.append(f"{name}: {layer.settings}")
+                lines.append(f"{name}: {_told(layer.settings)}")
                 lines.extend(f"  {refusal}" for refusal in layer.refusals())
         return "\n".join(lines)
 
@@ -157,8 +194,7 @@ def _checked(
     problems: list[Problem] = []
     layers: list[Layer] = []
     own = Problems("Guard")
-    own.callable("app", app)
-    heard_by = _listeners(listeners, own)
+    heard_by = check_door(own, app, listeners)
     for name, part in ORDER.items():
         value = given[name]
         if value is False or (value is None and part is None):
@@ -177,16 +213,8 @@ def _checked(
     return heard_by, layers
 
 
-def _listeners(given: Iterable[Any], problems: Problems) -> tuple[Listener, ...]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        problems.add("AG223", "listeners", given, "must be a list of functions", "Put it in brackets.")
-        return ()
-    listeners = tuple(given)
-    for index, listener in enumerate(listeners):
-        field = f"listeners[{index}]"
-        if not problems.callable(field, listener):
-            continue
-        if iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__):
-            remedy = "Make it a plain function; start a task from it where it has to wait."
-            problems.add("AG222", field, listener, "must not be async: it would never be awaited", remedy)
-    return listeners
+def _told(settings: Any) -> str:
+    """Write settings as they would be written in code, functions by their names."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    told = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in values.items()]
+    return f"{type(settings).__name__}({', '.join(told)})"

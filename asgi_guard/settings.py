@@ -232,12 +232,15 @@ def build(settings_class: type[SettingsT], given: object, by_name: Mapping[str, 
     if given is not None and given is not True:
         if not isinstance(given, settings_class):
             # Its type alone: what stands in the wrong place may be a secret.
-            rule, value = "must be given as True, as an instance, or by its fields", f"a value of type {_name(given)}"
+            what = "the class itself" if given is settings_class else f"a value of type {_name(given)}"
+            rule, value = "must be given as True, as an instance, or by its fields", what
         elif by_name:
             rule, value = "must be given as an instance or by its fields", "both"
         else:
             return given
-        raise ConfigError([Problem("AG112", subject, value, rule, f"Write {subject}(...) with all its fields.")])
+        raise ConfigError(
+            [Problem("AG112", subject, value, rule, f"Write {subject}(...), with the fields that differ.")]
+        )
 
     known = {field.name: field for field in fields(settings_class) if field.init}
     problems = [

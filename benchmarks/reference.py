@@ -1,14 +1,15 @@
 """Reference: the same protections as five middlewares, as a careful author writes them by hand, one around the other.
 
-What they answer is equal to the byte to what `Guard` answers (`cost` makes sure of that before
-anything is measured), and they are fast: everything that can be is computed when they are built. They do less than the
-guard where doing it would cost them more: errors are JSON only, a held start is not let go after 50 ms, the
-application's headers are not searched for line breaks, nobody listens to events, and WebSockets pass untouched. The
-counts of the rate limit are kept by the package's own store on both sides: what differs is the middleware around it.
+What they answer is equal to the byte to what `Guard` answers (`cost` sees to that before anything is measured), and
+they are fast: everything that can be is computed when they are built. They do less than the guard where doing it would
+cost them more: errors are JSON only, a held start is let go after 50 ms only when asked (`lets_go`), the application's
+headers are not searched for line breaks, nobody listens to events, and WebSockets pass untouched. The counts of the
+rate limit are kept by the package's own store on both sides: what differs is the middleware around it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -81,23 +82,42 @@ class SecurityHeaders:
 
 
 class ErrorEnvelope:
-    """Turns what nobody handled into a 500, also between the start of a response and its first byte."""
+    """Turns what nobody handled into a 500, also between the start of a response and its first byte.
 
-    def __init__(self, app: App) -> None:
+    With `lets_go` a start that was held for 50 ms goes out, as the guard's does: without that a client that waits for
+    the head of a slow answer waits for its first byte.
+    """
+
+    def __init__(self, app: App, *, lets_go: bool = False) -> None:
         self.app = app
+        self.lets_go = lets_go
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope, receive, send):  # noqa: C901  by hand it is all in one place
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         held = None
         has_started = False
+        timer = None
+
+        async def let_go():
+            nonlocal held, has_started
+            if held is not None:
+                start, held = held, None
+                has_started = True
+                await send(start)
 
         async def send_held(message):
-            nonlocal held, has_started
+            nonlocal held, has_started, timer
             if message["type"] == "http.response.start" and not _is_streamed(message["headers"]):
                 held = message
+                if self.lets_go:
+                    loop = asyncio.get_running_loop()
+                    timer = loop.call_later(0.05, lambda: loop.create_task(let_go()))
                 return
+            if timer is not None:
+                timer.cancel()
+                timer = None
             if held is not None:
                 start, held = held, None
                 has_started = True
@@ -242,10 +262,12 @@ def nested(
     rate: str = PLENTY,
     clock: Callable[[], int] = time.monotonic_ns,
     factory: Callable[[], str] = new_request_id,
+    *,
+    lets_go: bool = False,
 ) -> App:
     """Wrap in all five, in the order of the guard."""
     app = RequestLimits(RateLimit(app, rate, clock))
-    return RequestIDs(SecurityHeaders(ErrorEnvelope(app)), factory)
+    return RequestIDs(SecurityHeaders(ErrorEnvelope(app, lets_go=lets_go)), factory)
 
 
 def marked(app: App, pairs: Iterable[tuple[bytes, bytes]]) -> App:

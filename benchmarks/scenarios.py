@@ -126,14 +126,15 @@ def _scope(number: int, client: str | None, extra: tuple[tuple[bytes, bytes], ..
         "raw_path": b"/api/items/42",
         "query_string": b"page=2&sort=price",
         "root_path": "",
-        "headers": [(_copied(name), _copied(value)) for name, value in (*HEADERS, *extra)],
-        "client": (_copied(client or ADDRESSES[number % len(ADDRESSES)]), 51_234),
+        "headers": [(copied(name), copied(value)) for name, value in (*HEADERS, *extra)],
+        "client": (copied(client or ADDRESSES[number % len(ADDRESSES)]), 51_234),
         "server": ("127.0.0.1", 8_000),
         "state": {},
     }
 
 
-def _copied(text):
+def copied(text):
+    """Return an equal text or bytes object that nobody has seen before."""
     return (text + text[:1])[:-1]
 
 

@@ -79,12 +79,12 @@ def in_tasks(contenders: Mapping[str, Contender], *, rounds: int, batch: int) ->
     return asyncio.run(run())
 
 
-def added(samples: Samples, name: str, base: str | None = None) -> dict[str, float]:
-    """Return what a contender costs, over a base where there is one: microseconds a request."""
+def added(samples: Samples, name: str, base: str | None = None, *, count: int = 1) -> dict[str, float]:
+    """Return what a contender costs, over a base where there is one, each of `count`: microseconds a request."""
     own = samples[name]
     floor = samples[base] if base else [0.0] * len(own)
     differences = [mine - bare for mine, bare in zip(own, floor, strict=True)]
-    return {"min_us": _us(min(own) - min(floor)), "median_us": _us(median(differences))}
+    return {"min_us": _us((min(own) - min(floor)) / count), "median_us": _us(median(differences) / count)}
 
 
 def ratio(samples: Samples, name: str, other: str, base: str) -> dict[str, float]:

@@ -43,7 +43,7 @@ both.add_middleware(ErrorEnvelopeMiddleware)
 async def ask(name, app):
     server = StrictServer(http_scope("GET", "/boom"))
     await server.serve(app)  # not `call`, which would raise what Starlette raises once it has answered
-    answer = Response.of(server)
+    answer = Response.of(server.sent)
     kind = answer.headers.get("Content-Type").partition(";")[0]
     print(f"{name:24} {answer.status} {kind}, {'with' if answer.headers.get('X-Request-ID') else 'without'} an id")
 

@@ -17,8 +17,7 @@ Expect:
 import asyncio
 import logging
 
-from asgi_guard import Event, Guard, RequestAllowed, RequestRefused
-from asgi_guard import ErrorAnswered
+from asgi_guard import ErrorAnswered, Event, Guard, RequestAllowed, RequestRefused
 from asgi_guard.testing import call
 
 logging.getLogger("asgi_guard").addHandler(logging.NullHandler())

@@ -8,10 +8,11 @@ never swallow a `BaseException` but the cancellation that its own deadline asked
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import replies
-from asgi_guard.engine.intake import Intake
+from asgi_guard.engine.intake import stages, taken
 from asgi_guard.engine.life import Deadline, Turn, ticker
 from asgi_guard.engine.types import Message
 from asgi_guard.engine.wire import Wire, guarded, logger
@@ -48,7 +49,7 @@ class Exchange(Wire):
         """
         deadline = Deadline(self, self.plan.positions[layer], seconds, reply)
         if self.deadlines is None:
-            self.deadlines = []
+            self.deadlines: list[Deadline] | None = []
         self.deadlines.append(deadline)
         ticker().watch(deadline)
         return deadline
@@ -60,22 +61,14 @@ class Exchange(Wire):
 
     # The way in -------------------------------------------------------------------------------------------------------
 
-    async def receive(self) -> Message:
+    def receive(self) -> Awaitable[Message]:
         """Give the application its next message, once the layers have seen it."""
-        if self._intake is None:
-            self._intake = Intake.of(self)
-        return await self._intake()
-
-    async def receive_outside(self) -> Message:
-        """Take the next message from whoever stands outside: the server, or an outer exchange."""
-        try:
-            message = await self.outside()
-        except Exception as exc:
-            self.foreign = exc
-            raise
-        if message["type"] in {"http.disconnect", "websocket.disconnect"}:
-            self.is_gone = True
-        return message
+        if self._intake is not None:
+            return self._intake()
+        if not self.plan.bodies:
+            return taken(self, None, 0, self.plan.size - 1)
+        self._intake = stages(self)
+        return self._intake()
 
     # Answers in the application's place -------------------------------------------------------------------------------
 
@@ -90,7 +83,7 @@ class Exchange(Wire):
         """Answer from the ticker: the application took too long."""
         while self.turn is not None:
             await self.turn.wait()
-        if position >= min(self.answered_at, self.over_at):
+        if position >= min(self.answered_at, self.over_at) or self._has_replied(position):
             return
         self.is_expired = True
         async with Turn(self):
@@ -99,9 +92,10 @@ class Exchange(Wire):
     async def _answer(self, position: int, reply: Reply) -> None:
         bottom = max((cut for cut in self.cuts if cut < position), default=-1) + 1
         has_started = self.floor <= position
+        has_replied = self._has_replied(position)
         self._note_cut(position)
-        self.answered_at = min(self.answered_at, position)
-        if position >= self.over_at:  # the application has had the last word already
+        self.answered_at: int = min(self.answered_at, position)
+        if has_replied or position >= self.over_at:  # somebody has had the last word already
             return
         try:
             if self.kind == "websocket" and (has_started or not replies.can_deny(self)):
@@ -116,35 +110,36 @@ class Exchange(Wire):
     async def _close(self, reply: Reply, position: int, bottom: int, *, has_started: bool) -> None:
         """Close a WebSocket: with the reply's code once it is accepted, as a bare denial before."""
         message = replies.close(reply.websocket_code if has_started else replies.POLICY_VIOLATION)
+        if self.is_gone:  # servers take a close for a connection that is closed as a fault
+            return
         if has_started:
             if not self.is_accepted:
                 return
             self._observe(message, position, bottom)
+        self.replied = (*self.replied, (bottom, position))
         if not bottom:
             await self._pass(message)
         self._complete(position, bottom)
 
+    def _has_replied(self, position: int) -> bool:
+        """Tell whether an answer of the guard's own has passed `position` already."""
+        return any(outermost <= position <= innermost for outermost, innermost in self.replied)
+
     async def _respond(self, reply: Reply, position: int, bottom: int) -> None:
-        """Send a whole response out from `position`. Like the application's, its start is held where starts are."""
+        """Send a whole response out from `position`."""
         try:
             headers, body = replies.head_and_body(self, reply)
         except Exception as exc:
             self.fail_at(position, exc)
             raise
-        self.status = reply.status
-        self.head_size = len(headers)
+        self.status: int = reply.status
+        self.head_size: int = len(headers)
+        self._edit(headers, position, bottom)
+        self.replied: tuple[tuple[int, int], ...] = (*self.replied, (bottom, position))
         end = replies.end(self, body)
-        top = position
-        if self.kind == "http" and bottom <= self.plan.hold < position:
-            top = self.plan.hold
-            self._edit(headers, position, top + 1)
-            self.reply_floor = top + 1
-            self._observe(end, position, top + 1)
-        self._edit(headers, top, bottom)
-        self.reply_floor = bottom
         if not bottom:
             await self._pass(replies.start(self, reply.status, headers))
-        self._observe(end, top, bottom)
+        self._observe(end, position, bottom)
         if not bottom:
             await self._pass(end)
         self._complete(position, bottom)
@@ -158,18 +153,9 @@ class Exchange(Wire):
         if self.broken is not None and self.broken_at <= self.answered_at:
             await self.fail(self.broken, self.broken_at)
             return
-        await self._break_silence()
-
-    async def _break_silence(self) -> None:
-        """Answer for a call that ended without a response, as far as the layers can tell that still could answer."""
-        plan = self.plan
-        is_held = self._held is not None
-        if not is_held and not self.floor == self.over_at == plan.size:
-            return
-        # A layer inside the holder that cuts the application off leaves the holder, and all outside it, without a word.
-        listening = plan.hold + 1 if is_held else plan.size
-        if not self._is_deserted(listening):
-            await self._rescue(NoResponseError("the application returned without a response"), listening)
+        is_silent = self._held is not None or self.floor == self.over_at == self.plan.size
+        if is_silent and not self._is_deserted:
+            await self._rescue(NoResponseError("the application returned without a response"), self.plan.size)
 
     async def fail(self, exc: Exception, origin: int) -> None:
         """Decide what becomes of an exception that ended the call.
@@ -187,16 +173,17 @@ class Exchange(Wire):
             exc, origin = self.broken, self.broken_at
         elif self.answered_at < origin:
             logger.debug("the application failed after it was answered for", exc_info=exc)
-            await self._break_silence()
             return
         if exc is self.foreign or (self._outer is not None and self._outer._is_cut_off):  # noqa: SLF001
             raise exc
         if min(origin, self.plan.size - 1) >= self.over_at:
             if steps_back(self.host_app):
                 raise exc
-            logger.error("the application failed after its response was complete", exc_info=exc)
+            logger.error("%s failed after its response was complete", self.log_name, exc_info=exc)
             return
         if not await self._rescue(exc, origin):
+            if self.status and self._outer is None:  # whoever stands outside logs the exception, but not whose it is
+                logger.error("%s failed with %s after its response had started", self.log_name, type(exc).__name__)
             raise exc
 
     async def _rescue(self, exc: Exception, origin: int) -> bool:
@@ -231,7 +218,8 @@ class Exchange(Wire):
 
     def _is_answerable(self, position: int) -> bool:
         """Tell whether no head has got past `position` yet; a WebSocket whose accept has can still be closed."""
-        return position < min(self.floor, self.reply_floor) or (self.is_accepted and position >= self.floor)
+        has_not_started = position < self.floor or self.is_accepted
+        return has_not_started and not self._has_replied(position)
 
     def owns_cancellation(self, exc: BaseException) -> bool:
         """Tell whether this is the cancellation that an expired deadline asked for, and take it back if so."""
@@ -265,7 +253,7 @@ class Exchange(Wire):
             "method": self.method,
             "path": self.path,
             "client": self.client,
-            "request_id": self.request_id,
+            "request_id": self.known_id,
         }
 
 

@@ -8,13 +8,16 @@ Must never start anything in a constructor, and must leave scope types and messa
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from asgi_guard.engine.exchange import Exchange
-from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.layer import HOOKS, Layer
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
+from asgi_guard.engine.wire import logger
 from asgi_guard.events import Listener
+from asgi_guard.settings import Problems
 
 
 class Middleware:
@@ -25,11 +28,18 @@ class Middleware:
         layers: the layers, outermost first.
         fuse: False nests for real, one frame for each middleware.
         listeners: told what these layers decide; see `asgi_guard.events`.
+
+    Raises:
+        ConfigError: the application or a listener cannot be called, a listener is async, or a layer is none, or has an
+            async function where the engine does not wait.
     """
 
     def __init__(self, app: ASGIApp, *layers: Layer, fuse: bool = True, listeners: Iterable[Listener] = ()) -> None:
+        problems = Problems(type(self).__name__)
+        heard_by = check_door(problems, app, listeners)
+        _check_layers(problems, layers)
+        problems.raise_if_any()
         self.app = app
-        heard_by = tuple(listeners)
         for layer in layers if heard_by else ():
             layer.listeners = (*layer.listeners, *heard_by)
         self.layers: tuple[Layer, ...] = layers
@@ -83,10 +93,53 @@ class Middleware:
         finally:
             if scope["type"] == "lifespan":
                 for layer in reversed(self.layers):
-                    await layer.shutdown()
+                    try:
+                        await layer.shutdown()
+                    except Exception:  # noqa: BLE001  logged; the other layers have theirs to release
+                        logger.exception("%s could not shut down", layer.name)
 
     def __getattr__(self, name: str) -> Any:
         """Look up what the middleware has not on the wrapped application: `Guard(FastAPI()).get` works."""
         if name.startswith("__") or "app" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.app, name)
+
+
+def check_door(problems: Problems, app: object, listeners: Iterable[Any]) -> tuple[Listener, ...]:
+    """Check what every middleware takes, and return the listeners.
+
+    Args:
+        problems: where what is wrong is noted, AG222 and AG223 besides the ids of `Problems`.
+        app: what is to be wrapped.
+        listeners: who is to be told; a function alone is no list.
+    """
+    problems.callable("app", app)
+    if isinstance(listeners, str) or not hasattr(listeners, "__iter__"):
+        problems.add("AG223", "listeners", listeners, "must be a list of functions", "Put it in brackets.")
+        return ()
+    heard_by = tuple(listeners)
+    for index, listener in enumerate(heard_by):
+        field = f"listeners[{index}]"
+        if problems.callable(field, listener) and _is_async(listener):
+            remedy = "Make it a plain function; start a task from it where it has to wait."
+            problems.add("AG222", field, listener, "must not be async: it would never be awaited", remedy)
+    return heard_by
+
+
+def _is_async(listener: Any) -> bool:
+    return iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__)
+
+
+def _check_layers(problems: Problems, layers: Iterable[Any]) -> None:
+    for index, layer in enumerate(layers):
+        field = f"layers[{index}]"
+        if not isinstance(layer, Layer):
+            remedy = (
+                "Write it with parentheses." if isinstance(layer, type) else "Give an instance of a Layer's subclass."
+            )
+            problems.add("AG224", field, layer, "must be a layer", remedy)
+            continue
+        for hook in HOOKS:
+            if hook not in {"admit_async", "body"} and iscoroutinefunction(getattr(layer, hook)):
+                remedy = "Use `admit_async` where it has to wait." if hook == "admit" else "Make it a plain function."
+                problems.add("AG225", f"{field}.{hook}", layer, "must not be async: it would never be awaited", remedy)

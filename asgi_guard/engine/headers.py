@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import cast
 
 from asgi_guard.engine.types import Header, Headers
 
@@ -111,20 +112,25 @@ def fresh(headers: Iterable[Iterable[bytes]]) -> Headers:
     Raises:
         ValueError: a name or a value holds CR, LF or NUL.
     """
-    pairs = headers if type(headers) is list else [(name, value) for name, value in headers]
+    pairs: Headers = (
+        [(name, value) for name, value in headers] if headers.__class__ is not list else cast("Headers", headers)
+    )
     known = _known
     try:
+        if known.issuperset(pairs):  # as it nearly always is: no loop of our own
+            return pairs[:]
         return [pair if pair in known else _sound(pair) for pair in pairs]
     except TypeError:  # pairs that are lists have no hash
         return [_sound((name, value)) for name, value in pairs]
 
 
 def _sound(pair: Header) -> Header:
-    name, value = pair
+    name, value = bytes(pair[0]), bytes(pair[1])  # a bytearray has no hash
     if is_unsafe(name) or is_unsafe(value):
         raise ValueError(f"the response header {name!r} holds CR, LF or NUL: that would split the response")
     sound = (name.lower(), value)
-    if sound == pair and len(name) + len(value) <= _KNOWN_BYTES:  # an application may answer with what a client sent
+    is_worth_keeping = sound == pair and len(name) + len(value) <= _KNOWN_BYTES and name != b"set-cookie"
+    if is_worth_keeping:  # bounded, since an application may answer with what a client sent; and never a secret
         if len(_known) >= _KNOWN_PAIRS:
             _known.clear()
         _known.add(sound)

@@ -10,6 +10,7 @@ Must never take a disconnect for the end of a body, and never call the server's 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine.life import new_event
@@ -21,51 +22,61 @@ if TYPE_CHECKING:
     from asgi_guard.engine.layer import Layer
 
 
-class Intake:
-    """One stage: takes a message from `source` and shows it to the layers at positions `first` to `last`."""
+_DISCONNECTS = frozenset({"http.disconnect", "websocket.disconnect"})
 
-    __slots__ = ("_exchange", "_first", "_last", "_source")
 
-    def __init__(self, exchange: Exchange, source: Receive, first: int, last: int) -> None:
-        self._exchange = exchange
-        self._source = source
-        self._first = first
-        self._last = last
+async def taken(exchange: Exchange, source: Receive | None, first: int, last: int) -> Message:
+    """Return the next message as it looks from inside `last`.
 
-    @staticmethod
-    def of(exchange: Exchange) -> Intake:
-        """Stack up the stages that this request needs."""
-        plan = exchange.plan
-        source: Receive = exchange.receive_outside
-        first = 0
-        if plan.bodies and exchange.kind == "http":
-            media_type = (exchange.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-            for position, hook in plan.bodies:
-                layer = plan.layers[position]
-                if media_type in layer.body_types or b"*/*" in layer.body_types:
-                    source = LookAheadStage(Intake(exchange, source, first, position), exchange, position, layer, hook)
-                    first = position + 1
-        return Intake(exchange, source, first, plan.size - 1)
+    Args:
+        exchange: whose message.
+        source: the next stage further out; None for whoever stands outside: the server, or an outer exchange.
+        first: the outermost position whose layer sees the message here.
+        last: the innermost.
+    """
+    message: Message | None = None
+    if exchange.cut < first:
+        if source is not None:
+            message = await source()
+        else:
+            try:
+                message = await exchange.outside()
+            except Exception as exc:
+                exchange.foreign = exc
+                raise
+            if message["type"] in _DISCONNECTS:
+                exchange.is_gone = True
+    if message is None or exchange.cut >= first:  # answered before, or while this was waiting
+        message = disconnect(exchange.kind, POLICY_VIOLATION)
+        first = exchange.cut + 1
+    for position, hook in exchange.plan.inbounds:
+        if first <= position <= last:
+            try:
+                reply = hook(exchange, message)
+            except Exception as exc:
+                exchange.fail_at(position, exc)
+                raise
+            if reply is not None:
+                await exchange.refuse(position, reply)
+                message = disconnect(exchange.kind, reply.websocket_code)
+    return message
 
-    async def __call__(self) -> Message:
-        """Return the next message as it looks from inside `last`."""
-        exchange = self._exchange
-        first = self._first
-        message: Message | None = await self._source() if exchange.cut < first else None
-        if message is None or exchange.cut >= first:  # answered before, or while this was waiting
-            message = disconnect(exchange.kind, POLICY_VIOLATION)
-            first = exchange.cut + 1
-        for position, hook in exchange.plan.inbounds:
-            if first <= position <= self._last:
-                try:
-                    reply = hook(exchange, message)
-                except Exception as exc:
-                    exchange.fail_at(position, exc)
-                    raise
-                if reply is not None:
-                    await exchange.refuse(position, reply)
-                    message = disconnect(exchange.kind, reply.websocket_code)
-        return message
+
+def stages(exchange: Exchange) -> Receive:
+    """Stack up the stages that this request needs: one for each layer that looks into this body, and the last."""
+    plan = exchange.plan
+    source: Receive | None = None
+    first = 0
+    if exchange.kind == "http":
+        media_type = (exchange.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+        for position, hook in plan.bodies:
+            layer = plan.layers[position]
+            if media_type in layer.body_types or b"*/*" in layer.body_types:
+                source = LookAheadStage(
+                    partial(taken, exchange, source, first, position), exchange, position, layer, hook
+                )
+                first = position + 1
+    return partial(taken, exchange, source, first, plan.size - 1)
 
 
 class LookAheadStage:
@@ -86,7 +97,7 @@ class LookAheadStage:
     )
 
     def __init__(
-        self, source: Intake, exchange: Exchange, position: int, layer: Layer, hook: Callable[..., Awaitable[Any]]
+        self, source: Receive, exchange: Exchange, position: int, layer: Layer, hook: Callable[..., Awaitable[Any]]
     ) -> None:
         self._source = source
         self._exchange = exchange

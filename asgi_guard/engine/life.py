@@ -13,7 +13,7 @@ import logging
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -22,26 +22,27 @@ if TYPE_CHECKING:
     from asgi_guard.engine.replies import Reply
     from asgi_guard.engine.wire import Wire
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 PERIOD_SECONDS = 0.025
 """A start is held for one to two periods, 50 ms at most; a deadline is late by one at most."""
 IDLE_PERIODS = 40
-STALE_SECONDS = 0.5
+STALE_SECONDS = 4 * PERIOD_SECONDS
 
 
 class Deadline:
     """A time by which an exchange must be complete, and what it is answered with if it is not."""
 
-    __slots__ = ("_exchange", "_has_cancelled", "_position", "_reply", "_task", "at")
+    __slots__ = ("_exchange", "_has_cancelled", "_position", "_reply", "_task", "at", "context")
 
     def __init__(self, exchange: Exchange, position: int, seconds: float, reply: Reply) -> None:
         self._exchange: Exchange | None = exchange
         self._position = position
         self._reply = reply
         self._task = _current_task()
+        self.context: Context = copy_context()
         self._has_cancelled = False
-        self.at = monotonic() + seconds
+        self.at: float = monotonic() + seconds
 
     def renew(self, seconds: float) -> None:
         """Count anew from now."""
@@ -51,6 +52,7 @@ class Deadline:
         """Take the deadline off."""
         self._exchange = None
         ticker().forget(self)
+        self._uncancel()  # an application may have ignored it; the server's task must not go on with it pending
 
     async def expire(self) -> None:
         """Answer for the application, then cancel it where that works."""
@@ -59,15 +61,20 @@ class Deadline:
             return
         await exchange.expire(self._position, self._reply)
         if self._exchange is not None and exchange.is_expired and self._task is not None:
-            self._has_cancelled = True
-            self._task.cancel()
+            self._has_cancelled = bool(self._task.cancel())
 
     def takes_back(self, exc: BaseException) -> bool:
         """Tell whether `exc` is no more than the cancellation that `expire` asked for, and take that back."""
         if not self._has_cancelled or not isinstance(exc, sys.modules["asyncio"].CancelledError):
             return False
-        uncancel = getattr(self._task, "uncancel", None)
-        return uncancel is None or uncancel() <= 0
+        return self._uncancel() <= 0
+
+    def _uncancel(self) -> int:
+        """Take back the cancellation that was asked for, once, and return how many others there are."""
+        if not self._has_cancelled:
+            return 0
+        self._has_cancelled = False
+        return int(self._task.uncancel())
 
 
 class Turn:
@@ -78,7 +85,7 @@ class Turn:
     def __init__(self, exchange: Wire) -> None:
         self._exchange = exchange
         self._spoken = new_event()
-        self.wait = self._spoken.wait
+        self.wait: Callable[[], Awaitable[object]] = self._spoken.wait
 
     async def __aenter__(self) -> None:
         self._exchange.turn = self
@@ -94,24 +101,22 @@ class Ticker:
     __slots__ = ("_deadlines", "_era", "_held", "_held_before", "_seen")
 
     def __init__(self) -> None:
-        self._held: set[Wire] = set()
-        self._held_before: set[Wire] = set()
+        self._held: dict[Wire, Context] = {}
+        self._held_before: dict[Wire, Context] = {}
         self._deadlines: set[Deadline] = set()
         self._era = 0
         self._seen = -STALE_SECONDS * 2
 
     def hold(self, exchange: Wire) -> None:
         """Put the exchange's start on the wire after at most two periods, unless it is released before."""
-        self._held.add(exchange)
+        self._held[exchange] = copy_context()  # what stands outside may read variables of the request's
         if monotonic() - self._seen > STALE_SECONDS:
             self._start()
 
     def release(self, exchange: Wire) -> None:
         """Stop holding."""
-        if exchange in self._held:
-            self._held.remove(exchange)
-        else:
-            self._held_before.discard(exchange)
+        if self._held.pop(exchange, None) is None:
+            self._held_before.pop(exchange, None)
 
     def watch(self, deadline: Deadline) -> None:
         """Let the deadline expire when its time has come."""
@@ -127,7 +132,8 @@ class Ticker:
         """Start running, or start again on the loop of today when that of yesterday died without saying so."""
         self._seen = monotonic()
         self._era += 1
-        _spawn(self._run, self._era)
+        _forget_dead_loops()
+        _spawn(self._run, self._era, Context())  # no request's variables: they would live as long as the ticker
 
     async def _run(self, era: int) -> None:
         idle = 0
@@ -143,12 +149,12 @@ class Ticker:
                 self._seen = -STALE_SECONDS * 2
 
     def _tick(self, now: float) -> bool:
-        late, self._held_before, self._held = self._held_before, self._held, set()
-        for exchange in late:
-            _spawn(_logged, exchange.commit_late)
+        late, self._held_before, self._held = self._held_before, self._held, {}
+        for exchange, context in late.items():
+            _spawn(_logged, exchange.commit_late, context)
         for deadline in [deadline for deadline in self._deadlines if deadline.at <= now]:
             self._deadlines.discard(deadline)
-            _spawn(_logged, deadline.expire)
+            _spawn(_logged, deadline.expire, deadline.context)
         return bool(self._held_before or self._deadlines)
 
 
@@ -168,6 +174,8 @@ async def _logged(work: Callable[[], Awaitable[None]]) -> None:
     """Run work of the ticker's: a server that does not take its message must not end the ticker."""
     try:
         await work()
+    except OSError:  # a client that hangs up must not write tracebacks into the log
+        logger.debug("the client left before the ticker could answer", exc_info=True)
     except Exception:
         logger.warning("the ticker could not answer", exc_info=True)
 
@@ -197,12 +205,16 @@ def _current_task() -> Any:
 _tasks: set[Any] = set()
 
 
-def _spawn(work: Callable[..., Any], argument: Any) -> None:
+def _forget_dead_loops() -> None:
+    for task in [task for task in _tasks if task.get_loop().is_closed()]:
+        _tasks.discard(task)
+
+
+def _spawn(work: Callable[..., Any], argument: Any, context: Context) -> None:
     trio = _trio()
     if trio is not None:
-        trio.lowlevel.spawn_system_task(work, argument)
+        trio.lowlevel.spawn_system_task(work, argument, context=context)
         return
-    # an empty context: the first request's variables must not live as long as the ticker
-    task = sys.modules["asyncio"].get_running_loop().create_task(work(argument), context=Context())
+    task = sys.modules["asyncio"].get_running_loop().create_task(work(argument), context=context)
     _tasks.add(task)  # a loop keeps weak references only
     task.add_done_callback(_tasks.discard)

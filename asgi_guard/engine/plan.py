@@ -19,7 +19,7 @@ class Plan:
     """The compiled form of a stack of layers.
 
     Args:
-        layers: outermost first; each instance at most once, at most one of them holding the response start.
+        layers: outermost first; each instance at most once.
     """
 
     __slots__ = (
@@ -28,9 +28,7 @@ class Plan:
         "completes",
         "finishes",
         "heads",
-        "heads_inside",
-        "heads_outside",
-        "hold",
+        "holds",
         "inbounds",
         "layers",
         "listened",
@@ -42,25 +40,23 @@ class Plan:
     )
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = tuple(layers)
-        self.size = len(self.layers)
-        self.positions = {layer: position for position, layer in enumerate(self.layers)}
-        self.wants = frozenset[bytes]({b"host"}).union(*[layer.wants for layer in self.layers])
-        self.hold = max((position for position, layer in enumerate(self.layers) if layer.holds_start), default=-1)
+        self.layers: tuple[Layer, ...] = tuple(layers)
+        self.size: int = len(self.layers)
+        self.positions: dict[Layer, int] = {layer: position for position, layer in enumerate(self.layers)}
+        self.wants: frozenset[bytes] = frozenset[bytes]({b"host"}).union(*[layer.wants for layer in self.layers])
+        self.holds: bool = any(layer.holds_start for layer in self.layers)
 
-        self.admits = self._admits()
+        self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = self._admits()
         self.inbounds: Steps = self._collect("inbound")
         self.bodies: Steps = self._collect("body")
         if self.bodies:
             self.wants |= {b"content-type"}
         self.completes: Steps = self._collect("complete")
         self.heads: Steps = self._collect("head")[::-1]
-        self.heads_inside: Steps = tuple(step for step in self.heads if step[0] > self.hold)
-        self.heads_outside: Steps = tuple(step for step in self.heads if step[0] <= self.hold)
         self.outbounds: Steps = self._collect("outbound")[::-1]
         self.rescues: Steps = self._collect("rescue")[::-1]
         self.finishes: Steps = self._collect("finish")[::-1]
-        self.listened = tuple(
+        self.listened: tuple[Layer, ...] = tuple(
             layer
             for layer in self.layers
             if layer.listeners and layer.decides and (is_filled(layer, "admit") or is_filled(layer, "admit_async"))
@@ -91,11 +87,10 @@ def is_filled(layer: Layer, hook: str) -> bool:
 def can_fuse(outer: Sequence[Layer], inner: Sequence[Layer]) -> bool:
     """Tell whether two stacks may become one plan without any visible difference from nesting.
 
-    The same layer instance twice would share one cell, and two layers that hold the start need two holds: such stacks
-    stay nested.
+    The same layer instance twice would share one cell: such stacks stay nested.
     """
     both = [*outer, *inner]
-    return len(set(both)) == len(both) and sum(layer.holds_start for layer in both) <= 1
+    return len(set(both)) == len(both)
 
 
 def _bounded(layer: Layer) -> Callable[..., Awaitable[Any]]:

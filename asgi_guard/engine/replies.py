@@ -35,6 +35,9 @@ class Reply:
         content_type: its media type; None sends none.
         close_connection: ask an HTTP/1 client to give up its upload, since the rest of it is not going to be read.
         close_code: WebSocket close code after the accept; by default 1008 for 4xx, 1013 for 503 and 1011 for 5xx.
+
+    Raises:
+        ValueError: the status is out of its bounds, or the body is no bytes.
     """
 
     __slots__ = ("body", "close_code", "close_connection", "content_type", "fault", "headers", "status")
@@ -50,13 +53,17 @@ class Reply:
         close_connection: bool = False,
         close_code: int | None = None,
     ) -> None:
-        self.status = status
-        self.headers = tuple(headers)
-        self.fault = fault
-        self.body = body
-        self.content_type = content_type
-        self.close_connection = close_connection
-        self.close_code = close_code
+        if not 100 <= status <= 599 or not isinstance(body, bytes):
+            raise ValueError(
+                f"a reply has a status of 100 to 599 and bytes for a body, not {status!r} and {body!r:.40}"
+            )
+        self.status: int = status
+        self.headers: tuple[Header, ...] = tuple(headers)
+        self.fault: Fault | None = fault
+        self.body: bytes = body
+        self.content_type: bytes | None = content_type
+        self.close_connection: bool = close_connection
+        self.close_code: int | None = close_code
 
     @classmethod
     def refusal(cls, fault: Fault, *, headers: Iterable[Header] = (), close_connection: bool = False) -> Reply:
@@ -78,9 +85,14 @@ def head_and_body(exchange: Exchange, reply: Reply) -> tuple[Headers, bytes]:
     headers: Headers = list(reply.headers)
     body, content_type = reply.body, reply.content_type
     if reply.fault is not None:
-        content_type, body = render(reply.fault, exchange.header(b"accept"), _request_id(exchange), SYSTEM_CLOCK.time())
-        header_list.merge_vary(headers, b"Accept")
-        header_list.set_default(headers, b"cache-control", b"no-store")
+        content_type, body = render(reply.fault, _accept(exchange), exchange.known_id, SYSTEM_CLOCK.time())
+        given = dict(headers)
+        if b"vary" in given:
+            header_list.merge_vary(headers, b"Accept")
+        else:
+            headers.append((b"vary", b"Accept"))
+        if b"cache-control" not in given:
+            headers.append((b"cache-control", b"no-store"))
     if content_type is not None:
         headers.append((b"content-type", content_type))
     if reply.status == 304 or reply.status < 200:
@@ -120,10 +132,9 @@ def disconnect(kind: str, code: int) -> Message:
     return {"type": "websocket.disconnect", "code": code, "reason": ""}
 
 
-def _request_id(exchange: Exchange) -> str | None:
-    """Find the id also where another middleware stands between two guards."""
-    found = exchange.request_id or (exchange.scope.get("state") or {}).get("request_id")
-    return None if found is None else str(found)
+def _accept(exchange: Exchange) -> bytes | None:
+    """Return what the client accepts, all lines of it (RFC 9110 section 5.3)."""
+    return b",".join(exchange.header_lines(b"accept")) or None
 
 
 def _prefix(exchange: Exchange) -> str:

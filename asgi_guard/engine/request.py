@@ -9,7 +9,7 @@ Must never raise on a scope that a real server sends: client None, a list, `("",
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine.types import Header, Scope
@@ -35,6 +35,7 @@ class Request:
         request_id: the id under which it is known, once a layer has given it one.
         is_peer_trusted: whether the peer is a proxy whose word on the request is taken, once a layer has said so.
         host_app: `scope["app"]` as it was on entry: the framework that this guard stands inside of, if any.
+        host_handlers: the exception handlers of that framework around a mounted guard, as they were on entry.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Request:
         "client",
         "header_bytes",
         "host_app",
+        "host_handlers",
         "is_peer_trusted",
         "kind",
         "plan",
@@ -62,6 +64,7 @@ class Request:
     request_id: str | None
     is_peer_trusted: bool
     host_app: Any
+    host_handlers: Any
     _found: dict[bytes, bytes]
     _origin: Scope
     _lines: Sequence[Header]
@@ -86,6 +89,21 @@ class Request:
     def longest_header_line(self) -> int:
         """How many bytes name and value of the longest header line have."""
         return max((len(name) + len(value) for name, value in self._lines), default=0)
+
+    @property
+    def known_id(self) -> str | None:
+        """The request id, also where somebody else's middleware stands between this guard and the one that gave it."""
+        if self.request_id is not None:
+            return self.request_id
+        state: Mapping[str, object] = self.scope.get("state") or {}
+        found = state.get("request_id")
+        return None if found is None else str(found)
+
+    @property
+    def log_name(self) -> str:
+        """Method, path and request id for a log line: escaped, so that they cannot end it, and bounded."""
+        method = self.method[:32].encode("unicode_escape").decode("ascii")
+        return f"{method} {self.log_path} (request id {self.known_id})"
 
     @property
     def method(self) -> str:

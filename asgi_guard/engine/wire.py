@@ -14,18 +14,19 @@ Must never mutate the scope, the messages or the header lists that it was handed
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import headers as header_list
-from asgi_guard.engine.life import Deadline, Ticker, Turn, ticker
+from asgi_guard.engine.life import Deadline, Ticker, Turn, new_event, ticker
 from asgi_guard.engine.request import Request, address
 from asgi_guard.engine.types import Headers, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from asgi_guard.engine.layer import Layer
     from asgi_guard.engine.plan import Plan, Steps
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 SWITCHING_PROTOCOLS = 101
 
@@ -64,6 +65,7 @@ class Wire(Request):
 
     _held: Message | None
     _intake: Receive | None
+    _opening: Any
     _outer: Wire | None
     _ticker: Ticker
     answered_at: int
@@ -75,17 +77,19 @@ class Wire(Request):
     floor: int
     foreign: Exception | None
     head_size: int
+    holds: bool
     is_accepted: bool
     is_expired: bool
     is_gone: bool
     over_at: int
-    reply_floor: int
+    replied: tuple[tuple[int, int], ...]
     status: int
     turn: Turn | None
 
     __slots__ = (
         "_held",
         "_intake",
+        "_opening",
         "_outer",
         "_promises_trailers",
         "_send",
@@ -99,12 +103,13 @@ class Wire(Request):
         "floor",
         "foreign",
         "head_size",
+        "holds",
         "is_accepted",
         "is_expired",
         "is_gone",
         "outside",
         "over_at",
-        "reply_floor",
+        "replied",
         "status",
         "turn",
     )
@@ -112,32 +117,38 @@ class Wire(Request):
     def __init__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         # One flat constructor for all three classes: it runs for every request, and each further call would show.
         self.plan = plan
-        self.scope = self._origin = scope
-        self.kind = scope["type"]
-        self.host_app = scope.get("app")
-        self.outside = receive
+        self.scope: Scope = scope
+        self._origin = scope
+        self.kind: str = scope["type"]
+        host: Any = scope.get("app")
+        self.host_app: Any = host
+        self.host_handlers: Any = None if host is None else scope.get("starlette.exception_handlers")
+        self.outside: Receive = receive
         self._send = send
-        self.cells = {}
-        self.cuts = ()
+        self.cells: dict[Layer, Any] = {}
+        self.cuts = self.replied = ()
+        self.holds = plan.holds
         self.cut = -1
         self.status = self.head_size = 0
-        self.floor = self.reply_floor = self.over_at = self.answered_at = self.broken_at = plan.size
+        self.floor = self.over_at = self.answered_at = self.broken_at = plan.size
         self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = self._promises_trailers = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
-        self.turn = self.foreign = self.broken = self.deadlines = None
+        self.turn = self._opening = self.foreign = self.broken = self.deadlines = None
         peer = scope.get("client")
         host = peer[0] if peer else None
         self.client = host if type(host) is str and host and ":" not in host else address(host)
-        headers = scope.get("headers")
-        if type(headers) is list:
+        headers: Any = scope.get("headers") or ()
+        is_list = headers.__class__ is list
+        if is_list:
             wants, size = plan.wants, 0
             found: dict[bytes, bytes] = {}
             for name, value in headers:
                 size += len(name) + len(value)
                 if name in wants:
                     found.setdefault(name, value)
-            self._lines, self._found, self.header_bytes = headers, found, size
-        if type(headers) is not list or b"host" not in self._found:
+            self._lines, self._found = headers, found
+            self.header_bytes: int = size
+        if not is_list or b"host" not in self._found:
             self._scan_odd(headers)
         if send.__class__ is self.__class__:
             self._nest(send)
@@ -145,8 +156,9 @@ class Wire(Request):
     def _nest(self, outer: Any) -> None:
         """Take over, inside an exchange that nests this one for real, what layers share."""
         self._outer = outer
+        self.holds, outer.holds = self.holds or outer.holds, False  # one of them holds: the one that hears first
         self.request_id = outer.request_id
-        self.is_peer_trusted = outer.is_peer_trusted
+        self.is_peer_trusted: bool = outer.is_peer_trusted
         self.client = outer.client
 
     @property
@@ -154,11 +166,10 @@ class Wire(Request):
         """Tell whether nothing that the application sends can reach the wire any more."""
         return self.cut >= 0 or (self._outer is not None and self._outer._is_cut_off)  # noqa: SLF001
 
-    def _is_deserted(self, listening: int) -> bool:
-        """Tell whether none of the outermost `listening` layers waits for an answer any more."""
-        outer = self._outer
-        is_cut = min(self.cuts, default=listening) < listening
-        return self.is_gone or is_cut or (outer is not None and outer._is_deserted(outer.plan.size))  # noqa: SLF001
+    @property
+    def _is_deserted(self) -> bool:
+        """Tell whether nobody waits for an answer any more."""
+        return self.is_gone or self.cut >= 0 or (self._outer is not None and self._outer._is_deserted)  # noqa: SLF001
 
     @property
     def has_rescuer(self) -> bool:
@@ -169,26 +180,25 @@ class Wire(Request):
 
     async def __call__(self, message: Message) -> None:  # noqa: C901  one frame a message: each further one would show
         """Be the application's `send`."""
-        if self.turn is not None:
-            await self.turn.wait()
+        if self.turn is not None or self._opening is not None:
+            await self._wait_for_turn()
         kind = message["type"]
         plan = self.plan
-        top = plan.size - 1
         start: Message | None = None
+        follows_head = True
         if kind in HEADS:
             outgoing = self._start(message, kind)
             if outgoing is None:
                 return
             message = outgoing
-            top = -1
+            follows_head = False
         elif self._held is not None:
-            start = self._let_go(message)
-            top = plan.hold
+            start = self._let_go()
         try:
             if start is not None:
-                await self._send(start)
-            if plan.outbounds and self.floor <= top:
-                self._observe(message, top, self.cut + 1)
+                await self._open(start)
+            if follows_head and plan.outbounds and self.floor < plan.size:
+                self._observe(message, plan.size - 1, self.cut + 1)
             if self.cut < 0:
                 await self._send(message)
         except Exception as exc:
@@ -198,6 +208,24 @@ class Wire(Request):
         if kind in ENDS and self.over_at == plan.size and not message.get(ENDS[kind], False):
             self._end(kind)
 
+    async def _open(self, start: Message) -> None:
+        """Send the start that was held; whatever another task sends meanwhile waits, so as not to overtake it."""
+        self._opening = True
+        try:
+            await self._send(start)
+        finally:
+            waiting, self._opening = self._opening, None
+            if waiting is not True:
+                waiting.set()
+
+    async def _wait_for_turn(self) -> None:
+        if self.turn is not None:
+            await self.turn.wait()
+        if self._opening is not None:
+            if self._opening is True:
+                self._opening = new_event()
+            await self._opening.wait()
+
     def _start(self, message: Message, kind: str) -> Message | None:
         """Open the response: run the heads, and return the start unless it is held or ends at a cut."""
         plan = self.plan
@@ -206,20 +234,19 @@ class Wire(Request):
         given = message.get("headers")
         headers = header_list.fresh(given or ())
         self.head_size = len(headers)
-        self.status = status = message.get("status", SWITCHING_PROTOCOLS)
+        status = message.get("status", SWITCHING_PROTOCOLS)
+        if self.cut < 0:  # else a layer has answered already, and this is not what the client gets
+            self.status = status
         edited = headers
         if kind == "http.response.start":
-            if (
-                len(message) == 3
-            ):  # type, status, headers: the copy is spelled out, since copying costs four times as much
+            # type, status, headers and no more: the copy is spelled out, since copying costs four times as much
+            if given is not None and len(message) == 3:
                 message = {"type": kind, "status": status, "headers": headers}
             else:
                 self._promises_trailers = message.get("trailers", False)
                 message = {**message, "headers": headers}
-            if plan.hold > self.cut and not _is_streaming(headers):
-                self._edit_start(plan.heads_inside, headers, 0)
+            if self.holds and not _is_streaming(headers):
                 self._held = message
-                self.floor = plan.hold + 1
                 self._ticker = ticker()
                 self._ticker.hold(self)
                 return None
@@ -232,22 +259,14 @@ class Wire(Request):
         self._edit_start(plan.heads, edited, bottom)
         return None if bottom else message
 
-    def _let_go(self, follower: Message | None = None) -> Message | None:
-        """Take a held start back: now the layers from the holder outwards edit its head.
-
-        Args:
-            follower: the message that ends the hold; the layers inside the holder see it first.
-        """
-        plan = self.plan
-        bottom = self.cut + 1
-        if follower is not None and plan.outbounds:
-            self._observe(follower, plan.size - 1, max(plan.hold + 1, bottom))
-        held = self._held
-        if held is None or bottom > plan.hold:  # what was cut off inside the holder does not end its hold
+    def _let_go(self) -> Message | None:
+        """Take a held start back: it is committed now, so the layers edit its head."""
+        held, self._held = self._held, None
+        if held is None:
             return None
-        self._held = None
         self._ticker.release(self)
-        self._edit_start(plan.heads_outside, held["headers"], bottom)
+        bottom = self.cut + 1
+        self._edit_start(self.plan.heads, held["headers"], bottom)
         return None if bottom else held
 
     async def commit_late(self) -> None:
@@ -357,5 +376,6 @@ def _is_streaming(headers: Headers) -> bool:
 
 def _accept_takes_headers(scope: Scope) -> bool:
     """Tell whether `websocket.accept` may carry headers (ASGI WebSocket spec 2.1)."""
-    version = str((scope.get("asgi") or {}).get("spec_version", "2.0"))
+    asgi: Mapping[str, object] = scope.get("asgi") or {}
+    version = str(asgi.get("spec_version", "2.0"))
     return version >= "2.1"

@@ -35,6 +35,8 @@ def plain(details: Mapping[str, object]) -> dict[str, Any]:
 
     What JSON cannot hold becomes the name of its type: dates, bytes, NaN, integers of more than 64 bits, objects.
     """
+    if details.__class__ is dict and not details:  # asked of a dict alone: another mapping may raise
+        return {}
     copy: dict[str, Any] | str = _Copier().copy(details, 1)
     return copy if isinstance(copy, dict) else {}
 

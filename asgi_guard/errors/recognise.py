@@ -8,8 +8,8 @@ too, and it is that of another server.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
 
 def _starlette_answers(app: Any) -> bool:
@@ -21,6 +21,21 @@ def _starlette_answers(app: Any) -> bool:
 _FRAMEWORKS: Final[tuple[tuple[str, str, Callable[[Any], bool]], ...]] = (
     ("starlette.applications", "Starlette", _starlette_answers),  # FastAPI's class is a subclass
 )
+
+
+def is_answered_outside(handlers: object, exc: Exception) -> bool:
+    """Tell whether the framework around a mounted guard has an answer to an exception.
+
+    Starlette's routing raises `HTTPException` where it finds nothing, and leaves the answer to the middleware that
+    stands around all of its routes.
+
+    Args:
+        handlers: `scope["starlette.exception_handlers"]` as it was when the guard was entered: handlers by class, and
+            handlers by status; None where there were none.
+        exc: the exception.
+    """
+    by_class = cast("tuple[object, ...]", handlers)[0] if isinstance(handlers, tuple) and handlers else None
+    return isinstance(by_class, Mapping) and any(kind in by_class for kind in type(exc).__mro__)
 
 
 def steps_back(app: object | None) -> bool:

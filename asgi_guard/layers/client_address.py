@@ -32,7 +32,7 @@ from asgi_guard.events import Event, Listener, notify
 from asgi_guard.networks import UNIX, Networks, check
 from asgi_guard.settings import Problems, build, shown
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 ForwardingHeader = Literal["x-forwarded-for", "forwarded", "x-real-ip"]
 
@@ -150,7 +150,7 @@ class ClientAddressLayer(Layer):
     decides: ClassVar[bool] = False
 
     def __init__(self, settings: ClientAddress) -> None:
-        self.settings = settings
+        self.settings: object = settings
         self.ignored = 0
         self._trusted = Networks(settings.trusted)
         self._trusts_by_list = bool(settings.trusted)

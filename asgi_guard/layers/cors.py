@@ -182,7 +182,7 @@ class CORSLayer(Layer):
     name: ClassVar[str] = "cors"
 
     def __init__(self, settings: CORS) -> None:
-        self.settings = settings
+        self.settings: object = settings
         self.wants: frozenset[bytes] = frozenset({b"origin", _METHOD})
         self._is_open = "*" in settings.origins
         self._origins = Origins(_patterns(settings.origins))

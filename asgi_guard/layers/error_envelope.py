@@ -21,11 +21,11 @@ from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Header
 from asgi_guard.errors.problem import fault_from_exception
-from asgi_guard.errors.recognise import steps_back
+from asgi_guard.errors.recognise import is_answered_outside, steps_back
 from asgi_guard.events import ErrorAnswered, Listener, notify
 from asgi_guard.settings import Problems, build
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 _LONGEST_WAIT_SECONDS = 366 * 86_400
 
@@ -62,19 +62,21 @@ class ErrorEnvelopeLayer(Layer):
     name: ClassVar[str] = "error_envelope"
 
     def __init__(self, settings: ErrorEnvelope) -> None:
-        self.settings = settings
+        self.settings: object = settings
         self.holds_start: bool = settings.hold_start
 
     def rescue(self, exchange: Exchange, exc: Exception) -> Reply | None:
         """Log the exception and answer for it; None where the framework around the guard wants to see it."""
         if exchange.kind == "http" and steps_back(exchange.host_app):  # frameworks answer for no WebSocket
             return None
+        if is_answered_outside(exchange.host_handlers, exc):
+            return None
         fault = fault_from_exception(exc)
         if exchange.is_gone:  # whoever reads from a client that has left fails: that is nobody's fault
-            _log(logging.INFO, "%s %s: the client has left (request id %s)", exchange, exc)
+            logger.info("%s: the client has left", exchange.log_name, exc_info=exc)
             return Reply.refusal(fault)
         if fault.status >= 500:
-            _log(logging.ERROR, "%s %s failed (request id %s)", exchange, exc)
+            logger.error("%s failed", exchange.log_name, exc_info=exc)
         if self.listeners:
             event = ErrorAnswered(
                 **exchange.about(self), exception=type(exc).__name__, status=fault.status, code=fault.code
@@ -85,11 +87,6 @@ class ErrorEnvelopeLayer(Layer):
     def refusals(self) -> Iterable[str]:
         """Say what is answered for."""
         return ("500 for an exception that nobody handled, and for an application that does not answer",)
-
-
-def _log(level: int, message: str, exchange: Exchange, exc: Exception) -> None:
-    method = exchange.method[:32].encode("unicode_escape").decode("ascii")
-    logger.log(level, message, method, exchange.log_path, exchange.request_id, exc_info=exc)
 
 
 def _retry_after(wait: object) -> list[Header]:

@@ -82,7 +82,8 @@ class FetchMetadataLayer(Layer):
     wants: frozenset[bytes] = frozenset(name.lower() for name in _VARY)
 
     def __init__(self, settings: FetchMetadata) -> None:
-        self.settings = self._settings = settings
+        self.settings: object = settings
+        self._settings = settings
         self._friends = frozenset({None, b"same-origin", b"none", *([b"same-site"] if settings.same_site else [])})
         self._exempt = Prefixes(settings.exempt_paths) if settings.exempt_paths else None
 

@@ -33,7 +33,7 @@ from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems, build
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 Mode = Literal["redirect", "require"]
 
@@ -109,7 +109,8 @@ class HTTPSLayer(Layer):
     name: ClassVar[str] = "https"
 
     def __init__(self, settings: HTTPS) -> None:
-        self.settings = self._settings = settings
+        self.settings: object = settings
+        self._settings = settings
         self._redirects = settings.mode == "redirect"
         self._exempt = Prefixes(settings.exempt_paths)
         hosts = None if settings.hosts is None else [host.encode() for host in settings.hosts]

@@ -124,7 +124,8 @@ class IPFilterLayer(Layer):
     name: ClassVar[str] = "ip_filter"
 
     def __init__(self, settings: IPFilter) -> None:
-        self.settings = self._settings = settings
+        self.settings: object = settings
+        self._settings = settings
         self._bans = settings.bans
         self._paths = Prefixes(settings.paths) if settings.paths else None
 

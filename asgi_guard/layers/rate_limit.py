@@ -30,7 +30,7 @@ from asgi_guard.limiting.rate import Limit, parse_rate
 from asgi_guard.limiting.store import Decision, Key, Store
 from asgi_guard.settings import Problems, build
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 Rate = str | Limit | Sequence[str | Limit]
 KeyFunction = Callable[[Exchange], Key]
@@ -129,7 +129,7 @@ class RateLimitLayer(Layer):
     name: ClassVar[str] = "rate_limit"
 
     def __init__(self, settings: RateLimit, *, yields_to_undeclared_proxy: bool = False) -> None:
-        self.settings = settings
+        self.settings: object = settings
         self._limits = parse_rate(settings.rate)
         store = MemoryStore() if settings.store is None else settings.store
         self._hit = store.bucket(settings.name, self._limits, settings.algorithm).hit
@@ -212,7 +212,8 @@ class RateLimitLayer(Layer):
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""
         verb = "429 would be answered (shadow)" if self._shadow else "429"
-        return (f"{verb} for more than {' or '.join(limit.name for limit in self._limits)} from one client",)
+        but_for = ", but for private addresses that send a forwarding header" if self._yields else ""
+        return (f"{verb} for more than {' or '.join(limit.name for limit in self._limits)} from one client{but_for}",)
 
 
 def _is_store(given: object) -> bool:

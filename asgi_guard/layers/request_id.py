@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import ClassVar, Literal, TypedDict, Unpack
@@ -25,30 +25,29 @@ from asgi_guard.engine.types import ASGIApp, Headers
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems, build, shown
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 _INBOUND = ("trusted", "always", "never")
 _SOUND = re.compile(rb"[A-Za-z0-9._~-]{8,128}")
 _VISIBLE = re.compile(r"[!-~]{1,128}")
 
 _BATCH = 64
-_ids: Iterator[str] = iter(())
+_ids: list[str] = []
 
 
 def new_request_id() -> str:
     """Make an id: `req_` and 128 random bits of the system's generator."""
     try:
-        return next(_ids)
-    except StopIteration:
+        return _ids.pop()  # nobody else can get the same one, with a GIL or without one
+    except IndexError:
         _refill()
         return new_request_id()
 
 
 def _refill() -> None:
     """Draw the bits of many ids at once: a system call each would be a third of what a request id costs."""
-    global _ids  # noqa: PLW0603
     bits = os.urandom(16 * _BATCH).hex(",", 16)
-    _ids = iter([f"req_{of_one}" for of_one in bits.split(",")])  # `next` of it is safe with threads
+    _ids[:] = [f"req_{of_one}" for of_one in bits.split(",")]
 
 
 if hasattr(os, "register_at_fork"):
@@ -61,7 +60,8 @@ class RequestID:
 
     Attributes:
         header: the header that carries it, both ways.
-        inbound: whose ids are taken over: those of `"trusted"` proxies, `"always"` everyone's, or `"never"` any.
+        inbound: whose ids are taken over: those of `"trusted"` proxies, `"always"` everyone's, or `"never"` any. One
+            that is not 8 to 128 characters of `A-Z a-z 0-9 . _ ~ -` is replaced, whoever sent it.
         factory: makes a new id: text of 1 to 128 visible ASCII characters. Where it does not, a default id is made, and
             the first time that is logged.
 
@@ -97,8 +97,8 @@ class RequestIDLayer(Layer):
     decides: ClassVar[bool] = False
 
     def __init__(self, settings: RequestID) -> None:
-        self.settings = settings
-        self._header: bytes = settings.header.lower().encode()
+        self.settings: object = settings
+        self.header: bytes = settings.header.lower().encode()
         self._factory = settings.factory
         self._new: Callable[[], str] = new_request_id if settings.factory is new_request_id else self._checked
         self._has_complained = False
@@ -123,7 +123,7 @@ class RequestIDLayer(Layer):
 
     def _stands_inside_another(self, exchange: Exchange) -> bool:
         outside = exchange.plan.layers[: exchange.plan.positions[self]]
-        return any(isinstance(layer, RequestIDLayer) and layer._header == self._header for layer in outside)
+        return any(isinstance(layer, RequestIDLayer) and layer.header == self.header for layer in outside)
 
     def _of_outer_guard(self, request_id: object) -> str | None:
         """Keep the id of a guard further out, with somebody else's middleware or routing between the two."""
@@ -131,7 +131,7 @@ class RequestIDLayer(Layer):
 
     def _taken_over(self, exchange: Exchange) -> str | None:
         """Take over the only id that was sent; of two, one may be the proxy's and the other its client's."""
-        lines = exchange.header_lines(self._header) if self._takes_over else []
+        lines = exchange.header_lines(self.header) if self._takes_over else []
         return lines[0].decode("ascii") if len(lines) == 1 and _SOUND.fullmatch(lines[0]) else None
 
     def _checked(self) -> str:
@@ -149,7 +149,7 @@ class RequestIDLayer(Layer):
 
     def head(self, exchange: Exchange, headers: Headers) -> None:
         """Answer with the id, in place of any that the application wrote."""
-        name = self._header
+        name = self.header
         for given, _ in headers[: exchange.head_size]:
             if given == name:
                 header_list.remove(headers, name)

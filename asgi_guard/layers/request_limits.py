@@ -75,7 +75,8 @@ class RequestLimitsLayer(Layer):
     wants: frozenset[bytes] = frozenset({b"content-length", b"transfer-encoding"})
 
     def __init__(self, settings: RequestLimits) -> None:
-        self.settings = self._settings = settings
+        self.settings: object = settings
+        self._settings = settings
         unlimited = 10**_DIGITS_READ
         self._body = settings.max_body_bytes or unlimited
         self._headers = settings.max_headers or unlimited
@@ -111,7 +112,8 @@ class RequestLimitsLayer(Layer):
             return _BOTH_LENGTHS
         if not declared.isdigit() or len(set(exchange.header_lines(b"content-length"))) > 1:
             return _NO_LENGTH
-        return self._too_large if int(declared[:_DIGITS_READ]) > self._body else None
+        digits = declared.lstrip(b"0")[:_DIGITS_READ] or b"0"  # zeros in front must not push the others out of sight
+        return self._too_large if int(digits) > self._body else None
 
     def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
         """Count the body as it comes in."""

@@ -58,7 +58,7 @@ __all__ = [
     "clear_site_data",
 ]
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 HeaderPolicy = Literal["default", "override", "merge"]
 
@@ -186,7 +186,7 @@ class SecurityHeadersLayer(Layer):
     decides: ClassVar[bool] = False
 
     def __init__(self, settings: SecurityHeaders) -> None:
-        self.settings = settings
+        self.settings: object = settings
         tables = changed(PRESETS[settings.preset], settings.headers)
         self._sheet = Sheet(tables)
         self._places = [

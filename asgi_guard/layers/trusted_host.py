@@ -144,7 +144,8 @@ class TrustedHostLayer(Layer):
     name: ClassVar[str] = "trusted_host"
 
     def __init__(self, settings: TrustedHost) -> None:
-        self.settings = self._settings = settings
+        self.settings: object = settings
+        self._settings = settings
         self._exact: dict[bytes, set[int | None]] = {}
         self._below: dict[bytes, set[int | None]] = {}
         for text in settings.hosts:

@@ -85,8 +85,8 @@ class Strict:
         self._count_mask = (1 << self._count_bits) - 1
         self._counts_bits = self._count_bits * _COUNTS
         self._counts_mask = (1 << self._counts_bits) - 1
-        self.bits = self._counts_bits + _SLOT_NUMBER_BITS
-        self.life_ns = self._slot_ns * _COUNTS
+        self.bits: int = self._counts_bits + _SLOT_NUMBER_BITS
+        self.life_ns: int = self._slot_ns * _COUNTS
 
     def take(self, state: int, now_ns: int, cost: int) -> Taken | None:
         slot = now_ns // self._slot_ns
@@ -152,12 +152,12 @@ class Several:
 
     def __init__(self, parts: Sequence[Algorithm]) -> None:
         fields: list[tuple[Algorithm, int, int]] = []
-        self.bits = 0
+        self.bits: int = 0
         for part in parts:
             fields.append((part, self.bits, (1 << part.bits) - 1))
             self.bits += part.bits
         self._fields = tuple(fields)
-        self.life_ns = max(part.life_ns for part in parts)
+        self.life_ns: int = max(part.life_ns for part in parts)
 
     def take(self, state: int, now_ns: int, cost: int) -> Taken | None:
         joined = EMPTY

@@ -117,8 +117,8 @@ class MemoryBucket:
         clock: Callable[[], int],
         secret: bytes,
     ) -> None:
-        self.name = name
-        self.limits = limits
+        self.name: str = name
+        self.limits: tuple[Limit, ...] = limits
         self._algorithm = algorithm
         self._tables = tables
         self._table_mask = len(tables) - 1

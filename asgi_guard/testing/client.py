@@ -123,7 +123,7 @@ async def call(
     """
     if incoming is None:
         incoming = request_messages(*([body] if chunks is None else chunks))
-    request = http_scope(method, path, **{"headers": with_host(headers), **scope})
+    request = http_scope(method, path, headers=with_host(headers), **scope)
     server = StrictServer(request, incoming, afterwards=afterwards, on_send=on_send)
     await server.serve(app, timeout_seconds=timeout_seconds)
     server.raise_for_errors()

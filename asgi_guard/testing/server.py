@@ -57,11 +57,11 @@ class StrictServer:
     ) -> None:
         self.scope = scope
         self.sent: list[Message] = []
-        self.received = 0
+        self.received: int = 0
         self.error: Exception | None = None
         self.violation: ProtocolViolation | None = None
-        self.is_over = False
-        self.dropped_bytes = 0
+        self.is_over: bool = False
+        self.dropped_bytes: int = 0
         self._incoming = list(incoming)
         self._afterwards: Afterwards = afterwards
         self._farewell = _DISCONNECT.get(scope["type"])

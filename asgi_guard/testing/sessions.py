@@ -133,8 +133,7 @@ async def websocket(
         TimeoutError: the application took too long.
         Exception: what the application raised.
     """
-    keys: dict[str, Any] = {"headers": with_host(headers), **scope}
-    handshake = websocket_scope(path, **keys)
+    handshake = websocket_scope(path, headers=with_host(headers), **scope)
     async with _beside(app, handshake, timeout_seconds, WebSocketSession) as session:
         await session.shake_hands()
         yield session

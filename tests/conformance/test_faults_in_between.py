@@ -1,5 +1,6 @@
 """The kit finds faults: for each rule about endings, concurrency, WebSockets and refusals one is broken, and caught."""
 
+# ruff: noqa: BLE001, D103, SIM105  the faults are written as people write them, and their names say what they do
 from __future__ import annotations
 
 import anyio

@@ -84,9 +84,7 @@ MIDDLEWARES = {
     ),
     "rate limit": (
         lambda app: RateLimitMiddleware(app, UNLIMITED),
-        Expectations(
-            answers_errors=False, refusing=lambda app: RateLimitMiddleware(app, "1/hour"), refuses_after=1
-        ),
+        Expectations(answers_errors=False, refusing=lambda app: RateLimitMiddleware(app, "1/hour"), refuses_after=1),
     ),
     "guard": (
         partial(Guard, rate_limit=UNLIMITED),

@@ -628,7 +628,6 @@ async def test_a_mounted_guard_guards_what_is_mounted(make) -> None:
     assert [response.status for response in last] == [200, 429]
 
 
-@pytest.mark.xfail(strict=True, reason="an exception that the framework around a mounted guard handles becomes a 500")
 @pytest.mark.parametrize("mounted", [Router(), StaticFiles(directory=".")], ids=["router", "files"])
 async def test_what_a_mounted_application_has_not_is_not_found(mounted) -> None:
     """Inside an application both say so by an exception, which the application around them answers."""

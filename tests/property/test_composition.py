@@ -1,9 +1,9 @@
 """Fusing is invisible: a fused stack does what the same layers do when each is a middleware of its own.
 
-Random stacks of scripted layers stand around random applications and random servers. Each layer may refuse, raise, rescue,
-hold the start or look into the body, in any of its hooks; the same layer may stand in a stack twice. The stack is run once
-fused and once nested for real (`fuse=False`), and everything that can be seen must be equal: the messages on the wire, how
-the call ended, and for each layer the hooks that ran and in which order.
+Random stacks of scripted layers stand around random applications and random servers. Each layer may refuse, raise,
+rescue, hold the start or look into the body, in any of its hooks; the same layer may stand in a stack twice. The stack
+is run once fused and once nested for real (`fuse=False`), and all that can be seen must be equal: the messages on the
+wire, how the call ended, what the application saw, and for each layer the hooks that ran and in which order.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Trace = list[tuple[str, str]]
 PASS, REFUSE, RAISE = "pass", "refuse", "raise"
 
 
-class LayerFailed(Exception):
+class LayerError(Exception):
     """What a scripted hook raises."""
 
 
-class AppFailed(Exception):
+class AppError(Exception):
     """What a scripted application raises."""
 
 
@@ -71,9 +71,11 @@ class Scripted(Layer):
     def _act(self, hook: str, action: str, detail: object = "") -> Reply | None:
         self.trace.append((self.label, f"{hook} {detail}".strip()))
         if action == RAISE:
-            raise LayerFailed(f"{self.label} {hook}")
+            raise LayerError(f"{self.label} {hook}")
         if action == REFUSE:
-            return Reply(430, headers=[(b"x-refused-by", self.label.encode())], body=hook.encode(), content_type=b"text/plain")
+            return Reply(
+                430, headers=[(b"x-refused-by", self.label.encode())], body=hook.encode(), content_type=b"text/plain"
+            )
         return None
 
     def _counted(self, exchange: Exchange, hook: str, step: tuple[int, str], detail: object) -> Reply | None:
@@ -136,7 +138,11 @@ class World:
 
     def scope(self) -> dict[str, Any]:
         """Make a scope, with as little in it as a server may send."""
-        scope = {"type": self.kind, "path": "/", "headers": [(b"host", b"a"), (b"content-type", b"text/plain; charset=utf-8")]}
+        scope = {
+            "type": self.kind,
+            "path": "/",
+            "headers": [(b"host", b"a"), (b"content-type", b"text/plain; charset=utf-8")],
+        }
         if self.kind == "http":
             return {**scope, "method": "POST", "http_version": "1.1"}
         extensions = {"websocket.http.response": {}} if self.can_deny else {}
@@ -162,7 +168,7 @@ def application(world: World, steps: list[tuple[str, Any]], swallows: bool) -> C
     async def app(scope: Any, receive: Any, send: Any) -> None:
         for name, argument in steps:
             if name == "raise":
-                raise AppFailed(argument)
+                raise AppError(argument)
             if name == "cancel":
                 raise asyncio.CancelledError(argument)
             try:
@@ -178,7 +184,10 @@ def application(world: World, steps: list[tuple[str, Any]], swallows: bool) -> C
     return app
 
 
-async def run(world: World, scripts: list[Script], order: list[int], app_steps: Any, swallows: bool, *, fuse: bool) -> None:
+async def run(
+    world: World, scripts: list[Script], order: list[int], app_steps: Any, swallows: bool, *, fuse: bool
+) -> None:
+    """Build the stack, fused or nested, and let one request through."""
     uses = Counter(f"layer{number % len(scripts)}" for number in order)
     world.twice = frozenset(label for label, count in uses.items() if count > 1)
     layers = [Scripted(f"layer{number}", script, world.trace) for number, script in enumerate(scripts)]
@@ -188,7 +197,7 @@ async def run(world: World, scripts: list[Script], order: list[int], app_steps: 
     try:
         await app(world.scope(), world.receive, world.send)
         world.ending = "returned"
-    except BaseException as exc:
+    except BaseException as exc:  # noqa: BLE001  how it ends is what is compared
         world.ending = f"{type(exc).__name__}: {exc}"
 
 
@@ -216,7 +225,10 @@ http_steps = st.lists(
             ("receive", None),
             ("send", start),
             ("send", start),
-            ("send", {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}),
+            (
+                "send",
+                {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]},
+            ),
             ("send", {"type": "http.response.start", "status": 201, "trailers": True}),
             ("send", {"type": "http.response.early_hint", "links": []}),
             ("send", {"type": "http.response.body", "body": b"part", "more_body": True}),
@@ -248,7 +260,11 @@ websocket_steps = st.lists(
     max_size=7,
 )
 http_incoming = st.lists(
-    st.builds(lambda body, more: {"type": "http.request", "body": body, "more_body": more}, st.sampled_from([b"", b"abc", b"abcdefgh"]), st.booleans()),
+    st.builds(
+        lambda body, more: {"type": "http.request", "body": body, "more_body": more},
+        st.sampled_from([b"", b"abc", b"abcdefgh"]),
+        st.booleans(),
+    ),
     max_size=4,
 )
 websocket_incoming = st.lists(st.just({"type": "websocket.receive", "text": "hi"}), max_size=3).map(
@@ -258,6 +274,7 @@ websocket_incoming = st.lists(st.just({"type": "websocket.receive", "text": "hi"
 
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a stack, an application and a server."""
     kind = draw(st.sampled_from(["http", "http", "websocket"]))
     stack = draw(st.lists(scripts, min_size=1, max_size=4))
     return {
@@ -273,6 +290,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def play(case: dict[str, Any], *, fuse: bool) -> World:
+    """Run a case from beginning to end."""
     world = World(case["kind"], [dict(message) for message in case["incoming"]], case["fails_at"], case["can_deny"])
     asyncio.run(run(world, case["scripts"], case["order"], case["steps"], case["swallows"], fuse=fuse))
     return world
@@ -303,7 +321,11 @@ def test_every_layer_that_was_entered_is_finished_exactly_once(case: dict[str, A
 @given(cases())
 def test_the_wire_never_carries_two_starts(case: dict[str, Any]) -> None:
     """Whatever layers and application do, a server sees one start at most, and nothing before it but hints."""
-    heads = [message for message in play(case, fuse=True).wire if message["type"] in {"http.response.start", "websocket.http.response.start"}]
+    heads = [
+        message
+        for message in play(case, fuse=True).wire
+        if message["type"] in {"http.response.start", "websocket.http.response.start"}
+    ]
 
     assert len(heads) <= 1
 
@@ -311,8 +333,16 @@ def test_the_wire_never_carries_two_starts(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("fuse", [True, False])
 def test_the_property_can_fail(fuse: bool) -> None:
     """The harness itself tells stacks apart: a head that refuses to run is seen on the wire."""
-    case = {"kind": "http", "scripts": [Script(head=PASS)], "order": [0], "steps": [("send", start), ("send", {"type": "http.response.body"})],
-            "incoming": [], "swallows": False, "fails_at": None, "can_deny": False}
+    case = {
+        "kind": "http",
+        "scripts": [Script(head=PASS)],
+        "order": [0],
+        "steps": [("send", start), ("send", {"type": "http.response.body"})],
+        "incoming": [],
+        "swallows": False,
+        "fails_at": None,
+        "can_deny": False,
+    }
     world = play(case, fuse=fuse)
 
     assert world.wire[0]["headers"] == [(b"x-app", b"1"), (b"x-seen-by", b"layer0")]

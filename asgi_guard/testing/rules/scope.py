@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from asgi_guard.engine.types import Message, Receive, Scope, Send
+from asgi_guard.engine.types import Receive, Scope, Send
 from asgi_guard.testing.rules.rule import (
     Rule,
     RuleBrokenError,
@@ -58,13 +58,8 @@ async def _an_unknown_scope_type_passes_untouched(subject: Subject) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         calls.append((scope, receive, send))
 
-    async def receive() -> Message:
-        return {"type": "mystery.event"}
-
-    async def send(_message: Message) -> None:
-        pass
-
-    arguments = ({"type": "mystery", "asgi": {"version": "3.0"}}, receive, send)
+    server = subject.server()
+    arguments = ({"type": "mystery", "asgi": {"version": "3.0"}}, server.receive, server.send)
     await subject.wrap(app)(*arguments)
     expect(len(calls) == 1, f"the application was called {len(calls)} times instead of once")
     expect(all(got is given for got, given in zip(calls[0], arguments, strict=True)), "other objects were handed on")

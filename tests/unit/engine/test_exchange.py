@@ -12,7 +12,15 @@ from asgi_guard.engine.replies import Reply
 from asgi_guard.errors.exceptions import NoResponseError
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import RequestAllowed, RequestRefused, RequestWouldBeRefused
-from asgi_guard.testing import StrictServer, call, capture_events, http_scope, request_messages, websocket, websocket_scope
+from asgi_guard.testing import (
+    StrictServer,
+    call,
+    capture_events,
+    http_scope,
+    request_messages,
+    websocket,
+    websocket_scope,
+)
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 MORE = {"type": "http.response.body", "body": b"more", "more_body": True}
@@ -46,10 +54,11 @@ def answering(layer, status=500, **hooks):
     return layer(rescue=lambda exchange, exc: Reply(status, body=repr(exc).encode()), **hooks)
 
 
-# Refusals at the door ---------------------------------------------------------------------------------------------------
+# Refusals at the door -------------------------------------------------------------------------------------------------
 
 
 async def unreachable(scope, receive, send):
+    """Be an application, or a hook, that must not run."""
     raise AssertionError("the application must not run")
 
 
@@ -73,7 +82,9 @@ async def test_a_refusal_passes_the_heads_outside_it(layer, hook) -> None:
         await anyio.lowlevel.checkpoint()
         return refuse(exchange)
 
-    refusing = noting("middle", **({"admit": refuse} if hook == "admit" else {"admit": None, "admit_async": refuse_async}))
+    refusing = noting(
+        "middle", **({"admit": refuse} if hook == "admit" else {"admit": None, "admit_async": refuse_async})
+    )
     if hook == "admit_async":
         refusing.admit = lambda exchange: ran.append("middle admit")
     server = await serve(Middleware(unreachable, noting("outer"), refusing, noting("inner")))
@@ -94,6 +105,19 @@ async def test_a_refusal_passes_the_heads_outside_it(layer, hook) -> None:
 
 
 @pytest.mark.anyio
+async def test_the_start_of_a_refusal_is_held_where_starts_are(layer) -> None:
+    """So that a hook which fails over its body is still answered in a proper way."""
+
+    def fail(exchange, message):
+        raise LookupError("outbound")
+
+    refusing = layer(admit=lambda exchange: Reply(403), outbound=fail)
+    server = await serve(Middleware(unreachable, answering(layer, holds_start=True), refusing))
+
+    assert (statuses(server), bodies(server)) == ([500], [b"LookupError('outbound')"])
+
+
+@pytest.mark.anyio
 async def test_a_decision_may_wait(layer, sending) -> None:
     """A store over the network is asked in `admit_async`; None lets the request pass."""
     waited = []
@@ -111,7 +135,11 @@ async def test_a_decision_may_wait(layer, sending) -> None:
 @pytest.mark.parametrize("is_rescued", [False, True])
 async def test_a_decision_that_takes_too_long_is_a_failure_of_its_layer(layer, is_rescued) -> None:
     """It has its deadline, and is rescued only from outside."""
-    stuck = layer(admit_async=lambda exchange: anyio.sleep_forever(), admit_deadline_seconds=0, rescue=unreachable)
+
+    def refuses_to_help(exchange, exc):
+        raise AssertionError("a layer does not rescue what it raised itself")
+
+    stuck = layer(admit_async=lambda exchange: anyio.sleep_forever(), admit_deadline_seconds=0, rescue=refuses_to_help)
     rescuers = [answering(layer, 503)] if is_rescued else []
 
     server = await serve(Middleware(unreachable, *rescuers, stuck))
@@ -150,7 +178,9 @@ async def test_another_failure_of_the_server_goes_through(layer) -> None:
     async def fail(message):
         raise RuntimeError("this server has a bug")
 
-    server = await serve(Middleware(unreachable, answering(layer), layer(admit=lambda exchange: Reply(403))), on_send=fail)
+    server = await serve(
+        Middleware(unreachable, answering(layer), layer(admit=lambda exchange: Reply(403))), on_send=fail
+    )
 
     assert str(server.error) == "this server has a bug"
 
@@ -167,7 +197,7 @@ async def test_an_os_error_of_a_hook_is_not_taken_for_a_client_that_left(layer) 
     assert isinstance(server.error, FileNotFoundError)
 
 
-# Exceptions -------------------------------------------------------------------------------------------------------------
+# Exceptions -----------------------------------------------------------------------------------------------------------
 
 MOMENTS = [
     # messages before the exception, statuses that leave, whether it is raised to the server
@@ -180,10 +210,8 @@ MOMENTS = [
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("messages", "expected", "is_raised"), MOMENTS)
-async def test_an_exception_is_answered_while_nothing_has_left(
-    layer, sending, messages, expected, is_raised, caplog
-) -> None:
-    """After bytes have left it is raised, so that the connection breaks off; after the end it is logged."""
+async def test_an_exception_is_answered_while_nothing_has_left(layer, sending, messages, expected, is_raised) -> None:
+    """After bytes have left it is raised, so that the connection breaks off; after the end it is swallowed."""
     error = AppError("failed")
 
     server = await serve(Middleware(sending(*messages, error), answering(layer)))
@@ -191,7 +219,15 @@ async def test_an_exception_is_answered_while_nothing_has_left(
     assert statuses(server) == expected
     assert (server.error is error) is is_raised
     assert server.is_over is not is_raised
-    assert ("after its response was complete" in caplog.text) is (messages == [START, LAST])
+
+
+@pytest.mark.anyio
+async def test_an_exception_after_the_end_is_logged(layer, sending, caplog) -> None:
+    """With its traceback: what failed was work in the background."""
+    await serve(Middleware(sending(START, LAST, AppError("failed")), layer()))
+
+    assert "after its response was complete" in caplog.text
+    assert "AppError: failed" in caplog.text
 
 
 @pytest.mark.anyio
@@ -305,6 +341,18 @@ async def test_an_exception_that_no_outer_layer_can_answer_any_more_is_raised(la
 
 
 @pytest.mark.anyio
+async def test_a_server_that_refuses_the_answer_is_heard(layer, sending) -> None:
+    """There is nobody else to tell."""
+
+    async def fail(message):
+        raise RuntimeError("this server has a bug")
+
+    server = await serve(Middleware(sending(AppError()), answering(layer)), on_send=fail)
+
+    assert str(server.error) == "this server has a bug"
+
+
+@pytest.mark.anyio
 async def test_what_the_server_raises_is_nobodys_to_answer(layer, sending) -> None:
     """A reply could not be sent either."""
     gone = OSError("the client has left")
@@ -330,7 +378,7 @@ async def test_a_base_exception_is_never_touched(layer, sending) -> None:
     assert len(finished) == 1
 
 
-# Silence ----------------------------------------------------------------------------------------------------------------
+# Silence --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -373,7 +421,7 @@ async def test_silence_towards_a_client_that_left_is_no_failure(layer) -> None:
 @pytest.mark.parametrize("fuse", [False, True])
 @pytest.mark.parametrize("ending", ["return", "raise", "send"])
 async def test_a_start_that_is_held_outside_a_refusal_comes_to_a_500(layer, fuse, ending) -> None:
-    """The refusing layer has let the start pass, its holder has not: the layers outside hear nothing more, and answer."""
+    """The refusing layer has let the start pass, its holder has not: the layers outside hear nothing more."""
 
     async def app(scope, receive, send):
         await send({**START})
@@ -390,7 +438,7 @@ async def test_a_start_that_is_held_outside_a_refusal_comes_to_a_500(layer, fuse
     assert b"NoResponseError" in bodies(server)[0]
 
 
-# Hooks that run at the end ----------------------------------------------------------------------------------------------
+# Hooks that run at the end --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -436,7 +484,7 @@ async def test_a_layer_keeps_what_is_of_one_request_in_its_cell(layer, sending) 
     assert seen == [None, None, 2, 1]
 
 
-# WebSockets -------------------------------------------------------------------------------------------------------------
+# WebSockets -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -471,6 +519,45 @@ async def test_an_exception_after_the_accept_closes_the_connection(layer, status
         assert await session.receive() is None
         assert session.close_code == code
     assert observed == ["websocket.close"]
+
+
+@pytest.mark.anyio
+async def test_an_exception_after_the_client_left_closes_nothing(layer) -> None:
+    """Servers take a close for a connection that is closed as a fault."""
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        assert (await receive())["type"] == "websocket.disconnect"
+        raise AppError
+
+    server = await serve(Middleware(app, answering(layer)), websocket_scope(), afterwards="disconnect")
+
+    assert [message["type"] for message in server.sent] == ["websocket.accept"]
+    assert server.error is None
+
+
+@pytest.mark.anyio
+async def test_a_connection_is_closed_once(layer) -> None:
+    """Where a layer inside closes it as well, its close passes the layers up to the first one, and ends there."""
+    observed = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    outer = layer(inbound=lambda exchange, message: Reply(429) if "text" in message else None)
+    inner = layer(
+        inbound=lambda exchange, message: Reply(403) if message["type"] == "websocket.disconnect" else None,
+        outbound=lambda exchange, message: observed.append(message["code"]),
+    )
+    incoming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "too much"}]
+    server = await serve(Middleware(app, outer, inner), websocket_scope(), incoming=incoming)
+    server.raise_for_errors()
+
+    assert [message["type"] for message in server.sent] == ["websocket.accept", "websocket.close"]
+    assert observed == [1008]
 
 
 @pytest.mark.anyio
@@ -540,7 +627,7 @@ async def test_an_accept_that_was_cut_off_opens_nothing(layer) -> None:
     assert statuses(server) == [403]
 
 
-# Events -----------------------------------------------------------------------------------------------------------------
+# Events ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -580,7 +667,7 @@ async def test_shadow_mode_tells_and_lets_pass(layer, sending) -> None:
     assert [event.code for event in events.of(RequestWouldBeRefused)] == ["RATE_LIMIT_EXCEEDED"]
 
 
-# Nesting ----------------------------------------------------------------------------------------------------------------
+# Nesting --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio

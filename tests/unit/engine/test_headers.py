@@ -126,6 +126,17 @@ def test_fresh_refuses_what_would_split_the_response(value: bytes, is_repeated: 
             header_list.fresh([*harmless, unsafe])
 
 
+def test_what_is_remembered_of_headers_is_bounded() -> None:
+    """An application may answer with what a client has sent; and what is in a cookie is a secret."""
+    header_list.fresh([(b"x-long", b"x" * 10_000), (b"set-cookie", b"session=secret"), (b"X-Upper", b"1")])
+    for number in range(3_000):
+        header_list.fresh([(b"x-number", b"%d" % number)])
+
+    assert len(header_list._known) <= 1_024
+    assert max(len(name) + len(value) for name, value in header_list._known) <= 96
+    assert {b"set-cookie", b"X-Upper"} & {name for name, _ in header_list._known} == set()
+
+
 @given(st.lists(st.tuples(st.binary(max_size=4), st.binary(max_size=4)), max_size=4))
 def test_fresh_is_its_plain_definition(pairs: list[tuple[bytes, bytes]]) -> None:
     """Its short cuts change nothing: a list of lower-case pairs, or ValueError for CR, LF and NUL anywhere."""

@@ -198,7 +198,7 @@ async def test_what_the_server_raises_is_nobodys_to_answer(layer) -> None:
     assert (server.error, server.sent) == (error, [])
 
 
-# body: looking ahead ----------------------------------------------------------------------------------------------------
+# body: looking ahead --------------------------------------------------------------------------------------------------
 
 
 def looking(layer, look, *, types=(b"application/json",), bound=65_536, **hooks):
@@ -469,7 +469,7 @@ async def test_a_look_that_fails_is_an_error_of_its_layer(layer, is_rescued) -> 
 @pytest.mark.anyio
 @pytest.mark.parametrize("where", ["server", "layer"])
 async def test_what_is_raised_while_looking_keeps_its_origin(layer, where) -> None:
-    """An exception of the server's goes through; one of an outer layer's hook is that layer's failure, not the look's."""
+    """One of the server's goes through; one of an outer layer's hook is that layer's failure, not the look's."""
     error = ConnectionResetError("gone")
 
     async def look(exchange, receive):
@@ -484,7 +484,10 @@ async def test_what_is_raised_while_looking_keeps_its_origin(layer, where) -> No
     server = StrictServer(http_scope(headers=JSON), WHOLE)
     if where == "server":
         server.receive = receive
-    rescuers = [layer(rescue=lambda exchange, exc: Reply(500)), layer(**({"inbound": inbound} if where == "layer" else {}))]
+    rescuers = [
+        layer(rescue=lambda exchange, exc: Reply(500)),
+        layer(**({"inbound": inbound} if where == "layer" else {})),
+    ]
     await server.serve(Middleware(reading([], 1), *rescuers, looking(layer, look)))
 
     if where == "server":

@@ -11,6 +11,7 @@ from asgi_guard.testing import call
 
 
 async def hello(scope, receive, send):
+    """Answer every request alike."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"x-app", b"1")]})
     await send({"type": "http.response.body", "body": b"hello"})
 

@@ -112,7 +112,7 @@ def test_stacks_fuse_unless_that_would_show(outer, inner, can) -> None:
     assert can_fuse(outer, inner) is can
 
 
-# The deadline of admit_async --------------------------------------------------------------------------------------------
+# The deadline of admit_async ------------------------------------------------------------------------------------------
 
 
 class Waiting(Layer):

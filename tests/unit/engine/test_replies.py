@@ -17,6 +17,7 @@ FAULT = Fault(status=429, code="RATE_LIMIT_EXCEEDED", message="Too many requests
 
 
 async def never(*_):
+    """Be a receive and a send that nobody calls."""
     raise AssertionError("nobody receives or sends here")
 
 
@@ -53,6 +54,14 @@ def test_a_fault_is_rendered_as_the_client_accepts() -> None:
     assert dict(headers)[b"cache-control"] == b"no-store"
     assert dict(headers)[b"content-length"] == b"%d" % len(body)
     assert json.loads(body)["code"] == "RATE_LIMIT_EXCEEDED"
+
+
+def test_what_a_reply_says_of_caches_stays() -> None:
+    """A layer may know better."""
+    headers, _ = replies.head_and_body(exchange(), Reply.refusal(FAULT, headers=[(b"cache-control", b"private")]))
+
+    assert [value for name, value in headers if name == b"cache-control"] == [b"private"]
+    assert dict(headers)[b"vary"] == b"Accept"
 
 
 def test_a_reply_is_data_that_may_be_sent_twice() -> None:

@@ -10,10 +10,19 @@ from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.plan import Plan
-from asgi_guard.testing import ABSENT, HEADER_FORMS, ODD_HANDSHAKES, ODD_SCOPES, StrictServer, http_scope, websocket_scope
+from asgi_guard.testing import (
+    ABSENT,
+    HEADER_FORMS,
+    ODD_HANDSHAKES,
+    ODD_SCOPES,
+    StrictServer,
+    http_scope,
+    websocket_scope,
+)
 
 
 async def never(*_):
+    """Be a receive and a send that nobody calls."""
     raise AssertionError("nobody receives or sends here")
 
 
@@ -42,7 +51,7 @@ CLIENTS = [
 
 @pytest.mark.parametrize(("client", "address"), CLIENTS)
 def test_the_client_is_an_address_whatever_the_server_says(client, address) -> None:
-    """Mapped IPv6 is unmapped and a zone cut off, or lists of addresses would not apply; a Unix socket has no client."""
+    """Mapped IPv6 is unmapped, a zone cut off: lists of addresses would not apply. A Unix socket has no client."""
     request = request_of(client=client)
 
     assert request.client == address
@@ -143,7 +152,7 @@ async def test_the_application_reads_a_generator_of_headers_too() -> None:
     assert seen == LINES
 
 
-# What the application sees ----------------------------------------------------------------------------------------------
+# What the application sees --------------------------------------------------------------------------------------------
 
 
 def test_setters_work_on_one_copy() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from asgi_guard.engine.fuse import Middleware
@@ -26,7 +28,7 @@ def kinds(server):
     return [message["type"].removeprefix("http.response.") for message in server.sent]
 
 
-# Heads ------------------------------------------------------------------------------------------------------------------
+# Heads ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -59,6 +61,16 @@ async def test_a_start_without_headers_gets_some(layer, sending) -> None:
     server = await serve(Middleware(sending({"type": "http.response.start", "status": 200}, LAST), layer()))
 
     assert server.sent[0] == {"type": "http.response.start", "status": 200, "headers": []}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_unknown_keys_of_a_start_pass(layer, sending, is_held) -> None:
+    """Also where `headers` is missing, so that there are as many keys as in a plain start."""
+    for start in ({**START, "mystery": 1}, {"type": "http.response.start", "status": 200, "mystery": 1}):
+        server = await serve(Middleware(sending(start, LAST), layer(holds_start=is_held)))
+
+        assert server.sent[0] == {"headers": [], **start}
 
 
 @pytest.mark.anyio
@@ -98,6 +110,44 @@ async def test_a_status_is_known_once_the_response_has_started(layer, sending) -
     assert seen == [404, (404, True), (404, True)]
 
 
+@pytest.mark.anyio
+async def test_what_an_application_starts_too_late_passes_only_the_layers_inside(layer) -> None:
+    """As it would where each is a middleware of its own: it comes as far as the layer that answered."""
+    heads = []
+
+    def noting(name, **hooks):
+        return layer(head=lambda exchange, headers: heads.append(name), **hooks)
+
+    async def app(scope, receive, send):
+        await receive()
+        heads.append("answered")
+        await send({**START})
+        await send({**LAST})
+
+    limit = noting("limit", inbound=lambda exchange, message: Reply(413))
+    server = await serve(Middleware(app, noting("outer"), limit, noting("inner")), incoming=[{"type": "http.request"}])
+
+    assert heads == ["limit", "outer", "answered", "inner"]
+    assert kinds(server) == ["start", "body"]
+
+
+@pytest.mark.anyio
+async def test_the_status_is_that_of_the_response_that_goes_out(layer) -> None:
+    """What the application answers after it was answered for is not what the client got."""
+    seen = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({**START, "status": 400})
+        await send({**LAST})
+
+    observer = layer(finish=lambda exchange: seen.append(exchange.status))
+    limit = layer(inbound=lambda exchange, message: Reply(413))
+    await serve(Middleware(app, observer, limit), incoming=[{"type": "http.request"}])
+
+    assert seen == [413]
+
+
 # WebSocket accepts ----------------------------------------------------------------------------------------------------
 
 SPEC_VERSIONS = [
@@ -135,7 +185,7 @@ async def test_an_accept_is_given_headers_only_where_it_may_have_some(layer, sen
     assert sent[1] == {"type": "websocket.close", "code": 4000}
 
 
-# What follows the head --------------------------------------------------------------------------------------------------
+# What follows the head ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -152,7 +202,9 @@ async def test_every_message_after_the_head_is_observed(layer, sending) -> None:
     server = await serve(app, http_scope(extensions=extensions))
 
     assert kinds(server) == ["early_hint", "start", "mystery", "body"]
-    assert seen == [(who, kind) for kind in ("http.response.mystery", "http.response.body") for who in ("inner", "outer")]
+    assert seen == [
+        (who, kind) for kind in ("http.response.mystery", "http.response.body") for who in ("inner", "outer")
+    ]
 
 
 TRAILERS = {"type": "http.response.trailers", "headers": []}
@@ -226,10 +278,11 @@ async def test_a_hook_that_fails_at_completion_is_logged_and_keeps_none_from_the
     assert "ZeroDivisionError" in caplog.text
 
 
-# Hooks that fail --------------------------------------------------------------------------------------------------------
+# Hooks that fail ------------------------------------------------------------------------------------------------------
 
 
 def failing(*_):
+    """Be a hook that fails."""
     raise LookupError("the hook failed")
 
 
@@ -269,17 +322,33 @@ async def test_an_application_that_goes_on_after_a_failed_hook_is_not_heard(laye
 
     async def stubborn(scope, receive, send):
         for message in (START, MORE, LAST):
-            try:
+            with suppress(LookupError):
                 await send({**message})
-            except LookupError:
-                pass
 
     response = await call(Middleware(stubborn, rescued, layer(head=failing)))
 
     assert (response.status, response.body) == (500, b"the hook failed")
 
 
-# Holding the start ------------------------------------------------------------------------------------------------------
+@pytest.mark.anyio
+async def test_the_outermost_failure_is_the_one_that_is_answered(layer) -> None:
+    """What fails further in, in messages that are dropped anyway, changes nothing."""
+    rescued = layer(rescue=lambda exchange, exc: Reply(500, body=repr(exc).encode()))
+
+    def fail(*_):
+        raise KeyError("further in")
+
+    async def stubborn(scope, receive, send):
+        for message in (START, LAST):
+            with suppress(LookupError):
+                await send({**message})
+
+    response = await call(Middleware(stubborn, rescued, layer(head=failing), layer(outbound=fail)))
+
+    assert response.body == b"LookupError('the hook failed')"
+
+
+# Holding the start ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -429,7 +498,9 @@ async def test_a_client_that_left_is_seen_when_the_held_start_goes_out(layer, se
             caught.append(exc)
             raise
 
-    server = await serve(Middleware(app, layer(holds_start=True, rescue=lambda exchange, exc: Reply(500))), on_send=fail)
+    server = await serve(
+        Middleware(app, layer(holds_start=True, rescue=lambda exchange, exc: Reply(500))), on_send=fail
+    )
 
     assert caught == [gone]
     assert server.error is gone

@@ -165,7 +165,6 @@ async def test_listeners_hear_only_of_their_own_middleware(part) -> None:
     assert others not in app.layers[0].listeners
 
 
-@pytest.mark.xfail(strict=True, reason="only a whole guard looks at the application and the listeners it is given")
 @pytest.mark.parametrize(
     ("app", "listeners"),
     [
