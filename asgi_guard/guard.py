@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from asgi_guard.engine.fuse import Middleware, check_door
 from asgi_guard.engine.layer import Layer
@@ -20,18 +20,20 @@ from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener
 from asgi_guard.layers.client_address import ClientAddress, ClientAddressLayer
-from asgi_guard.layers.cors import CORS, CORSLayer
 from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeLayer
-from asgi_guard.layers.fetch_metadata import FetchMetadata, FetchMetadataLayer
-from asgi_guard.layers.https import HTTPS, HTTPSLayer
-from asgi_guard.layers.ip_filter import IPFilter, IPFilterLayer
 from asgi_guard.layers.rate_limit import Rate, RateLimit, RateLimitLayer
 from asgi_guard.layers.request_id import RequestID, RequestIDLayer
 from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsLayer
 from asgi_guard.layers.security_headers import Preset, SecurityHeaders, SecurityHeadersLayer
-from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostLayer
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.settings import Problem, Problems, build, shown
+
+if TYPE_CHECKING:  # parts that are off until set are loaded when they are
+    from asgi_guard.layers.cors import CORS
+    from asgi_guard.layers.fetch_metadata import FetchMetadata
+    from asgi_guard.layers.https import HTTPS
+    from asgi_guard.layers.ip_filter import IPFilter
+    from asgi_guard.layers.trusted_host import TrustedHost
 
 Off = Literal[False]
 
@@ -64,16 +66,22 @@ def _security_headers(given: Any) -> Layer:
 
 
 def _cors(given: Any) -> Layer:
+    from asgi_guard.layers.cors import CORS, CORSLayer
+
     origins = {"origins": [given] if isinstance(given, str) else given} if isinstance(given, str | list | tuple) else {}
     return CORSLayer(build(CORS, None if origins else given, origins))
 
 
 def _https(given: Any) -> Layer:
+    from asgi_guard.layers.https import HTTPS, HTTPSLayer
+
     mode = {"mode": given} if isinstance(given, str) else {}
     return HTTPSLayer(build(HTTPS, None if mode else given, mode))
 
 
 def _trusted_host(given: Any) -> Layer:
+    from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostLayer
+
     hosts = {"hosts": [given] if isinstance(given, str) else given} if isinstance(given, str | list | tuple) else {}
     return TrustedHostLayer(build(TrustedHost, None if hosts else given, hosts))
 
@@ -83,7 +91,15 @@ def _client_address(given: Any) -> Layer:
     return ClientAddressLayer(build(ClientAddress, None if trusted else given, trusted))
 
 
+def _fetch_metadata(given: Any) -> Layer:
+    from asgi_guard.layers.fetch_metadata import FetchMetadata, FetchMetadataLayer
+
+    return FetchMetadataLayer(build(FetchMetadata, given, {}))
+
+
 def _ip_filter(given: Any) -> Layer:
+    from asgi_guard.layers.ip_filter import IPFilter, IPFilterLayer
+
     if given is True:
         rule, remedy = "must say whom to let in or keep out", "Write a list of networks, or IPFilter(block=[...])."
         raise ConfigError([Problem("AG226", "Guard.ip_filter", "True", rule, remedy)])
@@ -104,7 +120,7 @@ ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
         "https": Part(_https),
         "ip_filter": Part(_ip_filter),
         "request_limits": Part(lambda given: RequestLimitsLayer(build(RequestLimits, given, {}))),
-        "fetch_metadata": Part(lambda given: FetchMetadataLayer(build(FetchMetadata, given, {}))),
+        "fetch_metadata": Part(_fetch_metadata),
         "rate_limit": Part(_rate_limit),
         "validation": None,
     }
