@@ -231,6 +231,6 @@ def _checked(
 
 def _told(settings: Any) -> str:
     """Write settings as they would be written in code, functions by their names."""
-    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    values = {field.name: getattr(settings, field.name) for field in fields(settings) if field.init}
     told = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in values.items()]
     return f"{type(settings).__name__}({', '.join(told)})"

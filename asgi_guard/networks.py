@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final, NamedTuple, cast
 
@@ -85,6 +86,14 @@ def pack(address: str) -> bytes | None:
 def unpack(packed: bytes) -> str:
     """Return the one usual text of an address (RFC 5952)."""
     return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
+
+
+def is_private(client: str | None) -> bool:
+    """Tell whether a peer is near: at an address that nobody on the internet has, or, None, on a Unix socket."""
+    try:
+        return client is None or not ip_address(client).is_global
+    except ValueError:
+        return False
 
 
 def parse(text: str) -> Network:

@@ -29,7 +29,7 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.events import Event, Listener, notify
-from asgi_guard.networks import UNIX, Networks, check
+from asgi_guard.networks import UNIX, Networks, check, is_private
 from asgi_guard.settings import Problems, build, shown
 
 logger: logging.Logger = logging.getLogger("asgi_guard")
@@ -39,9 +39,14 @@ ForwardingHeader = Literal["x-forwarded-for", "forwarded", "x-real-ip"]
 _HEADERS: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 _MEMO_SIZE, _MEMO_BYTES = 4_096, 512
 _UNTRUSTED: Final = (
-    "%s came from %s, which is no trusted proxy, so it was ignored. If that is your proxy, write "
+    "%s came from %s, which is no trusted proxy, so it was ignored. %s write client_address=[%r] in the guard, or "
     "ClientAddress(trusted=[%r]). This is said once; the rest are counted."
 )
+_NEAR: Final = (
+    "That looks like an undeclared proxy: all who come through it count as one client, and the default rate limit, which "
+    "they would share, is not enforced on them. If it is yours,"
+)
+_FAR: Final = "Anybody can send it. Only if that is your proxy,"
 
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?")
 _SCHEMES: Final = {
@@ -152,6 +157,7 @@ class ClientAddressLayer(Layer):
     def __init__(self, settings: ClientAddress) -> None:
         self.settings: object = settings
         self.ignored = 0
+        self._said: set[bool] = set()
         self._trusted = Networks(settings.trusted)
         self._trusts_by_list = bool(settings.trusted)
         self._trusts_nobody = not settings.trusted and settings.hops is None
@@ -185,16 +191,31 @@ class ClientAddressLayer(Layer):
             self._restore(exchange, origin)
 
     def _look_for_a_proxy(self, exchange: Exchange) -> None:
-        """Count, and say once, that somebody who is not trusted sends a forwarding header."""
+        """Count, and say once, that somebody who is not trusted sends a forwarding header.
+
+        Once of those near and once of those far, so that a stranger who sends one first does not use up the line that
+        is about the proxy.
+        """
         for name in _HEADERS:
-            if exchange.header(name) is not None:
+            if exchange.header(name):
                 break
         else:
             return
         self.ignored += 1
-        if self.ignored == 1:
+        is_near = is_private(exchange.client)
+        if is_near not in self._said:
+            self._said.add(is_near)
             peer = shown(exchange.client) if exchange.client else "a Unix socket"
-            logger.warning(_UNTRUSTED, name.decode(), peer, exchange.client or UNIX)
+            member = exchange.client or UNIX
+            logger.log(
+                logging.ERROR if is_near else logging.WARNING,
+                _UNTRUSTED,
+                name.decode(),
+                peer,
+                _NEAR if is_near else _FAR,
+                member,
+                member,
+            )
         if self.listeners:
             notify(self.listeners, ForwardingIgnored(**exchange.about(self), header=name.decode()))
 

@@ -31,6 +31,7 @@ from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
+from asgi_guard.networks import UNIX
 from asgi_guard.settings import Problems, build
 
 logger: logging.Logger = logging.getLogger("asgi_guard")
@@ -41,7 +42,7 @@ ACME: Final = "/.well-known/acme-challenge/"
 """Where a certificate authority looks, in the clear, before there is a certificate (RFC 8555 section 8.3)."""
 UNDECLARED_PROXY: Final = (
     "%s says that a request came over TLS, and is not declared as a proxy: a redirect would come back for ever, so the "
-    "request is refused. Declare the proxy, so that its word counts. This is said once."
+    "request is refused. If that is your proxy, write client_address=[%r] in the guard. This is said once."
 )
 
 _NAME: Final = r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}+\.)*+[a-z0-9_-]{1,63}+"
@@ -152,7 +153,7 @@ class HTTPSLayer(Layer):
             return False
         if not self._has_complained:
             self._has_complained = True
-            logger.error(UNDECLARED_PROXY, exchange.client or "a Unix socket")
+            logger.error(UNDECLARED_PROXY, exchange.client or "a Unix socket", exchange.client or UNIX)
         return True
 
     def refusals(self) -> Iterable[str]:

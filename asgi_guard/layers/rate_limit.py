@@ -8,7 +8,6 @@ Must never name a client in a header, and never count by a header that anyone ma
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +27,7 @@ from asgi_guard.limiting.algorithms import ALGORITHMS
 from asgi_guard.limiting.memory import MemoryStore
 from asgi_guard.limiting.rate import Limit, parse_rate
 from asgi_guard.limiting.store import Decision, Key, Store
+from asgi_guard.networks import UNIX, is_private
 from asgi_guard.settings import Problems, build
 
 logger: logging.Logger = logging.getLogger("asgi_guard")
@@ -38,7 +38,7 @@ KeyFunction = Callable[[Exchange], Key]
 QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 UNDECLARED_PROXY: Final = (
     "All clients seem to come from %s, which sends a forwarding header: an undeclared proxy. They would share one rate "
-    "limit, so the default one is not enforced on them. Give your own key or rate to RateLimit, or switch it off."
+    "limit, so the default one is not enforced on them. If that is your proxy, write client_address=[%r] in the guard."
 )
 _FORWARDING = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 _MAPPED = bytes(10) + b"\xff\xff"  # IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2), which has other spellings than ::ffff:
@@ -186,14 +186,14 @@ class RateLimitLayer(Layer):
         client = exchange.client
         if exchange.is_peer_trusted or not any(exchange.header(name) for name in _FORWARDING):
             return False
-        try:
-            is_private = client is None or not ipaddress.ip_address(client).is_global
-        except ValueError:
-            is_private = False
-        if is_private and not self._has_yielded:
+        if not is_private(client):
+            return False
+        if not self._has_yielded:
             self._has_yielded = True
-            logger.error(UNDECLARED_PROXY, client or "a Unix socket")
-        return is_private
+            # Where the client's address is looked for, that part has said it already.
+            if all(layer.name != "client_address" for layer in exchange.plan.layers):
+                logger.error(UNDECLARED_PROXY, client or "a Unix socket", client or UNIX)
+        return True
 
     def head(self, exchange: Exchange, headers: Headers) -> None:
         """Tell the client where it stands."""

@@ -8,13 +8,20 @@ from functools import partial
 import pytest
 
 from asgi_guard import (
+    ClientAddress,
+    ClientAddressMiddleware,
+    CORSMiddleware,
     ErrorEnvelopeMiddleware,
+    FetchMetadataMiddleware,
     Guard,
+    HTTPSMiddleware,
+    IPFilterMiddleware,
     RateLimitMiddleware,
     RequestIDMiddleware,
     RequestLimits,
     RequestLimitsMiddleware,
     SecurityHeadersMiddleware,
+    TrustedHostMiddleware,
 )
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
@@ -65,7 +72,26 @@ def nested(app, *layers):
 
 
 UNLIMITED = "1000000/second"
+ORIGIN = "https://shop.example"
+EVERYBODY_ELSE = ["192.0.2.0/24"]
 ANSWERS = Expectations(answers_errors=True, answers_silence=True)
+BEHIND_A_PROXY = [
+    (b"host", b"testserver"),
+    (b"x-forwarded-for", b"203.0.113.7"),
+    (b"x-forwarded-proto", b"https"),
+    (b"origin", ORIGIN.encode()),
+    (b"sec-fetch-site", b"same-site"),
+]
+whole_guard = partial(
+    Guard,
+    client_address=ClientAddress(hops=1, host=True),
+    cors=ORIGIN,
+    trusted_host="testserver",
+    https="require",
+    ip_filter=["203.0.113.0/24"],
+    fetch_metadata=True,
+    rate_limit=UNLIMITED,
+)
 MIDDLEWARES = {
     "no layer": (Middleware, Expectations(answers_errors=False)),
     "an empty layer": (lambda app: Middleware(app, Layer()), Expectations(answers_errors=False)),
@@ -86,6 +112,29 @@ MIDDLEWARES = {
         lambda app: RateLimitMiddleware(app, UNLIMITED),
         Expectations(answers_errors=False, refusing=lambda app: RateLimitMiddleware(app, "1/hour"), refuses_after=1),
     ),
+    "client address": (lambda app: ClientAddressMiddleware(app, hops=1), Expectations(answers_errors=False)),
+    "client address that the application sees": (
+        lambda app: ClientAddressMiddleware(app, hops=1, host=True, rewrite_scope=True),
+        Expectations(answers_errors=False),
+    ),
+    "cors": (lambda app: CORSMiddleware(app, origins=[ORIGIN]), Expectations(answers_errors=False)),
+    "trusted host": (
+        lambda app: TrustedHostMiddleware(app, hosts=["testserver"]),
+        Expectations(answers_errors=False, refusing=lambda app: TrustedHostMiddleware(app, hosts=["other.example"])),
+    ),
+    "https that a proxy says": (
+        lambda app: ClientAddressMiddleware(HTTPSMiddleware(app), hops=1),
+        Expectations(
+            answers_errors=False,
+            request={"headers": BEHIND_A_PROXY},
+            refusing=lambda app: HTTPSMiddleware(app, mode="require"),
+        ),
+    ),
+    "ip filter": (
+        lambda app: IPFilterMiddleware(app, block=EVERYBODY_ELSE),
+        Expectations(answers_errors=False, refusing=lambda app: IPFilterMiddleware(app, allow=EVERYBODY_ELSE)),
+    ),
+    "fetch metadata": (FetchMetadataMiddleware, Expectations(answers_errors=False)),
     "guard": (
         partial(Guard, rate_limit=UNLIMITED),
         replace(
@@ -93,6 +142,15 @@ MIDDLEWARES = {
             refusing=partial(Guard, rate_limit="1/hour"),
             refuses_after=1,
             refusing_uploads=partial(Guard, request_limits=RequestLimits(max_body_bytes=10)),
+        ),
+    ),
+    "guard with everything on": (
+        whole_guard,
+        replace(
+            ANSWERS,
+            request={"headers": BEHIND_A_PROXY},
+            refusing=partial(whole_guard, ip_filter=EVERYBODY_ELSE),
+            refusing_uploads=partial(whole_guard, request_limits=RequestLimits(max_body_bytes=10)),
         ),
     ),
 }

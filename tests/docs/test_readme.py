@@ -53,8 +53,10 @@ async def failing(scope: Any, receive: Any, send: Any) -> None:
 
 
 def refused_with() -> Iterator[str]:
-    """Return the statuses with which the standard stack refuses."""
-    for layer in Guard(hello).layers:
+    """Return the statuses with which the standard stack refuses, every part of it on."""
+    host, networks = "example.com", ["10.0.0.0/8"]
+    every = Guard(hello, cors=f"https://{host}", trusted_host=host, https=True, ip_filter=networks, fetch_metadata=True)
+    for layer in every.layers:
         for refusal in layer.refusals():
             yield refusal[:3]
 
@@ -121,15 +123,40 @@ def test_a_part_is_told_as_it_is(name: str) -> None:
     assert (planned is not None and f"`{name}`" in planned[0]) is not is_built
 
 
+def test_the_order_of_the_parts_is_the_one_that_is_built() -> None:
+    """Outermost first, those that are built."""
+    (told,) = re.findall(r"^The order is fixed, outermost first: (.*?)\.", TEXT, re.DOTALL | re.MULTILINE)
+
+    assert re.findall(r"`(\w+)`", told) == [name for name, part in ORDER.items() if part is not None]
+
+
 def test_every_problem_of_settings_is_documented() -> None:
-    """The general ones stand at the head of settings.py, those of the parts here."""
+    """Each id has its row, here or at the head of the file that gives it, and nobody's row is left over."""
     given = {number for text in PACKAGE.values() for number in re.findall(r'"(AG\d{3})"', text)}
-    documented = set(re.findall(r"^\| (AG\d{3}) +\|", TEXT + PACKAGE[ROOT / "asgi_guard/settings.py"], re.MULTILINE))
+    tables = "\n".join([TEXT, *PACKAGE.values()])
 
-    assert given == documented
+    assert given == set(re.findall(r"^\| (AG\d{3}) +\|", tables, re.MULTILINE))
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https:)(.+?)\)", TEXT))))
+def test_every_range_of_problems_leads_to_their_table() -> None:
+    """Each id stands in one range, and a range that links a file has the ids of its table."""
+    rows = re.findall(r"^\| AG(\d+) to AG(\d+) \|.*\| (.+) \|$", TEXT, re.MULTILINE)
+    ranges = {range(int(first), int(last) + 1): place for first, last, place in rows}
+
+    for number in {int(number) for text in PACKAGE.values() for number in re.findall(r'"AG(\d{3})"', text)}:
+        (place,) = [place for numbers, place in ranges.items() if number in numbers]
+        link = re.search(r"\((.+)\)", place)
+        table = TEXT if link is None else PACKAGE[ROOT / link[1]]
+        assert re.search(rf"^\| AG{number} +\|", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda example: example.name)
+def test_an_example_can_be_found(example: Path) -> None:
+    """It is linked."""
+    assert f"](examples/{example.name})" in TEXT
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https:|#)(.+?)\)", TEXT))))
 def test_a_link_leads_somewhere(target: str) -> None:
     """What is linked in the project is there."""
     assert (ROOT / target).is_file()

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware as StarletteMiddleware
 from starlette.types import ASGIApp as StarletteApp
 
+from asgi_guard import CORS, HTTPS, ClientAddress, FetchMetadata, Guard, IPFilter, TrustedHost
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
@@ -63,6 +64,27 @@ async def any_app(scope: Any, receive: Any, send: Any) -> None:
 framework = Starlette()
 apps = [Middleware(app, Teapot()) for app in (typed_app, dict_app, any_app)]
 wrapped = Middleware(Middleware(framework, Teapot()), Layer(), fuse=False)
+
+# The guard takes each part in its short form and by its settings.
+short = Guard(
+    typed_app,
+    client_address=["10.0.0.0/8"],
+    cors="https://shop.example",
+    trusted_host=["api.example"],
+    https="require",
+    ip_filter=["192.0.2.0/24"],
+    fetch_metadata=True,
+    telemetry=False,
+)
+by_settings = Guard(
+    short,
+    client_address=ClientAddress(hops=1),
+    cors=CORS(origins=["https://shop.example"], credentials=True),
+    trusted_host=TrustedHost(["api.example"], exempt_paths=["/health"]),
+    https=HTTPS(mode="require"),
+    ip_filter=IPFilter(block=["192.0.2.0/24"]),
+    fetch_metadata=FetchMetadata(shadow=True),
+)
 
 # ... and the result goes wherever an application goes.
 accepted: StarletteApp = wrapped

@@ -16,14 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_guard import (
+    CORS,
+    HTTPS,
+    ClientAddress,
     ConfigError,
     ErrorEnvelope,
+    FetchMetadata,
     Guard,
+    IPFilter,
     RateLimit,
     RateLimitMiddleware,
     RequestID,
     RequestLimits,
     SecurityHeaders,
+    TrustedHost,
 )
 from asgi_guard.guard import ORDER
 from asgi_guard.layers.security_headers import PRESETS
@@ -43,6 +49,29 @@ pytestmark = pytest.mark.anyio
 
 BUILT = {name for name, part in ORDER.items() if part is not None}
 PLANNED = [name for name, part in ORDER.items() if part is None]
+OFF_UNTIL_SET = {"cors", "trusted_host", "https", "ip_filter", "fetch_metadata"}
+
+SHOP = "https://shop.example"
+PROXY = ("10.0.0.1", 40_000)
+CLIENT = "203.0.113.7"
+EVERYTHING: dict[str, Any] = {
+    "client_address": ["10.0.0.0/8"],
+    "request_id": RequestID(inbound="trusted"),
+    "cors": SHOP,
+    "trusted_host": "api.example",
+    "https": "require",
+    "ip_filter": IPFilter(block=["203.0.113.66"]),
+    "fetch_metadata": True,
+    "rate_limit": "2/minute",
+}
+ASKED = {
+    "Host": "api.example",
+    "X-Forwarded-For": CLIENT,
+    "X-Forwarded-Proto": "https",
+    "X-Request-ID": "0123456789abcdef",
+    "Origin": SHOP,
+    "Sec-Fetch-Site": "same-site",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,6 +98,11 @@ async def greet(scope: Any, receive: Any, send: Any) -> None:
 async def fail(scope: Any, receive: Any, send: Any) -> None:
     """Fail before anything is sent."""
     raise RuntimeError("secret")
+
+
+async def unreachable(scope: Any, receive: Any, send: Any) -> None:
+    """Stand for an application that a refusal keeps from being called."""
+    raise AssertionError("the application was called")
 
 
 async def no_listener(event: Any) -> None:
@@ -132,6 +166,7 @@ def test_the_order_of_the_stack_is_written_down_once() -> None:
         "error_envelope",
         "endpoints",
         "trusted_host",
+        "https",
         "ip_filter",
         "request_limits",
         "fetch_metadata",
@@ -141,10 +176,16 @@ def test_the_order_of_the_stack_is_written_down_once() -> None:
 
 
 def test_the_layers_stand_in_this_order() -> None:
-    """Whatever the order of the keywords."""
-    guard = Guard(greet, rate_limit=True, error_envelope=True, request_id=True)
+    """Whatever the order of the keywords; what could not work without being told something is off until it is."""
+    guard = Guard(greet, **dict(reversed(EVERYTHING.items())))
 
     assert [layer.name for layer in guard.layers] == [name for name in ORDER if name in BUILT]
+    assert {layer.name for layer in Guard(greet).layers} == BUILT - OFF_UNTIL_SET
+
+
+def test_what_is_not_built_yet_is_known_by_name() -> None:
+    """A part that is built leaves this list."""
+    assert PLANNED == ["telemetry", "endpoints", "validation"]
 
 
 def test_each_part_is_a_keyword_that_a_type_checker_sees() -> None:
@@ -192,6 +233,68 @@ async def test_each_form_of_a_part_is_the_same_part(part, forms) -> None:
         names = [pair for pair in response.headers if pair[0] not in {b"x-request-id", b"ratelimit"}]
         assert names == [pair for pair in plain.headers if pair[0] != b"ratelimit"]
         assert part in {layer.name for layer in guard.layers}
+
+
+@pytest.mark.parametrize(
+    ("part", "forms", "settings"),
+    [
+        ("client_address", [True, [], (), ClientAddress()], "ClientAddress(trusted="),
+        ("client_address", [["10.0.0.0/8"], ClientAddress(trusted=["10.0.0.0/8"])], "trusted=['10.0.0.0/8']"),
+        ("cors", [SHOP, [SHOP], CORS(origins=[SHOP])], f"CORS(origins=['{SHOP}']"),
+        ("cors", ["*", ["*"], CORS(origins=["*"])], "CORS(origins=['*']"),
+        ("trusted_host", ["a.example", ["a.example"], TrustedHost(["a.example"])], "TrustedHost(hosts=['a.example']"),
+        ("https", [True, "redirect", HTTPS()], "HTTPS(mode='redirect'"),
+        ("https", ["require", HTTPS(mode="require")], "HTTPS(mode='require'"),
+        ("ip_filter", [["192.0.2.0/24"], IPFilter(allow=["192.0.2.0/24"])], "IPFilter(allow=['192.0.2.0/24']"),
+        ("fetch_metadata", [True, FetchMetadata()], "FetchMetadata(same_site=True"),
+    ],
+)
+def test_each_form_makes_the_same_settings(part, forms, settings) -> None:
+    """One text or a list of them is what the part cannot do without."""
+    for form in forms:
+        guard = Guard(greet, **{part: form})
+        (layer,) = [layer for layer in guard.layers if layer.name == part]
+        told = next(line for line in guard.explain().splitlines() if line.startswith(f"{part}: "))
+        assert layer.settings == forms[-1] or not form
+        assert settings in told
+
+
+@pytest.mark.parametrize(
+    ("part", "problems"),
+    [
+        ("cors", {"CORS.origins": "AG111"}),
+        ("trusted_host", {"TrustedHost.hosts": "AG111"}),
+        ("ip_filter", {"Guard.ip_filter": "AG226"}),
+    ],
+)
+def test_true_is_not_enough_for_a_part_that_must_be_told_whom(part, problems) -> None:
+    """It would let everybody in, or nobody."""
+    with pytest.raises(ConfigError) as caught:
+        Guard(greet, **{part: True})
+    assert ids(caught.value) == problems
+
+
+@pytest.mark.parametrize(
+    ("part", "short", "problems"),
+    [
+        ("client_address", ["*"], {"ClientAddress.trusted": "AG305"}),
+        ("client_address", "10.0.0.0/8", {"ClientAddress": "AG112"}),
+        ("cors", "shop.example", {"CORS.origins[0]": "AG340"}),
+        ("cors", [], {"CORS.origins": "AG106"}),
+        ("trusted_host", "*", {"TrustedHost.hosts[0]": "AG311"}),
+        ("trusted_host", [], {"TrustedHost.hosts": "AG106"}),
+        ("https", "required", {"HTTPS.mode": "AG105"}),
+        ("ip_filter", [], {"IPFilter.allow": "AG320"}),
+        ("ip_filter", "192.0.2.0/24", {"IPFilter": "AG112"}),
+        ("fetch_metadata", "strict", {"FetchMetadata": "AG112"}),
+    ],
+    ids=str,
+)
+def test_a_short_form_is_checked_as_the_settings_are(part, short, problems) -> None:
+    """By the same rules, with the same ids."""
+    with pytest.raises(ConfigError) as caught:
+        Guard(greet, **{part: short})
+    assert ids(caught.value) == problems
 
 
 async def test_a_part_that_is_off_is_not_there() -> None:
@@ -312,11 +415,17 @@ async def test_listeners_may_come_from_anything_that_yields_them() -> None:
 
 
 def test_every_problem_of_every_part_is_told_at_once() -> None:
-    """Who mends a configuration wants to start it once more, not six times."""
+    """Who mends a configuration wants to start it once more, not twelve times."""
     wrong: Any = {
         "security_headers": "strickt",
         "rate_limit": "fast",
-        "cors": True,
+        "telemetry": True,
+        "client_address": ["*"],
+        "cors": "http://shop.example/",
+        "trusted_host": "*",
+        "https": "requird",
+        "ip_filter": True,
+        "fetch_metadata": 7,
         "request_limits": None,
         "listeners": [7],
     }
@@ -327,12 +436,18 @@ def test_every_problem_of_every_part_is_told_at_once() -> None:
     assert ids(caught.value) == {
         "Guard.app": "AG109",
         "Guard.listeners[0]": "AG109",
-        "Guard.cors": "AG220",
+        "Guard.telemetry": "AG220",
         "Guard.request_limits": "AG221",
+        "Guard.ip_filter": "AG226",
+        "ClientAddress.trusted": "AG305",
+        "CORS.origins[0]": "AG340",
+        "TrustedHost.hosts[0]": "AG311",
+        "HTTPS.mode": "AG105",
+        "FetchMetadata": "AG112",
         "SecurityHeaders.preset": "AG105",
         "RateLimit.rate": "AG210",
     }
-    assert "6 settings are wrong" in str(caught.value)
+    assert "12 settings are wrong" in str(caught.value)
     assert "Did you mean 'strict'?" in str(caught.value)
 
 
@@ -349,6 +464,23 @@ def test_it_explains_each_part_in_order() -> None:
     assert all(f"{name}: not built yet" in parts for name in PLANNED)
     assert "  429 for more than 5/second or 100/minute from one client" in text.splitlines()
     assert "max_body_bytes=10485760" in text
+    assert all(f"{name}: off" in parts for name in OFF_UNTIL_SET)
+
+
+def test_it_explains_what_each_part_refuses() -> None:
+    """Under the part, with the status."""
+    lines = Guard(greet, **EVERYTHING).explain().splitlines()
+
+    for name, refusal in {
+        "cors": "403 for the WebSocket handshake of a foreign origin",
+        "trusted_host": "421 for other hosts than api.example",
+        "https": "403 for what came without TLS",
+        "ip_filter": "403 for 1 blocked addresses and networks",
+        "fetch_metadata": "403 for what a page of another site starts, except GET navigations",
+        "rate_limit": "429 for more than 2/minute from one client",
+    }.items():
+        at = lines.index(f"  {refusal}")
+        assert next(line for line in reversed(lines[:at]) if not line.startswith(" ")).startswith(f"{name}: ")
 
 
 def test_it_explains_itself_and_not_what_it_wraps() -> None:
@@ -369,7 +501,11 @@ def test_its_repr_names_the_application_and_the_parts_that_are_on() -> None:
     guard = Guard(Framework(), security_headers=False)
 
     assert "Framework" in repr(guard)
-    assert repr(guard).endswith(": request_id, error_envelope, request_limits, rate_limit>")
+    assert repr(guard).endswith(": client_address, request_id, error_envelope, request_limits, rate_limit>")
+    assert repr(Guard(greet, **EVERYTHING)).endswith(
+        ": client_address, request_id, cors, security_headers, error_envelope, trusted_host, https, ip_filter, "
+        "request_limits, fetch_metadata, rate_limit>"
+    )
     assert repr(Guard(greet, **dict.fromkeys(ORDER, False))).endswith(": nothing>")
 
 
@@ -381,6 +517,136 @@ def test_its_repr_survives_an_application_without_one() -> None:
             raise RuntimeError
 
     assert "Shy" in repr(Guard(Shy()))
+
+
+# everything at once
+
+
+async def ask(app: Any, *args: Any, client: Any = PROXY, **headers: str) -> Any:
+    """Ask as the shop's page does, through the proxy, with some headers changed."""
+    return await call(app, *args, headers={**ASKED, **headers}, client=client)
+
+
+async def test_with_everything_on_a_friend_is_served() -> None:
+    """Each part has its say, in one answer, and Vary says on what it depends."""
+    response = await ask(Guard(greet, **EVERYTHING))
+
+    assert (response.status, response.body) == (200, b"hello")
+    assert response.headers.get("access-control-allow-origin") == SHOP
+    assert response.headers.get("strict-transport-security") is not None
+    assert {name.strip().lower() for name in (response.headers.get("vary") or "").split(",")} == {
+        "origin",
+        "sec-fetch-dest",
+        "sec-fetch-mode",
+        "sec-fetch-site",
+    }
+
+
+async def test_behind_the_trusted_proxy_each_client_counts_for_itself() -> None:
+    """By the address that the proxy saw, not by that of the proxy, and not by what the client wrote."""
+    guard = Guard(greet, **EVERYTHING, listeners=[events := capture_events()])
+
+    first = [(await ask(guard, **{"X-Forwarded-For": f"198.51.100.{n}, {CLIENT}"})).status for n in range(3)]
+    other = await ask(guard, **{"X-Forwarded-For": "203.0.113.8"})
+
+    assert (first, other.status) == ([200, 200, 429], 200)
+    assert {event.client for event in events} == {CLIENT, "203.0.113.8"}
+
+
+async def test_only_the_trusted_proxy_names_the_request() -> None:
+    """Who comes past it gets an id of the guard's own."""
+    guard = Guard(greet, **EVERYTHING)
+
+    through = await ask(guard)
+    past = await ask(guard, client=("198.51.100.9", 1))
+
+    assert through.headers.get("x-request-id") == ASKED["X-Request-ID"]
+    assert past.headers.get("x-request-id") not in {None, ASKED["X-Request-ID"]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "code"),
+    [
+        ({"Host": "evil.example"}, 421, "UNTRUSTED_HOST"),
+        ({"X-Forwarded-Proto": "http"}, 403, "HTTPS_REQUIRED"),
+        ({"X-Forwarded-For": "203.0.113.66"}, 403, "ADDRESS_BLOCKED"),
+        ({"Content-Length": "-1"}, 400, None),
+        ({"Sec-Fetch-Site": "cross-site"}, 403, "CROSS_SITE_REQUEST"),
+    ],
+    ids=str,
+)
+async def test_each_refusal_can_be_read_by_the_friend_and_found_in_the_log(changed, status, code) -> None:
+    """It carries the CORS headers, the security headers and the request id."""
+    response = await ask(Guard(unreachable, **EVERYTHING), **changed)
+
+    assert response.status == status
+    assert code in {None, response.json()["error"]["code"]}
+    assert response.headers.get("access-control-allow-origin") == SHOP
+    assert response.headers.get("x-content-type-options") == "nosniff"
+    assert response.headers.get("x-request-id") == ASKED["X-Request-ID"]
+
+
+async def test_so_can_an_error_and_a_rate_that_is_exceeded() -> None:
+    """Also where the application failed."""
+    guard = Guard(fail, **EVERYTHING)
+
+    responses = [await ask(guard) for _ in range(3)]
+
+    assert [response.status for response in responses] == [500, 500, 429]
+    for response in responses:
+        assert response.headers.get("access-control-allow-origin") == SHOP
+        assert response.headers.get("x-request-id") == ASKED["X-Request-ID"]
+        assert b"secret" not in response.body
+
+
+async def test_what_costs_least_refuses_first() -> None:
+    """Whoever breaks several rules is told of the outermost, and is not counted."""
+    guard = Guard(greet, **EVERYTHING)
+    wrong = {
+        "Host": "evil.example",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-For": "203.0.113.66",
+        "Content-Length": "-1",
+        "Sec-Fetch-Site": "cross-site",
+    }
+
+    found = []
+    while wrong:
+        found.append((await ask(guard, **wrong)).status)
+        del wrong[next(iter(wrong))]
+
+    assert found == [421, 403, 403, 400, 403]
+    assert [(await ask(guard)).status for _ in range(3)] == [200, 200, 429]
+
+
+async def test_a_preflight_is_answered_before_anybody_refuses_it() -> None:
+    """Browsers send it without cookies and under no rate: it tells nothing but what the origin may do."""
+    guard = Guard(unreachable, **{**EVERYTHING, "rate_limit": "1/day"})
+
+    for _ in range(3):
+        response = await ask(guard, "OPTIONS", **{"Access-Control-Request-Method": "POST"})
+        assert (response.status, response.body) == (204, b"")
+        assert response.headers.get("access-control-allow-origin") == SHOP
+
+
+async def test_a_foreign_page_is_told_nothing() -> None:
+    """Neither what was refused to it nor why."""
+    response = await ask(Guard(unreachable, **EVERYTHING), Origin="https://evil.example", Host="evil.example")
+
+    assert response.status == 421
+    assert not [name for name, _ in response.headers if name.startswith(b"access-control-")]
+
+
+async def test_a_handshake_passes_through_everything_too() -> None:
+    """From a friend; a foreign page's is refused."""
+    guard = Guard(greet, **EVERYTHING)
+
+    async with websocket(guard, headers=ASKED, client=PROXY) as session:
+        assert session.accepted is not None
+        assert session.headers.get("x-request-id") == ASKED["X-Request-ID"]
+    async with websocket(guard, headers={**ASKED, "Origin": "https://evil.example"}, client=PROXY) as session:
+        assert session.denial is not None
+        assert session.denial.status == 403
 
 
 # what it passes on
@@ -481,6 +747,25 @@ def test_whatever_is_asked_is_answered(changes: dict[str, Any], preset: Any) -> 
             assert server.sent[0]["status"] in {200, 400, 429}
 
     anyio.run(ask_twice)
+
+    assert scope == before
+
+
+@given(changes=hostile_scopes, name=st.sampled_from(sorted(ASKED)), value=st.text(st.characters(max_codepoint=255)))
+def test_whatever_is_asked_is_answered_with_everything_on(changes: dict[str, Any], name: str, value: str) -> None:
+    """Behind a proxy that passes on what it gets, whatever a client wrote."""
+    guard = Guard(greet, **{**EVERYTHING, "client_address": ClientAddress(hops=1, host=True, rewrite_scope=True)})
+    headers = [(key.lower().encode(), line.encode("latin-1")) for key, line in {**ASKED, name: value}.items()]
+    scope = {**http_scope(headers=headers), **changes}
+    before = copy.deepcopy(scope)
+
+    async def ask_once() -> None:
+        server = await StrictServer(scope, request_messages()).serve(guard)
+        server.raise_for_errors()
+        server.raise_unless_over()
+        assert server.sent[0]["status"] in {200, 204, 400, 403, 421, 429}
+
+    anyio.run(ask_once)
 
     assert scope == before
 

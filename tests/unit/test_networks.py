@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_guard.networks import Network, NetworkError, Networks, check, pack, parse, unpack
+from asgi_guard.networks import Network, NetworkError, Networks, check, is_private, pack, parse, unpack
 from asgi_guard.settings import Problems
 
 
@@ -227,3 +227,23 @@ def test_any_other_text_is_refused_where_the_standard_library_refuses_it(text) -
         with pytest.raises(NetworkError):
             parse(text)
     assert (text in Networks()) is False
+
+
+@pytest.mark.parametrize(
+    ("client", "private"),
+    [
+        (None, True),
+        ("127.0.0.1", True),
+        ("10.1.2.3", True),
+        ("100.64.0.1", True),
+        ("169.254.1.1", True),
+        ("::1", True),
+        ("fd00::1", True),
+        ("11.22.33.44", False),
+        ("2600::1", False),
+        ("testclient", False),
+    ],
+)
+def test_a_peer_that_nobody_on_the_internet_can_be_is_near(client, private) -> None:
+    """A Unix socket too; what is no address is not known to be."""
+    assert is_private(client) is private

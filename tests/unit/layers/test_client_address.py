@@ -458,7 +458,32 @@ async def test_a_header_from_an_untrusted_peer_is_counted_and_said_once(header, 
         (header.lower(), "198.51.100.7")
     }
     assert len(caplog.records) == 1
+    assert "client_address=['198.51.100.7']" in caplog.text
     assert "ClientAddress(trusted=['198.51.100.7'])" in caplog.text
+
+
+async def test_a_stranger_does_not_use_up_what_is_said_of_a_proxy(caplog) -> None:
+    """Anybody can send the header first: of those near, with the consequence, and of those far, it is said once each."""
+    app = ClientAddressMiddleware(tell)
+
+    for host in ("9.9.9.9", "11.22.33.44", PROXY, "10.0.0.2", "9.9.9.9"):
+        await call(app, headers={"X-Forwarded-For": "203.0.113.9"}, client=(host, 1))
+
+    far, near = caplog.records
+    assert (far.levelname, near.levelname) == ("WARNING", "ERROR")
+    assert "'9.9.9.9', which is no trusted proxy, so it was ignored. Anybody can send it." in far.getMessage()
+    assert "an undeclared proxy" in near.getMessage()
+    assert f"client_address=['{PROXY}']" in near.getMessage()
+
+
+async def test_an_empty_header_says_nothing(caplog) -> None:
+    """So there is nothing to ignore."""
+    app = ClientAddressMiddleware(tell)
+
+    await call(app, headers={"X-Forwarded-For": ""}, client=(PROXY, 1))
+
+    assert app.layers[0].ignored == 0  # type: ignore[attr-defined]
+    assert caplog.records == []
 
 
 async def test_a_unix_socket_is_named_as_it_would_be_trusted(caplog) -> None:

@@ -9,9 +9,19 @@ from typing import Any, get_type_hints
 import pytest
 
 from asgi_guard import (
+    CORS,
+    HTTPS,
+    ClientAddress,
+    ClientAddressMiddleware,
     ConfigError,
+    CORSMiddleware,
     ErrorEnvelope,
     ErrorEnvelopeMiddleware,
+    FetchMetadata,
+    FetchMetadataMiddleware,
+    HTTPSMiddleware,
+    IPFilter,
+    IPFilterMiddleware,
     Middleware,
     RateLimit,
     RateLimitMiddleware,
@@ -21,8 +31,22 @@ from asgi_guard import (
     RequestLimitsMiddleware,
     SecurityHeaders,
     SecurityHeadersMiddleware,
+    TrustedHost,
+    TrustedHostMiddleware,
 )
-from asgi_guard.layers import error_envelope, rate_limit, request_id, request_limits, security_headers
+from asgi_guard.layers import (
+    client_address,
+    cors,
+    error_envelope,
+    fetch_metadata,
+    https,
+    ip_filter,
+    rate_limit,
+    request_id,
+    request_limits,
+    security_headers,
+    trusted_host,
+)
 from asgi_guard.testing import call, capture_events, lifespan
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +76,30 @@ PARTS: dict[str, tuple[Any, Any, Any, dict[str, Any], dict[str, Any]]] = {
         {"max_headers": 5},
     ),
     "rate limit": (RateLimitMiddleware, RateLimit, rate_limit.RateLimitOptions, {"rate": "5/minute"}, {"cost": 2}),
+    "client address": (ClientAddressMiddleware, ClientAddress, client_address.ClientAddressFields, {}, {"hops": 1}),
+    "cors": (
+        CORSMiddleware,
+        CORS,
+        cors.CORSFields,
+        {"origins": ["https://shop.example"]},
+        {"max_age_seconds": 5},
+    ),
+    "trusted host": (
+        TrustedHostMiddleware,
+        TrustedHost,
+        trusted_host.TrustedHostFields,
+        {"hosts": ["testserver"]},
+        {"exempt_paths": ["/health"]},
+    ),
+    "https": (HTTPSMiddleware, HTTPS, https.HTTPSFields, {}, {"status": 307}),
+    "ip filter": (IPFilterMiddleware, IPFilter, ip_filter.IPFilterFields, {}, {"block": ["192.0.2.0/24"]}),
+    "fetch metadata": (
+        FetchMetadataMiddleware,
+        FetchMetadata,
+        fetch_metadata.FetchMetadataFields,
+        {},
+        {"same_site": False},
+    ),
 }
 
 
@@ -85,7 +133,7 @@ async def test_settings_and_fields_are_two_ways_to_say_the_same(part) -> None:
 
     assert by_fields.layers[0].settings == by_settings.layers[0].settings == settings(**required, **optional)
     for app in (by_fields, by_settings):
-        assert (await call(app)).body == b"hello"
+        assert (await call(app, scheme="https")).body == b"hello"
 
 
 def test_both_ways_at_once_are_refused(part) -> None:
@@ -159,7 +207,7 @@ async def test_listeners_hear_only_of_their_own_middleware(part) -> None:
     own, others = capture_events(), capture_events()
 
     app = middleware(RequestLimitsMiddleware(greet, listeners=[others]), **required, listeners=[own])
-    await call(app)
+    await call(app, scheme="https")
 
     assert len(others) == 1
     assert others not in app.layers[0].listeners

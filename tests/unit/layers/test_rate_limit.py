@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asgi_guard import (
+    ClientAddress,
     ConfigError,
     Exchange,
     Guard,
@@ -449,9 +450,12 @@ async def test_a_lifespan_is_no_request(store) -> None:
     ],
 )
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-async def test_a_rate_that_nobody_asked_for_yields_to_an_undeclared_proxy(client, header, caplog) -> None:
-    """All users would share one limit: it is not enforced, and the log says so once, with what to do."""
-    app = Guard(greet, listeners=[events := capture_events()])
+@pytest.mark.parametrize("looks_for_proxies", [True, False], ids=["client address", "no client address"])
+async def test_a_rate_that_nobody_asked_for_yields_to_an_undeclared_proxy(
+    client, header, looks_for_proxies, caplog
+) -> None:
+    """All users would share one limit: it is not enforced, and one line of the log says so, with what to do."""
+    app = Guard(greet, client_address=looks_for_proxies, listeners=[events := capture_events()])
 
     found = await statuses(app, DEFAULT_AMOUNT + 3, client=client, headers={header: "for=11.22.33.44"})
 
@@ -460,6 +464,8 @@ async def test_a_rate_that_nobody_asked_for_yields_to_an_undeclared_proxy(client
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     assert "undeclared proxy" in record.getMessage()
+    assert "is not enforced on them" in record.getMessage()
+    assert "write client_address=['" in record.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -479,7 +485,7 @@ async def test_elsewhere_the_default_rate_is_enforced(request_, caplog) -> None:
     found = await statuses(Guard(greet), DEFAULT_AMOUNT + 1, **request_)
 
     assert found == [*[200] * DEFAULT_AMOUNT, 429]
-    assert caplog.records == []
+    assert "not enforced" not in caplog.text
 
 
 @pytest.mark.parametrize("rate", ["2/minute", RateLimit("2/minute"), [Limit(2, 60)]], ids=["text", "settings", "limit"])
@@ -505,6 +511,19 @@ async def test_behind_a_proxy_that_was_declared_the_default_rate_is_enforced() -
     found = await statuses(app, DEFAULT_AMOUNT + 1, client=("10.1.2.3", 1), headers={"X-Forwarded-For": "10.9.9.9"})
 
     assert found[-1] == 429
+
+
+@pytest.mark.parametrize("declared", [["10.1.2.3"], ["10.0.0.0/8"], ClientAddress(hops=1)], ids=str)
+async def test_each_client_of_a_declared_proxy_has_its_own_limit(declared, caplog) -> None:
+    """Then the default rate is enforced, on whoever asks too often and on nobody else."""
+    app = Guard(greet, client_address=declared)
+    behind = {"client": ("10.1.2.3", 1)}
+
+    greedy = await statuses(app, DEFAULT_AMOUNT + 1, headers={"X-Forwarded-For": "11.22.33.44"}, **behind)
+    other = await statuses(app, 1, headers={"X-Forwarded-For": "11.22.33.45"}, **behind)
+
+    assert (greedy, other) == ([*[200] * DEFAULT_AMOUNT, 429], [200])
+    assert caplog.records == []
 
 
 # settings
