@@ -43,8 +43,8 @@ _UNTRUSTED: Final = (
     "ClientAddress(trusted=[%r]). This is said once; the rest are counted."
 )
 _NEAR: Final = (
-    "That looks like an undeclared proxy: all who come through it count as one client, and the default rate limit, which "
-    "they would share, is not enforced on them. If it is yours,"
+    "That looks like an undeclared proxy: all who come through it count as one client, and the default rate limit, "
+    "which they would share, is not enforced on them. If it is yours,"
 )
 _FAR: Final = "Anybody can send it. Only if that is your proxy,"
 

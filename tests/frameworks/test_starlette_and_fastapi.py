@@ -25,7 +25,7 @@ from starlette.routing import Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from asgi_guard import Guard, GuardError, RateLimit, RequestLimits
+from asgi_guard import ClientAddress, Guard, GuardError, RateLimit, RequestLimits
 from asgi_guard.layers.security_headers import PRESETS
 from asgi_guard.testing import StrictServer, call, http_scope, lifespan, request_messages, websocket
 
@@ -206,6 +206,44 @@ async def test_an_endpoint_answers_and_knows_the_request_id(make, guard) -> None
     assert response.json() == {"id": response.headers.get("x-request-id"), "path": "/json"}
     assert response.headers.get("x-content-type-options") == "nosniff"
     assert response.headers.get("ratelimit") is not None
+
+
+async def test_an_endpoint_knows_who_asks_and_by_which_url_behind_a_proxy(guard) -> None:
+    """So what the framework makes of it, redirects and links, leads back to the client's side of the proxy."""
+
+    async def tell(request: Request) -> Response:
+        client = request.client
+        return JSONResponse({"client": client and client.host, "url": str(request.url)})
+
+    address = ClientAddress(trusted=["10.0.0.0/8"], host=True, rewrite_scope=True)
+    app = guard(
+        Starlette(routes=[Route("/tell", tell)]), client_address=address, https=True, trusted_host="api.example"
+    )
+    headers = {
+        "X-Forwarded-For": "203.0.113.7",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "api.example",
+        "Host": "10.0.0.2:8000",
+    }
+
+    through = await call(app, path="/tell", headers=headers, client=("10.0.0.1", 1))
+    past = await call(app, path="/tell", headers=headers)
+
+    assert through.json() == {"client": "203.0.113.7", "url": "https://api.example/tell"}
+    assert past.status == 421
+
+
+@pytest.mark.parametrize("path", ["/json", "/nowhere"])
+async def test_the_frameworks_own_answers_can_be_read_by_an_allowed_origin(make, guard, path) -> None:
+    """Its 404 and 405 too."""
+    app = guard(make(), cors="https://shop.example")
+
+    friend = await call(app, path=path, headers={"Origin": "https://shop.example"})
+    foreign = await call(app, path=path, headers={"Origin": "https://evil.example"})
+
+    assert friend.headers.get("access-control-allow-origin") == "https://shop.example"
+    assert foreign.headers.get("access-control-allow-origin") is None
+    assert "origin" in (foreign.headers.get("vary") or "").lower()
 
 
 async def test_a_stream_is_passed_on_piece_by_piece(make, guard) -> None:

@@ -463,7 +463,7 @@ async def test_a_header_from_an_untrusted_peer_is_counted_and_said_once(header, 
 
 
 async def test_a_stranger_does_not_use_up_what_is_said_of_a_proxy(caplog) -> None:
-    """Anybody can send the header first: of those near, with the consequence, and of those far, it is said once each."""
+    """Anybody can send the header first: it is said once of those far, and once of those near."""
     app = ClientAddressMiddleware(tell)
 
     for host in ("9.9.9.9", "11.22.33.44", PROXY, "10.0.0.2", "9.9.9.9"):
