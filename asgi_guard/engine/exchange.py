@@ -85,6 +85,8 @@ class Exchange(Wire):
             await self.turn.wait()
         if position >= min(self.answered_at, self.over_at) or self._has_replied(position):
             return
+        if self._outer is not None and self._outer._is_cut_off:  # noqa: SLF001  who stands outside has answered
+            return
         self.is_expired = True
         async with Turn(self):
             await self.refuse(position, reply)

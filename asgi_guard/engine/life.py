@@ -98,7 +98,7 @@ class Turn:
 class Ticker:
     """Walks, every period, over the held starts and the deadlines of one thread."""
 
-    __slots__ = ("_deadlines", "_era", "_held", "_held_before", "_seen")
+    __slots__ = ("_deadlines", "_era", "_held", "_held_before", "_is_orphaned", "_seen")
 
     def __init__(self) -> None:
         self._held: dict[Wire, Context] = {}
@@ -106,11 +106,12 @@ class Ticker:
         self._deadlines: set[Deadline] = set()
         self._era = 0
         self._seen = -STALE_SECONDS * 2
+        self._is_orphaned: Callable[[], bool] = bool
 
     def hold(self, exchange: Wire) -> None:
         """Put the exchange's start on the wire after at most two periods, unless it is released before."""
         self._held[exchange] = copy_context()  # what stands outside may read variables of the request's
-        if monotonic() - self._seen > STALE_SECONDS:
+        if monotonic() - self._seen > STALE_SECONDS or self._is_orphaned():
             self._start()
 
     def release(self, exchange: Wire) -> None:
@@ -121,7 +122,7 @@ class Ticker:
     def watch(self, deadline: Deadline) -> None:
         """Let the deadline expire when its time has come."""
         self._deadlines.add(deadline)
-        if monotonic() - self._seen > STALE_SECONDS:
+        if monotonic() - self._seen > STALE_SECONDS or self._is_orphaned():
             self._start()
 
     def forget(self, deadline: Deadline) -> None:
@@ -132,6 +133,7 @@ class Ticker:
         """Start running, or start again on the loop of today when that of yesterday died without saying so."""
         self._seen = monotonic()
         self._era += 1
+        self._is_orphaned = _end_of_this_loop()
         _forget_dead_loops()
         _spawn(self._run, self._era, Context())  # no request's variables: they would live as long as the ticker
 
@@ -192,6 +194,11 @@ def new_event() -> Any:
 
 def _sleep_of_this_loop() -> Callable[[float], Awaitable[None]]:
     return (_trio() or sys.modules["asyncio"]).sleep  # type: ignore[no-any-return]
+
+
+def _end_of_this_loop() -> Callable[[], bool]:
+    """Return what tells whether this loop was closed; trio ends its system tasks itself, and they say so."""
+    return bool if _trio() is not None else sys.modules["asyncio"].get_running_loop().is_closed
 
 
 def _current_task() -> Any:

@@ -193,7 +193,7 @@ class Wire(Request):
             message = outgoing
             follows_head = False
         elif self._held is not None:
-            start = self._let_go()
+            start = self._let_go(self._held)
         try:
             if start is not None:
                 await self._open(start)
@@ -259,11 +259,9 @@ class Wire(Request):
         self._edit_start(plan.heads, edited, bottom)
         return None if bottom else message
 
-    def _let_go(self) -> Message | None:
+    def _let_go(self, held: Message) -> Message | None:
         """Take a held start back: it is committed now, so the layers edit its head."""
-        held, self._held = self._held, None
-        if held is None:
-            return None
+        self._held = None
         self._ticker.release(self)
         bottom = self.cut + 1
         self._edit_start(self.plan.heads, held["headers"], bottom)
@@ -271,9 +269,11 @@ class Wire(Request):
 
     async def commit_late(self) -> None:
         """Put a start on the wire that the ticker has seen held for long enough."""
+        while self.turn is not None:  # a deadline's answer is on its way, and a slow client takes its time
+            await self.turn.wait()
         if self._held is not None:
             async with Turn(self):
-                start = self._let_go()
+                start = self._let_go(self._held)
                 if start is not None:
                     await self._pass(start)
 

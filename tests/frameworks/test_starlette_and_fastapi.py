@@ -677,6 +677,25 @@ async def test_what_a_mounted_application_has_not_is_not_found(mounted) -> None:
     assert (response.status, response.body) == (expected.status, expected.body) == (404, b"Not Found")
 
 
+async def test_the_author_answers_for_a_mounted_guard_what_he_has_a_handler_for() -> None:
+    """By class, or by a base of it; every other exception is the guard's, and tells nothing."""
+
+    async def raise_what_is_asked_for(request: Request) -> Response:
+        raise {"own": KeyError, "other": RuntimeError}[request.path_params["which"]](SECRET)
+
+    async def answer(request: Request, exc: Exception) -> Response:
+        return PlainTextResponse("the author's word", status_code=404)
+
+    mounted = Guard(Router([Route("/{which}", raise_what_is_asked_for)]), rate_limit=False)
+    app = Starlette(routes=[Mount("/api", mounted)], exception_handlers={LookupError: answer})
+
+    own, other = await call(app, path="/api/own"), await call(app, path="/api/other")
+
+    assert (own.status, own.body) == (404, b"the author's word")
+    assert other.status == 500
+    assert SECRET.encode() not in other.body
+
+
 async def test_a_guard_around_a_mounted_one_gives_the_id_to_both(make) -> None:
     """Routing between the two keeps nothing from anybody."""
     app = Guard(Starlette(routes=[Mount("/api", Guard(make(), rate_limit=False))]), rate_limit=False)

@@ -105,8 +105,8 @@ async def test_a_refusal_passes_the_heads_outside_it(layer, hook) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_start_of_a_refusal_is_held_where_starts_are(layer) -> None:
-    """So that a hook which fails over its body is still answered in a proper way."""
+async def test_the_start_of_a_refusal_is_never_held(layer) -> None:
+    """It is a whole answer: a hook that fails over its body breaks the connection off, and adds no second answer."""
 
     def fail(exchange, message):
         raise LookupError("outbound")
@@ -114,7 +114,8 @@ async def test_the_start_of_a_refusal_is_held_where_starts_are(layer) -> None:
     refusing = layer(admit=lambda exchange: Reply(403), outbound=fail)
     server = await serve(Middleware(unreachable, answering(layer, holds_start=True), refusing))
 
-    assert (statuses(server), bodies(server)) == ([500], [b"LookupError('outbound')"])
+    assert (statuses(server), bodies(server)) == ([403], [])
+    assert isinstance(server.error, LookupError)
 
 
 @pytest.mark.anyio
@@ -223,11 +224,25 @@ async def test_an_exception_is_answered_while_nothing_has_left(layer, sending, m
 
 @pytest.mark.anyio
 async def test_an_exception_after_the_end_is_logged(layer, sending, caplog) -> None:
-    """With its traceback: what failed was work in the background."""
-    await serve(Middleware(sending(START, LAST, AppError("failed")), layer()))
+    """With its traceback, and the request first: what failed was work in the background."""
+    scope = http_scope("POST", "/x", state={"request_id": "abc"})
+    await serve(Middleware(sending(START, LAST, AppError("failed")), layer()), scope)
 
-    assert "after its response was complete" in caplog.text
+    assert "POST /x (request id abc) failed after its response was complete" in caplog.text
     assert "AppError: failed" in caplog.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fuse", [False, True])
+async def test_an_exception_that_breaks_a_response_off_is_told_with_its_request(layer, sending, fuse, caplog) -> None:
+    """Once, by the outermost: the server logs the traceback, but not whose it is."""
+    app = Middleware(Middleware(sending(START, MORE, AppError("a secret")), layer(), fuse=fuse), layer(), fuse=fuse)
+
+    await serve(app, http_scope("POST", "/x", state={"request_id": "abc"}))
+
+    assert [record.getMessage() for record in caplog.records if record.name == "asgi_guard"] == [
+        "POST /x (request id abc) failed with AppError after its response had started"
+    ]
 
 
 @pytest.mark.anyio
@@ -384,7 +399,7 @@ async def test_a_base_exception_is_never_touched(layer, sending) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("messages", [[], [START]])
 async def test_an_application_that_says_nothing_has_failed(layer, sending, messages) -> None:
-    """On one server its client would wait for ever; a start that is held is as good as none."""
+    """On one server its client would wait for ever; a start that is held is as good as none, to every layer."""
     seen = []
     envelope = answering(layer, holds_start=True)
     inner = layer(rescue=lambda exchange, exc: seen.append(exc))
@@ -393,7 +408,7 @@ async def test_an_application_that_says_nothing_has_failed(layer, sending, messa
 
     assert statuses(server) == [500]
     assert b"NoResponseError" in bodies(server)[0]
-    assert [type(exc) for exc in seen] == ([NoResponseError] if not messages else [])
+    assert [type(exc) for exc in seen] == [NoResponseError]
 
 
 @pytest.mark.anyio
@@ -420,8 +435,9 @@ async def test_silence_towards_a_client_that_left_is_no_failure(layer) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("fuse", [False, True])
 @pytest.mark.parametrize("ending", ["return", "raise", "send"])
-async def test_a_start_that_is_held_outside_a_refusal_comes_to_a_500(layer, fuse, ending) -> None:
-    """The refusing layer has let the start pass, its holder has not: the layers outside hear nothing more."""
+@pytest.mark.parametrize("stands", ["outside", "inside"])
+async def test_a_refusal_while_the_start_is_held_is_the_answer(layer, fuse, ending, stands, caplog) -> None:
+    """Nothing has started, wherever the holder stands; what the application does then is nobody's business."""
 
     async def app(scope, receive, send):
         await send({**START})
@@ -432,10 +448,13 @@ async def test_a_start_that_is_held_outside_a_refusal_comes_to_a_500(layer, fuse
             await send({**LAST})
 
     limit = layer(inbound=lambda exchange, message: Reply(413))
-    server = await serve(Middleware(Middleware(app, limit, fuse=fuse), answering(layer, holds_start=True), fuse=fuse))
+    envelope = answering(layer, holds_start=True)
+    outer, inner = (envelope, limit) if stands == "outside" else (limit, envelope)
+    server = await serve(Middleware(Middleware(app, inner, fuse=fuse), outer, fuse=fuse))
+    server.raise_for_errors()
 
-    assert statuses(server) == [500]
-    assert b"NoResponseError" in bodies(server)[0]
+    assert (statuses(server), bodies(server)) == ([413], [b""])
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 # Hooks that run at the end --------------------------------------------------------------------------------------------

@@ -231,6 +231,33 @@ async def test_the_end_of_a_lifespan_releases_what_layers_share(layer) -> None:
     assert order == ["layer"]
 
 
+@pytest.mark.anyio
+async def test_a_layer_that_cannot_release_keeps_none_from_theirs(layer, caplog) -> None:
+    """It is logged, and the lifespan ends as the application ended it."""
+    order = []
+
+    def releasing(name, error=None):
+        async def shutdown():
+            order.append(name)
+            if error is not None:
+                raise error
+
+        return layer(shutdown=shutdown)
+
+    async def living(scope, receive, send):
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+
+    stack = (releasing("outer"), releasing("failing", ConnectionError("the store has gone")), releasing("inner"))
+    async with lifespan(Middleware(living, *stack)):
+        pass
+
+    assert order == ["inner", "failing", "outer"]
+    assert "layer could not shut down" in caplog.text
+    assert "the store has gone" in caplog.text
+
+
 # Requests -------------------------------------------------------------------------------------------------------------
 
 
@@ -418,8 +445,9 @@ async def decide_later(exchange):
         ("layer", "AG224", "instance"),
         (type("Waiting", (Layer,), {"admit": decide_later})(), "AG225", "admit_async"),
         (type("Waiting", (Layer,), {"head": decide_later})(), "AG225", "plain function"),
+        (type("Waiting", (Layer,), {"rescue": decide_later})(), "AG225", "plain function"),
     ],
-    ids=["class", "text", "admit", "head"],
+    ids=["class", "text", "admit", "head", "rescue"],
 )
 def test_what_is_no_layer_is_refused_when_it_is_built(given, problem, remedy) -> None:
     """Not with the first request, and not as a 500 for each."""
@@ -427,3 +455,18 @@ def test_what_is_no_layer_is_refused_when_it_is_built(given, problem, remedy) ->
         Middleware(decide_later, given)
 
     assert [found.id for found in caught.value.problems] == [problem]
+
+
+def test_hooks_that_the_engine_waits_for_may_be_async() -> None:
+    """And the problems of all layers are told at once, by their places."""
+    waiting = type("Waiting", (Layer,), {"admit_async": decide_later, "body": decide_later})()
+    assert Middleware(decide_later, waiting).layers == (waiting,)
+
+    wrong = type("Wrong", (Layer,), {"inbound": decide_later, "finish": decide_later})()
+    with pytest.raises(ConfigError) as caught:
+        Middleware(decide_later, waiting, wrong, Layer)
+    assert [(found.id, found.field) for found in caught.value.problems] == [
+        ("AG225", "Middleware.layers[1].inbound"),
+        ("AG225", "Middleware.layers[1].finish"),
+        ("AG224", "Middleware.layers[2]"),
+    ]

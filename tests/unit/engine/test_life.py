@@ -10,7 +10,8 @@ import asyncio
 import logging
 import math
 import threading
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
+from time import monotonic
 
 import anyio
 import pytest
@@ -18,12 +19,13 @@ import pytest
 from asgi_guard.engine import life
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.replies import Reply
-from asgi_guard.testing import StrictServer, call, http_scope, request_messages, websocket
+from asgi_guard.testing import StrictServer, call, http_scope, request_messages, websocket, websocket_scope
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 MORE = {"type": "http.response.body", "body": b"more", "more_body": True}
 LAST = {"type": "http.response.body", "body": b"last"}
 TIMEOUT = Reply(504, body=b"too slow")
+TOO_LARGE = Reply(413, body=b"too large")
 
 
 def all_times_have_come():
@@ -258,6 +260,153 @@ async def test_a_deadline_after_a_refusal_does_nothing(limited, layer) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("fuse", [False, True])
+async def test_a_deadline_while_the_start_is_held_is_answered(limited, layer, fuse) -> None:
+    """Nothing has started: the client gets the whole 504, and what the application goes on to send is dropped."""
+
+    async def app(scope, receive, send):
+        await send({**START})
+        all_times_have_come()
+        with anyio.CancelScope(shield=True):
+            await settle()
+        await send({**LAST})
+
+    for outer, inner in ((limited(), layer(holds_start=True)), (layer(holds_start=True), limited())):
+        server = await serve(Middleware(Middleware(app, inner, fuse=fuse), outer, fuse=fuse))
+        server.raise_for_errors()
+
+        assert told(server) == [504, b"too slow"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("ending", ["return", "raise"])
+async def test_a_held_start_does_not_break_into_the_answer_of_a_deadline(limited, layer, ending) -> None:
+    """A slow client takes the 504 for longer than a start is held; the end of the application still waits for it."""
+    half_way = anyio.Event()
+
+    async def slowly(message):
+        if "status" in message:
+            life.ticker()._tick(0)
+            life.ticker()._tick(0)
+            half_way.set()
+        await settle()
+
+    async def app(scope, receive, send):
+        await send({**START})
+        for deadline in life.ticker()._deadlines:
+            deadline.at = 0
+        life.ticker()._tick(0)
+        with anyio.CancelScope(shield=True):
+            await half_way.wait()
+            await anyio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
+        if ending == "raise":
+            raise LookupError
+
+    server = await serve(Middleware(app, layer(holds_start=True), limited()), on_send=slowly)
+    server.raise_for_errors()
+
+    assert told(server) == [504, b"too slow"]
+
+
+ANSWERS = {
+    "refusal at the door": {"admit": lambda exchange: TOO_LARGE},
+    "refusal in mid-stream": {"inbound": lambda exchange, message: TOO_LARGE},
+    "rescue": {"rescue": lambda exchange, exc: TOO_LARGE},
+}
+
+
+@pytest.fixture
+def answered():
+    """Make an application around which somebody answers 413; at the moment that is asked for, all times have come."""
+
+    def make(answer, moment):
+        async def app(scope, receive, send):
+            if answer == "rescue":
+                raise LookupError
+            await receive()
+            all_times_have_come()
+            with anyio.CancelScope(shield=True):
+                await settle()
+
+        async def slowly(message):
+            if moment == "meanwhile":
+                all_times_have_come()
+                await settle()
+
+        return app, slowly
+
+    return make
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stands", ["outside", "inside", "both"])
+@pytest.mark.parametrize("moment", ["after", "meanwhile"])
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_deadline_adds_nothing_to_an_answer(limited, layer, answered, *, stands, moment, answer) -> None:
+    """One whole response, whoever gave it, and however slowly the client takes it: a second one would be smuggled."""
+    app, slowly = answered(answer, moment)
+    outer, inner = [limited()] if stands != "inside" else [], [limited()] if stands != "outside" else []
+
+    server = await serve(Middleware(app, *outer, layer(**ANSWERS[answer]), *inner), on_send=slowly)
+    server.raise_for_errors()
+
+    assert told(server) == [413, b"too large"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("moment", ["after", "meanwhile"])
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_deadline_of_a_guard_inside_adds_nothing_to_an_answer(limited, layer, answered, moment, answer) -> None:
+    """Nor does it cancel whoever is just about to send that answer, in the application's own task."""
+    app, slowly = answered(answer, moment)
+
+    server = await serve(Middleware(Middleware(app, limited()), layer(**ANSWERS[answer]), fuse=False), on_send=slowly)
+    server.raise_for_errors()
+
+    assert told(server) == [413, b"too large"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("moment", ["after", "meanwhile"])
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_deadline_of_a_guard_outside_adds_nothing_to_an_answer(
+    limited, layer, answered, moment, answer
+) -> None:
+    """To it, this is a response like any other: one that is not whole in time is broken off, never followed."""
+    app, slowly = answered(answer, moment)
+
+    server = await serve(Middleware(Middleware(app, layer(**ANSWERS[answer])), limited(), fuse=False), on_send=slowly)
+    server.raise_for_errors()
+
+    assert told(server) in ([413, b"too large"], *([[413], []] if moment == "meanwhile" else []))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stands", ["outside", "inside"])
+async def test_a_deadline_adds_nothing_to_a_websocket_that_was_closed(limited, layer, stands) -> None:
+    """It has its close already, with the code of whoever closed it."""
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        all_times_have_come()
+        with anyio.CancelScope(shield=True):
+            await settle()
+
+    closing = layer(inbound=lambda exchange, message: Reply(429) if "text" in message else None)
+    stack = (limited(), closing) if stands == "outside" else (closing, limited())
+    incoming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "too much"}]
+    server = StrictServer(websocket_scope(), incoming)
+    await server.serve(Middleware(app, *stack))
+    server.raise_for_errors()
+
+    assert [message["type"] for message in server.sent] == ["websocket.accept", "websocket.close"]
+    assert server.sent[1]["code"] == 1008
+
+
+@pytest.mark.anyio
 async def test_a_deadline_can_be_renewed_and_taken_off(layer, sending) -> None:
     """An idle time-out starts anew with each message; a request that is over has no deadline."""
     deadlines = []
@@ -411,7 +560,7 @@ async def test_a_client_that_has_left_does_not_disturb_the_ticker(limited, caplo
 
 @pytest.mark.anyio
 async def test_a_held_start_goes_out_while_the_application_waits(layer, sending) -> None:
-    """After two periods of the ticker, with the heads that were still to run; then the body follows."""
+    """After two periods of the ticker, when its heads run; then the body follows."""
     started = []
 
     async def app(scope, receive, send):
@@ -437,7 +586,7 @@ async def test_a_start_that_has_gone_is_no_longer_held(layer, sending) -> None:
     for messages in ([START, LAST], [START]):
         await serve(Middleware(sending(*messages), layer(holds_start=True)))
 
-        assert life.ticker()._held | life.ticker()._held_before == set()
+        assert life.ticker()._held | life.ticker()._held_before == {}
 
 
 @pytest.mark.anyio
@@ -478,8 +627,8 @@ async def test_a_body_that_came_before_the_ticker_leaves_it_nothing_to_do(layer)
 
 
 @pytest.mark.anyio
-async def test_a_start_that_a_layer_inside_has_cut_off_stays_where_it_is(layer) -> None:
-    """The ticker must not put a start on the wire whose body can never follow."""
+async def test_a_start_that_was_replaced_stays_where_it_is(layer) -> None:
+    """The ticker must not put a start on the wire when a refusal has taken its place."""
 
     async def app(scope, receive, send):
         await send({**START})
@@ -491,7 +640,9 @@ async def test_a_start_that_a_layer_inside_has_cut_off_stays_where_it_is(layer) 
     envelope = layer(holds_start=True, rescue=lambda exchange, exc: Reply(500, body=b"sorry"))
     server = await serve(Middleware(app, envelope, layer(inbound=lambda exchange, message: Reply(413))))
 
-    assert told(server) == [500, b"sorry"]
+    server.raise_for_errors()
+
+    assert told(server) == [413, b""]
 
 
 @pytest.mark.anyio
@@ -594,9 +745,41 @@ def test_it_starts_again_when_its_loop_has_ended(layer, backends) -> None:
         assert told(anyio.run(serve, wrapped, backend=backend)) == [504, b"too slow"]
 
 
+def test_it_starts_again_on_the_next_loop_when_its_own_was_closed_with_its_tasks_pending(layer) -> None:
+    """As some scripts and test suites close them: a start is let go in time, and no dead task is kept."""
+    gone_out = []
+
+    async def note(message):
+        gone_out.append(monotonic())
+        has_gone_out.set()
+
+    async def app(scope, receive, send):
+        await send({**START})
+        sent_at.append(monotonic())
+        await has_gone_out.wait()
+
+    wrapped = Middleware(app, layer(holds_start=True))
+    tasks = []
+    for _ in range(4):
+        has_gone_out, sent_at = asyncio.Event(), []
+        server = StrictServer(http_scope(), on_send=note)
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)  # it tells of the tasks that are left
+        try:
+            loop.run_until_complete(server.serve(wrapped))
+        finally:
+            loop.close()
+        tasks.append(len(life._tasks))
+
+        assert told(server) == [200]
+        assert gone_out.pop() - sent_at[0] < 0.5
+
+    assert len(set(tasks)) == 1
+
+
 @pytest.mark.anyio
 async def test_it_starts_again_when_its_loop_died_without_saying_so(layer) -> None:
-    """It has not been seen for half a second: somebody else takes over, and should it come back, it leaves."""
+    """It has not been seen for four periods: somebody else takes over, and should it come back, it leaves."""
     ticker = life.Ticker()
     ticker.hold(deadline := object())
     era = ticker._era
@@ -618,14 +801,14 @@ async def test_it_leaves_when_another_has_taken_over() -> None:
 
     async def take_over():
         ticker._era += 1
-        ticker._held.add("not its business")
+        ticker._held["not its business"] = Context()
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ticker._run, ticker._era)
             tasks.start_soon(take_over)
 
-    assert ticker._held == {"not its business"}
+    assert list(ticker._held) == ["not its business"]
 
 
 @pytest.mark.anyio
@@ -647,7 +830,7 @@ async def test_it_ends_when_there_is_nothing_to_do(monkeypatch) -> None:
 async def test_it_goes_on_while_something_is_held_or_watched(monkeypatch) -> None:
     """Idle is only a period in which there was nothing at all."""
     ticker = life.Ticker()
-    ticker._held.add("request")
+    ticker._held["request"] = Context()
 
     assert ticker._tick(0)
     ticker._held_before.clear()
@@ -674,8 +857,9 @@ variable: ContextVar[str] = ContextVar("variable", default="nobody's")
 
 
 @pytest.mark.anyio
-async def test_it_has_no_context_of_any_request(layer) -> None:
-    """Whatever the first request has set would live, and be seen, as long as the ticker."""
+@pytest.mark.parametrize("fuse", [False, True])
+async def test_a_late_start_sees_the_variables_of_its_request(layer, fuse) -> None:
+    """So do the heads, and the `send` of a middleware further out, which may read what it has set itself."""
     seen = []
 
     async def app(scope, receive, send):
@@ -685,15 +869,72 @@ async def test_it_has_no_context_of_any_request(layer) -> None:
         await settle()
         await send({**LAST})
 
-    token = variable.set("somebody's")
+    noting = layer(head=lambda exchange, headers: seen.append(variable.get()))
+    guarded = Middleware(Middleware(app, layer(holds_start=True), fuse=fuse), noting, fuse=fuse)
+
+    async def further_out(scope, receive, send):
+        async def note(message):
+            seen.append(variable.get())
+            await send(message)
+
+        token = variable.set("the request's")
+        try:
+            await guarded(scope, receive, note)
+        finally:
+            variable.reset(token)
+
+    server = await serve(further_out)
+    server.raise_for_errors()
+
+    assert told(server) == [200, b"last"]
+    assert seen == ["the request's"] * 3
+
+
+@pytest.mark.anyio
+async def test_a_deadlines_answer_sees_the_variables_of_its_request(limited) -> None:
+    """It passes the same `send` further out as any other."""
+    seen = []
+
+    async def note(message):
+        seen.append(variable.get())
+
+    async def app(scope, receive, send):
+        await receive()
+        all_times_have_come()
+        await receive()
+
+    token = variable.set("the request's")
     try:
-        await serve(
-            Middleware(app, layer(holds_start=True, head=lambda exchange, headers: seen.append(variable.get())))
-        )
+        await serve(Middleware(app, limited()), on_send=note)
     finally:
         variable.reset(token)
 
-    assert seen == ["nobody's"]
+    assert seen == ["the request's"] * 2
+
+
+@pytest.mark.anyio
+async def test_it_has_no_context_of_any_request() -> None:
+    """Whatever the first request has set would live, and be seen, as long as the ticker."""
+    seen = []
+    ticked = anyio.Event()
+
+    class Noting(life.Ticker):
+        def _tick(self, now):
+            seen.append(variable.get())
+            ticked.set()
+            return False
+
+    ticker = Noting()
+    token = variable.set("somebody's")
+    try:
+        ticker.hold(request := object())
+    finally:
+        variable.reset(token)
+    with anyio.fail_after(5):
+        await ticked.wait()
+    ticker.release(request)
+
+    assert seen[0] == "nobody's"
 
 
 @pytest.mark.anyio

@@ -78,11 +78,13 @@ def test_a_layer_without_a_dict_of_its_own_is_a_layer() -> None:
     assert not is_filled(Slotted(), "admit")
 
 
-def test_the_innermost_holder_holds() -> None:
-    """There is one at most; -1 stands for none."""
-    assert Plan([]).hold == -1
-    assert Plan([Layer(), Layer()]).hold == -1
-    assert Plan([Layer(), Holding(), Layer()]).hold == 1
+HOLDING = [([], False), ([Layer()], False), ([Layer(), Holding(), Layer()], True), ([Holding(), Holding()], True)]
+
+
+@pytest.mark.parametrize(("layers", "holds"), HOLDING)
+def test_a_stack_holds_the_start_when_any_of_its_layers_asks_for_it(layers, holds) -> None:
+    """Wherever it stands, and however many ask: the start is held before any head, for all of them at once."""
+    assert Plan(layers).holds is holds
 
 
 def test_who_is_told_that_a_request_was_allowed() -> None:
@@ -102,13 +104,13 @@ FUSING = [
     ([SHARED], [SHARED], False),
     ([Layer(), SHARED], [Layer(), SHARED], False),
     ([Holding()], [Layer()], True),
-    ([Holding()], [Holding()], False),
+    ([Holding()], [Holding()], True),
 ]
 
 
 @pytest.mark.parametrize(("outer", "inner", "can"), FUSING)
 def test_stacks_fuse_unless_that_would_show(outer, inner, can) -> None:
-    """One layer twice would share its cell, and there is one hold only."""
+    """One layer twice would share its cell; two that hold the start hold the same one."""
     assert can_fuse(outer, inner) is can
 
 

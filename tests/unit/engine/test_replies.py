@@ -139,6 +139,16 @@ def test_a_status_has_a_close_code(status, code) -> None:
     assert Reply(status, close_code=4000).websocket_code == 4000
 
 
+NO_REPLIES = [(0, b""), (99, b""), (600, b""), (200, "text"), (200, bytearray(b"x")), (200, None)]
+
+
+@pytest.mark.parametrize(("status", "body"), NO_REPLIES)
+def test_what_no_server_would_send_is_no_reply(status, body) -> None:
+    """It fails where it is written, not on the wire of the one request that is refused."""
+    with pytest.raises(ValueError, match="a status of 100 to 599 and bytes"):
+        Reply(status, body=body)
+
+
 def test_messages_are_those_of_the_protocol() -> None:
     """An HTTP response, the denial of a handshake, a close, a disconnect of either kind."""
     http, websocket = exchange(), exchange(websocket_scope())

@@ -239,6 +239,37 @@ def test_a_state_is_made_where_the_server_has_none() -> None:
     assert "state" not in scope
 
 
+IDS = [
+    ("own", {"request_id": "theirs"}, "own"),
+    (None, {"request_id": "theirs"}, "theirs"),
+    (None, {"request_id": 7}, "7"),
+    (None, {"request_id": None}, None),
+    (None, {}, None),
+    (None, None, None),
+    (None, ABSENT, None),
+]
+
+
+@pytest.mark.parametrize(("own", "state", "known"), IDS)
+def test_the_id_is_known_also_where_somebody_else_stands_between(own, state, known) -> None:
+    """Its own first; else the one that a guard further out has left in the state, as text."""
+    request = request_of(state=state)
+    request.request_id = own
+
+    assert request.known_id == known
+
+
+def test_a_request_has_one_name_in_the_log() -> None:
+    """Method, path and id: what a client wrote is escaped and cut, so that it neither ends nor fills the line."""
+    plain = request_of(method="POST", path="/x", state={"request_id": "abc"})
+    hostile = request_of(method="GET\r\n" + "X" * 1_000, path="/\n" + "y" * 10_000)
+
+    assert plain.log_name == "POST /x (request id abc)"
+    assert hostile.log_name.startswith("GET\\r\\nXXX")
+    assert "\n" not in hostile.log_name
+    assert len(hostile.log_name) < 400
+
+
 def test_the_framework_around_is_the_one_on_entry() -> None:
     """An application that is mounted further in writes its own `app` into the scope."""
     assert request_of(app="outside").host_app == "outside"

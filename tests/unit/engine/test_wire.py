@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import anyio
 import pytest
 
 from asgi_guard.engine.fuse import Middleware
@@ -53,6 +54,18 @@ async def test_headers_of_any_form_go_out_in_lower_case(layer, sending, form) ->
     response = await call(Middleware(sending({**START, "headers": form(pairs)}, LAST), layer()))
 
     assert [tuple(pair) for pair in response.headers] == pairs
+
+
+@pytest.mark.anyio
+async def test_headers_of_mutable_bytes_go_out_as_bytes(layer, sending) -> None:
+    """Some servers take them, and no head may see what has no hash and may change under it."""
+    seen = []
+    start = {**START, "headers": [(b"x-app", bytearray(b"1")), (bytearray(b"X-Other"), b"2")]}
+
+    response = await call(Middleware(sending(start, LAST), layer(head=lambda exchange, headers: seen.extend(headers))))
+
+    assert response.headers == ((b"x-app", b"1"), (b"x-other", b"2"))
+    assert {type(part) for pair in seen for part in pair} == {bytes}
 
 
 @pytest.mark.anyio
@@ -290,13 +303,13 @@ def failing(*_):
 @pytest.mark.parametrize("hook", ["head", "outbound"])
 @pytest.mark.parametrize("is_held", [False, True])
 async def test_a_hook_that_fails_is_rescued_from_outside(layer, sending, hook, is_held) -> None:
-    """Nothing has left when a head fails, nor while the start is held; otherwise the connection has to break off."""
+    """Nothing has left when a head fails; what is observed follows the start, and the connection has to break off."""
     rescued = layer(rescue=lambda exchange, exc: Reply(500, body=str(exc).encode()), holds_start=is_held)
     app = Middleware(sending(START, MORE, LAST), rescued, layer(**{hook: failing}))
 
     server = await serve(app)
 
-    if hook == "head" or is_held:
+    if hook == "head":
         assert (server.sent[0]["status"], server.sent[1]["body"]) == (500, b"the hook failed")
         assert kinds(server) == ["start", "body"]
     else:
@@ -353,7 +366,7 @@ async def test_the_outermost_failure_is_the_one_that_is_answered(layer) -> None:
 
 @pytest.mark.anyio
 async def test_a_held_start_goes_out_with_the_first_body(layer, sending) -> None:
-    """In order, once, and the heads run when it goes."""
+    """In order, once; no head runs before it goes, and then all do, so that whoever answers meanwhile still can."""
     heads = []
     holding = layer(holds_start=True, head=lambda exchange, headers: heads.append("holder"))
     inside = layer(head=lambda exchange, headers: heads.append("inside"))
@@ -368,12 +381,12 @@ async def test_a_held_start_goes_out_with_the_first_body(layer, sending) -> None
     server = await serve(Middleware(app, outside, holding, inside))
 
     assert kinds(server) == ["start", "body", "body"]
-    assert heads == ["inside", "sent", "holder", "outside"]
+    assert heads == ["sent", "inside", "holder", "outside"]
 
 
 @pytest.mark.anyio
 async def test_a_held_start_is_observed_in_order(layer, sending) -> None:
-    """The layers inside the holder see the message that ends the hold before those outside see the head."""
+    """Every head runs before anybody sees the message that ends the hold, wherever the holder stands."""
     seen = []
     inside = layer(outbound=lambda exchange, message: seen.append(("inside", message["body"])))
     holding = layer(holds_start=True, head=lambda exchange, headers: seen.append("head"))
@@ -382,8 +395,8 @@ async def test_a_held_start_is_observed_in_order(layer, sending) -> None:
     await serve(Middleware(sending(START, MORE, LAST), outside, holding, inside))
 
     assert seen == [
-        ("inside", b"more"),
         "head",
+        ("inside", b"more"),
         ("outside", b"more"),
         ("inside", b"last"),
         ("outside", b"last"),
@@ -452,33 +465,96 @@ async def test_an_exception_while_the_start_is_held_is_a_proper_error(layer, sen
 
 
 @pytest.mark.anyio
-async def test_a_refusal_outside_the_holder_replaces_what_is_held(layer) -> None:
-    """The application's start is thrown away with the rest of its response."""
-    outside = layer(inbound=lambda exchange, message: Reply(413))
+@pytest.mark.parametrize("fuse", [False, True])
+@pytest.mark.parametrize("stands", ["outside", "inside"])
+async def test_a_refusal_replaces_what_is_held(layer, fuse, stands) -> None:
+    """The application's start is thrown away with the rest of its response, wherever the holder stands."""
+    limit, holding = layer(inbound=lambda exchange, message: Reply(413)), layer(holds_start=True)
+    outer, inner = (limit, holding) if stands == "outside" else (holding, limit)
 
     async def app(scope, receive, send):
         await send({**START})
         await receive()
         await send({**LAST})
 
-    server = await serve(Middleware(app, outside, layer(holds_start=True)), incoming=[{"type": "http.request"}])
+    stack = Middleware(Middleware(app, inner, fuse=fuse), outer, fuse=fuse)
+    server = await serve(stack, incoming=[{"type": "http.request"}])
+    server.raise_for_errors()
 
     assert [message.get("status") for message in server.sent] == [413, None]
 
 
 @pytest.mark.anyio
-async def test_a_refusal_inside_the_holder_replaces_what_is_held(layer) -> None:
-    """As it would where the holder is a middleware of its own: its start is not out, but that of the response is."""
-    inside = layer(inbound=lambda exchange, message: Reply(413))
+@pytest.mark.parametrize("fuse", [False, True])
+async def test_bodies_of_two_tasks_never_overtake_the_start(layer, fuse) -> None:
+    """The first lets go of the held start and a slow client takes it; the second waits, and neither is lost."""
+
+    async def slowly(message):
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
 
     async def app(scope, receive, send):
         await send({**START})
-        await receive()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(send, {**MORE})
         await send({**LAST})
 
-    server = await serve(Middleware(app, layer(holds_start=True), inside), incoming=[{"type": "http.request"}])
+    stack = Middleware(Middleware(app, layer(holds_start=True), fuse=fuse), layer(holds_start=True), fuse=fuse)
+    server = await serve(stack, on_send=slowly)
+    server.raise_for_errors()
 
-    assert kinds(server) == []
+    assert kinds(server) == ["start", "body", "body", "body", "body"]
+    assert server.is_over
+
+
+@pytest.mark.anyio
+async def test_whoever_waits_for_the_start_goes_on_when_the_client_has_left(layer) -> None:
+    """Each task that sends hears of it; none waits for ever."""
+    caught = []
+
+    async def leave(message):
+        await anyio.lowlevel.checkpoint()
+        raise OSError("the client has left")
+
+    async def app(scope, receive, send):
+        async def say():
+            try:
+                await send({**MORE})
+            except OSError as exc:
+                caught.append(str(exc))
+
+        await send({**START})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(say)
+            tasks.start_soon(say)
+
+    server = StrictServer(http_scope(), on_send=leave)
+    with anyio.fail_after(5):
+        await Middleware(app, layer(holds_start=True))(server.scope, server.receive, leave)
+
+    assert caught == ["the client has left"] * 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("order", ["outer", "inner"])
+async def test_of_two_guards_the_innermost_holds_for_both(layer, order) -> None:
+    """Whichever of them asks: the outer one's layers can still answer, and no head of theirs has run."""
+    heads = []
+    holding = {"holds_start": True}
+    outer = layer(head=lambda exchange, headers: heads.append("outer"), **(holding if order == "outer" else {}))
+    inner = layer(head=lambda exchange, headers: heads.append("inner"), **(holding if order == "inner" else {}))
+
+    async def app(scope, receive, send):
+        await send({**START})
+        heads.append("sent")
+        await send({**LAST})
+
+    server = await serve(Middleware(Middleware(app, inner, fuse=False), outer, fuse=False))
+    server.raise_for_errors()
+
+    assert kinds(server) == ["start", "body"]
+    assert heads == ["sent", "inner", "outer"]
 
 
 @pytest.mark.anyio

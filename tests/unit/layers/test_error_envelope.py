@@ -202,6 +202,13 @@ async def test_a_wait_is_told_in_whole_seconds(wait, header) -> None:
     assert response.headers.get("retry-after") == header
 
 
+class NoTruth(dict[str, Any]):
+    """Facts that cannot be asked whether there are any, as some arrays and frames cannot."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -212,6 +219,8 @@ async def test_a_wait_is_told_in_whole_seconds(wait, header) -> None:
         {"category": "nothing known"},
         {"details": {"a": object(), "b": float("nan"), "c": {"d": {"e": {}}}}},
         {"details": "text"},
+        {"details": NoTruth()},
+        {"details": NoTruth(a=1)},
         {"suggestions": [1, None]},
         {"status": "404"},
         {"status": True},
@@ -226,6 +235,29 @@ async def test_whatever_an_error_holds_it_is_answered(odd, accept) -> None:
 
     assert 400 <= response.status <= 599
     assert len(response.body) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("handlers", "is_left"),
+    [
+        (({DatabaseConnectionLostError: print}, {}), True),
+        (({Exception: print}, {}), True),
+        (({KeyError: print}, {404: print}), False),
+        (({}, {}), False),
+        ((), False),
+        ("odd", False),
+        (None, False),
+    ],
+    ids=str,
+)
+async def test_what_a_framework_around_has_a_handler_for_is_left_to_it(handlers, is_left) -> None:
+    """A framework that mounts a guard leaves its handlers in the scope, by class; what is odd there says nothing."""
+    error = DatabaseConnectionLostError(SECRET)
+    scope = {**http_scope(app=object()), "starlette.exception_handlers": handlers}
+
+    server = await StrictServer(scope).serve(ErrorEnvelopeMiddleware(app_of(error)))
+
+    assert (server.error is error, bool(server.sent)) == (is_left, not is_left)
 
 
 # the format

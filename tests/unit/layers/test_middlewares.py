@@ -19,6 +19,7 @@ from asgi_guard import (
     ErrorEnvelopeMiddleware,
     FetchMetadata,
     FetchMetadataMiddleware,
+    Guard,
     HTTPSMiddleware,
     IPFilter,
     IPFilterMiddleware,
@@ -230,6 +231,25 @@ def test_what_cannot_be_called_is_refused(app, listeners) -> None:
     """At the start, not at the first request or the first event."""
     with pytest.raises(ConfigError):
         RequestIDMiddleware(app, listeners=listeners)
+
+
+def make_id() -> str:
+    """Be an author's own factory of ids."""
+    return "id-of-the-author"
+
+
+def who_asks(exchange: Any) -> str:
+    """Be an author's own key."""
+    return str(exchange.client)
+
+
+def test_functions_are_explained_by_their_names() -> None:
+    """An address in memory says nothing, and differs with every start."""
+    text = Guard(greet, request_id=RequestID(factory=make_id), rate_limit=RateLimit("1/day", key=who_asks)).explain()
+
+    assert "factory=make_id" in text
+    assert "key=who_asks" in text
+    assert " at 0x" not in text
 
 
 def test_middlewares_become_one_object() -> None:

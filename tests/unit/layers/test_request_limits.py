@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -162,6 +163,28 @@ async def test_after_a_refusal_in_mid_stream_the_application_changes_nothing(res
     assert response.json()["error"]["code"] == "BODY_TOO_LARGE"
 
 
+@pytest.mark.parametrize("rest", ["answers all the same", "raises", "returns"])
+async def test_a_body_over_the_limit_replaces_an_answer_whose_start_is_held(rest, caplog) -> None:
+    """Nothing has left: the client gets the 413, and the log has nothing of an error."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await receive())["type"] == "http.request":
+            pass
+        if rest == "raises":
+            raise ConnectionResetError
+        if rest != "returns":
+            await send({"type": "http.response.body", "body": b"fine"})
+
+    guard = Guard(app, request_limits=RequestLimits(max_body_bytes=10), rate_limit=False)
+    server = StrictServer(http_scope("POST"), request_messages(b"x" * 6, b"x" * 6))
+    await server.serve(guard)
+
+    server.raise_for_errors()
+    assert [message.get("status") for message in server.sent] == [413, None]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_a_body_over_the_limit_cuts_off_an_answer_that_has_begun() -> None:
     """Nothing is added to it; the server sees that it is not whole, and breaks the connection off."""
 
@@ -194,6 +217,10 @@ async def test_a_body_over_the_limit_cuts_off_an_answer_that_has_begun() -> None
         ([b"11"], 413),
         ([b"1" + b"0" * 30], 413),
         ([b"9" * 10_000], 413),
+        ([b"0" * 25 + b"99999999999"], 413),
+        ([b"0" * 25 + b"11"], 413),
+        ([b"0" * 25 + b"10"], 200),
+        ([b"0" * 25], 200),
         ## what one parser reads as a number, and the next one not
         ([b""], 400),
         ([b" "], 400),
