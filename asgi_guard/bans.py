@@ -22,7 +22,7 @@ from asgi_guard.events import Event, RequestRefused
 from asgi_guard.networks import Network, NetworkError, Networks, check, pack, parse
 from asgi_guard.settings import Problems
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 _SECOND: Final = 1_000_000_000
 _YEAR_SECONDS: Final = 366 * 86_400

@@ -65,11 +65,18 @@ def _security_headers(given: Any) -> Layer:
     return SecurityHeadersLayer(build(SecurityHeaders, None if preset else given, preset))
 
 
+def _listed(field: str, given: Any) -> dict[str, Any]:
+    """Read the short form of a part whose one field is a list of texts; nothing where it is no short form."""
+    if isinstance(given, str):
+        return {field: [given]}
+    return {field: given} if given.__class__ in {list, tuple} else {}
+
+
 def _cors(given: Any) -> Layer:
     from asgi_guard.layers.cors import CORS, CORSLayer
 
-    origins = {"origins": [given] if isinstance(given, str) else given} if isinstance(given, str | list | tuple) else {}
-    return CORSLayer(build(CORS, None if origins else given, origins))
+    short = _listed("origins", given)
+    return CORSLayer(build(CORS, None if short else given, short))
 
 
 def _https(given: Any) -> Layer:
@@ -82,13 +89,13 @@ def _https(given: Any) -> Layer:
 def _trusted_host(given: Any) -> Layer:
     from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostLayer
 
-    hosts = {"hosts": [given] if isinstance(given, str) else given} if isinstance(given, str | list | tuple) else {}
-    return TrustedHostLayer(build(TrustedHost, None if hosts else given, hosts))
+    short = _listed("hosts", given)
+    return TrustedHostLayer(build(TrustedHost, None if short else given, short))
 
 
 def _client_address(given: Any) -> Layer:
-    trusted = {"trusted": given} if isinstance(given, list | tuple) else {}
-    return ClientAddressLayer(build(ClientAddress, None if trusted else given, trusted))
+    short = {} if isinstance(given, str) else _listed("trusted", given)
+    return ClientAddressLayer(build(ClientAddress, None if short else given, short))
 
 
 def _fetch_metadata(given: Any) -> Layer:
@@ -103,8 +110,8 @@ def _ip_filter(given: Any) -> Layer:
     if given is True:
         rule, remedy = "must say whom to let in or keep out", "Write a list of networks, or IPFilter(block=[...])."
         raise ConfigError([Problem("AG226", "Guard.ip_filter", "True", rule, remedy)])
-    allowed = {"allow": given} if isinstance(given, list | tuple) else {}
-    return IPFilterLayer(build(IPFilter, None if allowed else given, allowed))
+    short = {} if isinstance(given, str) else _listed("allow", given)
+    return IPFilterLayer(build(IPFilter, None if short else given, short))
 
 
 ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(

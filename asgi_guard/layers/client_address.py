@@ -156,7 +156,7 @@ class ClientAddressLayer(Layer):
 
     def __init__(self, settings: ClientAddress) -> None:
         self.settings: object = settings
-        self.ignored = 0
+        self.ignored: int = 0
         self._said: set[bool] = set()
         self._trusted = Networks(settings.trusted)
         self._trusts_by_list = bool(settings.trusted)
@@ -167,10 +167,9 @@ class ClientAddressLayer(Layer):
         self._is_single = settings.header == "x-real-ip"
         self._proto, self._host, self._rewrites = settings.proto, settings.host, settings.rewrite_scope
         self._memo: dict[bytes, Origin] = {}
-        self.wants = frozenset(_HEADERS)
-        if not self._trusts_nobody and not self._is_standard:
-            self.wants |= {b"x-forwarded-proto"} if settings.proto else set()
-            self.wants |= {b"x-forwarded-host"} if settings.host else set()
+        extras = [(settings.proto, b"x-forwarded-proto"), (settings.host, b"x-forwarded-host")]
+        is_asked = not self._trusts_nobody and not self._is_standard
+        self.wants: frozenset[bytes] = frozenset([*_HEADERS, *[name for on, name in extras if on and is_asked]])
 
     def admit(self, exchange: Exchange) -> None:
         """Set `exchange.client` and `exchange.is_peer_trusted`."""

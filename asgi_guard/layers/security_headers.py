@@ -204,7 +204,7 @@ class SecurityHeadersLayer(Layer):
         self._has_nonce = any(sheet.has_nonce for sheet in (self._sheet, *[sheet for _, sheet in self._places]))
         self._is_plain = not (own or self._removed or self._has_nonce or settings.cookies != "off")
         if self._has_nonce:
-            self.admit = self._give_nonce  # type: ignore[method-assign]  # nobody else pays for the hook
+            self.__dict__["admit"] = self._give_nonce  # nobody else pays for the hook
 
     def _give_nonce(self, exchange: Exchange) -> None:
         """Lay the nonce out for the application; that of a guard further out is the same."""

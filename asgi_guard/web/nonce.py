@@ -11,7 +11,7 @@ import logging
 import os
 from typing import ClassVar
 
-logger = logging.getLogger("asgi_guard")
+logger: logging.Logger = logging.getLogger("asgi_guard")
 
 TOO_LATE = (
     "A CSP nonce was read after the response had started: its policy is out without it, and the browser will not run "
@@ -33,7 +33,7 @@ class Nonce:
 
     def __init__(self) -> None:
         self.text: str | None = None
-        self.is_told = False
+        self.is_told: bool = False
 
     def __str__(self) -> str:
         if self.text is None:

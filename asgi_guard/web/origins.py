@@ -164,7 +164,7 @@ class Origins:
                 any_port.add((scheme, host))
             else:
                 exact.add(b"%s://%s" % (scheme, host) if port is None else b"%s://%s:%s" % (scheme, host, port))
-        self.exact = frozenset(exact)
+        self.exact: frozenset[bytes] = frozenset(exact)
         self._any_port = frozenset(any_port)
         self._suffixes = suffixes
 

@@ -103,10 +103,10 @@ class Sheet:
     def __init__(self, tables: Mapping[str, Mapping[str, str | None]]) -> None:
         self._plain = {kind: _pairs(table, secure=False) for kind, table in tables.items()}
         self._secure = {kind: _pairs(table, secure=True) for kind, table in tables.items()}
-        self.names = frozenset(name.encode() for table in tables.values() for name in table)
+        self.names: frozenset[bytes] = frozenset(name.encode() for table in tables.values() for name in table)
         self.plain_by_type: dict[bytes, tuple[_Header, ...]] = {}
         self.secure_by_type: dict[bytes, tuple[_Header, ...]] = {}
-        self.has_nonce = any(NONCE in (value or "") for table in tables.values() for value in table.values())
+        self.has_nonce: bool = any(NONCE in (value or "") for table in tables.values() for value in table.values())
 
     def choose(self, content_type: bytes, *, secure: bool) -> tuple[_Header, ...]:
         """Return what to add to a response of this type, and remember it."""

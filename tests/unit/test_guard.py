@@ -423,7 +423,7 @@ def test_every_problem_of_every_part_is_told_at_once() -> None:
         "client_address": ["*"],
         "cors": "http://shop.example/",
         "trusted_host": "*",
-        "https": "requird",
+        "https": "requierd",
         "ip_filter": True,
         "fetch_metadata": 7,
         "request_limits": None,
