@@ -64,7 +64,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs, env=INSTALLED)
         return
-    session.run("coverage", "run", "-m", "pytest", "--ignore=tests/docs", env=INSTALLED)
+    measured = ("--cov=asgi_guard", "--cov-branch", "--cov-report=")
+    session.run("pytest", "--ignore=tests/docs", "-n2", "--dist=worksteal", *measured, env=INSTALLED)
     for files, percent in COVERAGE.items():
         session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
 
