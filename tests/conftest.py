@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -24,17 +23,6 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
-
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave addresses out of the names of tests, so that both workers and every run know a test by the same name."""
-    for item in items:
-        if " at 0x" in item.nodeid:
-            item._nodeid = _ADDRESS.sub("", item.nodeid)
-
 
 needs_uvloop = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not to be had on this platform")
 
