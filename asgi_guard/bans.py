@@ -228,6 +228,8 @@ class BanAfter:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         problems = Problems("BanAfter")
+        if not isinstance(bans, Bans):  # it would fail with each ban, in a listener, where nobody is told twice
+            problems.add("AG322", "bans", bans, "must be a Bans", "Give it the one that IPFilter(bans=...) has.")
         problems.integer("refusals", refusals, minimum=2, maximum=1_000)
         problems.number("seconds", seconds, minimum=0.001, maximum=_YEAR_SECONDS)
         problems.number("ban_seconds", ban_seconds, minimum=0.001, maximum=_YEAR_SECONDS)

@@ -239,7 +239,7 @@ class Wire(Request):
             self.status = status
         edited = headers
         if kind == "http.response.start":
-            # type, status, headers and no more: the copy is spelled out, since copying costs four times as much
+            # type, status, headers and no more: the copy is spelled out, since a general one costs more
             if given is not None and len(message) == 3:
                 message = {"type": kind, "status": status, "headers": headers}
             else:

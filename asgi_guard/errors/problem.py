@@ -38,7 +38,7 @@ from asgi_guard.errors.phrases import title, withheld
 class Fault:
     """All that a client may be told about what went wrong; data only.
 
-    It is not frozen, since that would make it three times as slow to build; treat it as if it were.
+    It is not frozen, since a frozen one is slower to build, and attackers have it built; treat it as if it were.
 
     Attributes:
         status: HTTP status, 400 to 599.

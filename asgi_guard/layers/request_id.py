@@ -45,7 +45,7 @@ def new_request_id() -> str:
 
 
 def _refill() -> None:
-    """Draw the bits of many ids at once: a system call each would be a third of what a request id costs."""
+    """Draw the bits of many ids at once: a system call for each would show."""
     bits = os.urandom(16 * _BATCH).hex(",", 16)
     _ids[:] = [f"req_{of_one}" for of_one in bits.split(",")]
 

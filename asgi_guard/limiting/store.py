@@ -32,7 +32,7 @@ _SECOND_NS: Final = 1_000_000_000
 class Decision:
     """What a store answers to a hit; true if it admits it. Tuples have one value for each limit, in their order.
 
-    It is not frozen, since that would make it several times as slow to build; treat it as if it were.
+    It is not frozen, since a frozen one is slower to build, and each request builds one; treat it as if it were.
 
     Attributes:
         allowed: the hit was admitted, and counted.

@@ -352,3 +352,12 @@ def test_settings_that_cannot_work_are_refused(bans, settings) -> None:
     """When it is made."""
     with pytest.raises(ConfigError):
         BanAfter(bans, **settings)
+
+
+@pytest.mark.parametrize("bans", [None, 7, ["10.0.0.1"], Bans])
+def test_bans_are_made_in_a_bans_and_nothing_else(bans) -> None:
+    """Anything else would fail in a listener, with the first client that earns a ban."""
+    with pytest.raises(ConfigError, match="must be a Bans") as caught:
+        BanAfter(bans)
+
+    assert [problem.id for problem in caught.value.problems] == ["AG322"]
