@@ -25,7 +25,12 @@ from asgi_guard.settings import Problems
 logger: logging.Logger = logging.getLogger("asgi_guard")
 
 _SECOND: Final = 1_000_000_000
-_YEAR_SECONDS: Final = 366 * 86_400
+MAX_BAN_SECONDS: Final = 366 * 86_400
+"""A year: the longest ban."""
+
+MAX_REFUSALS: Final = 1_000
+"""The most refusals that may precede a ban; the time of each is kept."""
+
 _REASON_LENGTH: Final = 200
 
 PRIVATE: Final = (
@@ -103,8 +108,8 @@ class Bans:
             ValueError: `seconds` is out of its bounds.
         """
         network = self.widened(address_or_network)
-        if not 0 < seconds <= _YEAR_SECONDS:
-            raise ValueError(f"seconds must be above 0 and at most {_YEAR_SECONDS}, not {seconds!r}")
+        if not 0 < seconds <= MAX_BAN_SECONDS:
+            raise ValueError(f"seconds must be above 0 and at most {MAX_BAN_SECONDS}, not {seconds!r}")
         with self._lock:
             now = self._clock.monotonic_ns()
             entry = _Entry(network, now + round(seconds * _SECOND), reason[:_REASON_LENGTH])
@@ -230,9 +235,9 @@ class BanAfter:
         problems = Problems("BanAfter")
         if not isinstance(bans, Bans):  # it would fail with each ban, in a listener, where nobody is told twice
             problems.add("AG322", "bans", bans, "must be a Bans", "Give it the one that IPFilter(bans=...) has.")
-        problems.integer("refusals", refusals, minimum=2, maximum=1_000)
-        problems.number("seconds", seconds, minimum=0.001, maximum=_YEAR_SECONDS)
-        problems.number("ban_seconds", ban_seconds, minimum=0.001, maximum=_YEAR_SECONDS)
+        problems.integer("refusals", refusals, minimum=2, maximum=MAX_REFUSALS)
+        problems.number("seconds", seconds, minimum=0.001, maximum=MAX_BAN_SECONDS)
+        problems.number("ban_seconds", ban_seconds, minimum=0.001, maximum=MAX_BAN_SECONDS)
         problems.sequence_of_text("layers", layers, minimum=1)
         check(problems, "spared", spared)
         problems.integer("max_clients", max_clients, minimum=1, maximum=1_000_000)
@@ -246,6 +251,10 @@ class BanAfter:
         self._max = max_clients
         self._clock = clock
         self._seen: dict[Network, list[int]] = {}  # whoever was refused last stands last
+
+    def take_over(self, previous: BanAfter) -> None:
+        """Go on with what another one has seen."""
+        self._seen = previous._seen
 
     def __call__(self, event: Event) -> None:
         """Count a refusal."""

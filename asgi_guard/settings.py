@@ -201,6 +201,14 @@ class Problems:
         rule = "must be a header value: latin-1, no control characters, no blanks around it"
         return self.add("AG108", field, value, rule, "Write it on one line; percent-encode what is not latin-1.")
 
+    def known(self, given: Iterable[str], known: Collection[str]) -> bool:
+        """Check that every name is one of those that are known; the remedy guesses which one was meant."""
+        unknown = [name for name in given if name not in known]
+        for name in unknown:
+            remedy = _did_you_mean(name, known) or f"The fields are: {', '.join(known)}."
+            self.extend([Problem("AG110", f"{self._subject}.{name}", "", "is not a field", remedy)])
+        return not unknown
+
     def callable(self, field: str, value: object) -> bool:
         """Check for something that can be called."""
         if callable(value):
@@ -243,24 +251,22 @@ def build(settings_class: type[SettingsT], given: object, by_name: Mapping[str, 
         )
 
     known = {field.name: field for field in fields(settings_class) if field.init}
-    problems = [
-        Problem("AG110", f"{subject}.{name}", "", "is not a field", _did_you_mean(name, known) or _list_fields(known))
-        for name in by_name
-        if name not in known
-    ]
+    problems = Problems(subject)
+    problems.known(by_name, known)
     missing = [
         Problem("AG111", f"{subject}.{name}", "", "is required", f"Give it: {name}=...")
         for name, field in known.items()
         if name not in by_name and field.default is MISSING and field.default_factory is MISSING
     ]
     if missing:
-        raise ConfigError([*problems, *missing])
+        problems.extend(missing)
+        problems.raise_if_any()
     try:
         settings = settings_class(**{name: value for name, value in by_name.items() if name in known})
     except ConfigError as error:
-        raise ConfigError([*problems, *error.problems]) from None
-    if problems:
-        raise ConfigError(problems)
+        problems.extend(error.problems)
+        raise ConfigError(problems.found) from None
+    problems.raise_if_any()
     return settings
 
 
@@ -324,7 +330,3 @@ def _did_you_mean(word: object, known: Collection[str]) -> str | None:
 def _plain(name: str) -> str:
     """Forget how the name is written elsewhere: --max-keys, MAX_KEYS."""
     return name[:64].strip("-").lower().replace("-", "_")
-
-
-def _list_fields(known: Iterable[str]) -> str:
-    return f"The fields are: {', '.join(known)}."

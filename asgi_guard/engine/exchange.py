@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
-from asgi_guard.engine import replies
+from asgi_guard.engine import override, replies
 from asgi_guard.engine.intake import stages, taken
 from asgi_guard.engine.life import Deadline, Turn, ticker
 from asgi_guard.engine.types import Message
@@ -58,6 +58,20 @@ class Exchange(Wire):
         """Tell the layer's listeners of a refusal that shadow mode did not carry out."""
         if layer.listeners:
             notify(layer.listeners, RequestWouldBeRefused(**self.about(layer), **_refusal(reply)))
+
+    def __getitem__(self, name: str) -> Any:
+        """Return what is said of the layers of this name for this request: False, or fields of their settings."""
+        return (self.overrides or {})[name]
+
+    def __setitem__(self, name: str, said: Any) -> None:
+        """Say it, from now on and in the guards around this one too; see `asgi_guard.engine.override`.
+
+        Raises:
+            ConfigError: lists every problem.
+        """
+        override.say(self, name, said)
+        if self._overridden_outside is not None:
+            self._overridden_outside[name] = said
 
     # The way in -------------------------------------------------------------------------------------------------------
 
@@ -239,6 +253,8 @@ class Exchange(Wire):
                 guarded(hook, self)
         if self._restores is not None:
             self.restore_state()
+        if self.scope is not self._origin:
+            self.restore_scope()
 
     # Events -----------------------------------------------------------------------------------------------------------
 

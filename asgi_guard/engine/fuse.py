@@ -7,9 +7,11 @@ Must never start anything in a constructor, and must leave scope types and messa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import Any
+from weakref import WeakSet
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.layer import HOOKS, Layer
@@ -39,29 +41,62 @@ class Middleware:
         heard_by = check_door(problems, app, listeners)
         _check_layers(problems, layers)
         problems.raise_if_any()
-        self.app = app
+        self.app: Any = app
         for layer in layers if heard_by else ():
             layer.listeners = (*layer.listeners, *heard_by)
+        self._own_layers: tuple[Layer, ...] = layers
+        self._may_fuse = fuse and isinstance(app, Middleware) and type(app).__call__ is Middleware.__call__
+        self._fused_into: WeakSet[Middleware] = WeakSet()
+        self._times_disabled = 0
+        self._assemble()
+        if isinstance(app, Middleware) and self._may_fuse:
+            app._fused_into.add(self)  # noqa: SLF001
+
+    def _assemble(self) -> None:
+        """Collect the layers as they are now, here and in whatever this one is fused into.
+
+        A request that is on its way keeps the plan that it began with; the next one gets the new one.
+        """
+        layers = () if self._times_disabled else self._own_layers
+        target = self.app
+        if self._may_fuse and can_fuse(layers, self.app.layers):
+            layers += self.app.layers
+            target = self.app._target  # noqa: SLF001
         self.layers: tuple[Layer, ...] = layers
-        self._target: ASGIApp = app
-        if (
-            fuse
-            and isinstance(app, Middleware)
-            and type(app).__call__ is Middleware.__call__
-            and can_fuse(layers, app.layers)
-        ):
-            self.layers = (*layers, *app.layers)
-            self._target = app._target  # noqa: SLF001
-        self._plan = Plan(self.layers)
+        self._target: ASGIApp = target
+        self._plan = Plan(layers)
+        for outer in tuple(self._fused_into):
+            outer._assemble()  # noqa: SLF001
+
+    def _replace_layers(self, layers: Iterable[Layer]) -> None:
+        """Go on with other layers, from the next request on."""
+        self._own_layers = tuple(layers)
+        self._assemble()
+
+    @contextmanager
+    def disabled(self) -> Generator[None]:
+        """Let requests pass as if this middleware was not there: for tests.
+
+        It holds for all tasks and threads until the block is left; blocks may overlap. What is fused around or inside
+        keeps its protection.
+        """
+        self._times_disabled += 1
+        self._assemble()
+        try:
+            yield
+        finally:
+            self._times_disabled -= 1
+            self._assemble()
 
     async def __call__(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
         """Serve one scope (ASGI 3)."""
         kind = scope["type"]
-        if kind not in {"http", "websocket"}:
+        plan = self._plan
+        if kind not in {"http", "websocket"} or not plan.size:
             await self._serve_other(scope, receive, send)
             return
-        plan = self._plan
         exchange = Exchange(plan, scope, receive, send)
+        plan = exchange.plan
         size = plan.size
         origin = 0
         try:
@@ -87,7 +122,7 @@ class Middleware:
             exchange.finish(origin + 1 if origin < size else size)
 
     async def _serve_other(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
-        """Relay what is not a request; the end of a lifespan releases what the layers share."""
+        """Relay what no layer sees; the end of a lifespan releases what the layers share."""
         try:
             await self._target(scope, receive, send)
         finally:

@@ -111,7 +111,7 @@ class LookAheadStage:
 
     async def __call__(self) -> Message:
         """Return the next message; the first call lets the layer look."""
-        while self._hook is not None:
+        while self._hook is not None and self._position not in self._exchange.plan.silent:
             if self._looking is None:
                 await self._look(self._hook)
             else:  # another task of the application reads too: it must not take messages away from the look

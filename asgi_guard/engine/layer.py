@@ -7,8 +7,8 @@ Rule 3: the engine collects, once, only the hooks that a class fills in; an empt
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgi_guard.engine.types import Headers, Message
 from asgi_guard.events import Listener
@@ -33,10 +33,12 @@ class Layer:
         wants: lower-case names of the request headers that it reads for every request: one scan serves all layers. Any
             other header can be read too, by a scan of its own.
         listeners: who is told what this layer decided; empty by default.
+        hears: a listener of this layer's own: a guard tells it what all of its layers decide.
         body_types: media types (lower case, no parameters) for which `body` runs; `*/*` is every one.
         body_look_ahead_bytes: how much `body` may read ahead before the application gets its first message.
         admit_deadline_seconds: how long `admit_async` may wait before it counts as failed with `TimeoutError`; None
             when the layer bounds its own wait.
+        overridable: the fields of its settings that one request may override; see `override`.
         holds_start: keep the response start back until the first body message, at most 50 ms, so that an exception
             between the two is still a proper error; event streams, NDJSON and gRPC are never held.
     """
@@ -46,9 +48,11 @@ class Layer:
     decides: ClassVar[bool] = True
     wants: frozenset[bytes] = frozenset()
     listeners: tuple[Listener, ...] = ()
+    hears: Listener | None = None
     body_types: frozenset[bytes] = frozenset()
     body_look_ahead_bytes: int = 65_536
     admit_deadline_seconds: float | None = 1.0
+    overridable: frozenset[str] = frozenset()
     holds_start: bool = False
 
     def admit(self, exchange: Exchange) -> Reply | None:
@@ -77,6 +81,19 @@ class Layer:
 
     def finish(self, exchange: Exchange) -> None:
         """Run exactly once, when the call ends, whatever happened: release what was taken."""
+
+    def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
+        """Check, and take over, what `scope["asgi_guard"]` says of this layer for one request.
+
+        It runs before `admit` where whoever stands outside has said it, and at once where the application says it.
+        `exchange.overrides` has the fields from then on; every name in them is in `overridable`.
+
+        Raises:
+            ConfigError: a value is wrong.
+        """
+
+    def take_over(self, previous: Layer) -> None:
+        """Go on with what the layer that stood in this place has counted: the guard was reconfigured."""
 
     def refusals(self) -> Iterable[str]:
         """Say, for `explain()`, what the layer refuses and with which status, a line each."""

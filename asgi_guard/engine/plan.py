@@ -6,10 +6,13 @@ Position 0 is the outermost layer. `admit`, `inbound`, `body` and `complete` run
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 
+from asgi_guard.engine import override
 from asgi_guard.engine.layer import HOOKS, Layer
+
+_MEMO_SIZE = 64
 
 Steps = tuple[tuple[int, Callable[..., Any]], ...]
 """Hooks with the positions of their layers, in the order in which they run."""
@@ -20,9 +23,16 @@ class Plan:
 
     Args:
         layers: outermost first; each instance at most once.
+        absent: the positions of layers that keep their place and do nothing at all.
+        at_rest: those of layers that do nothing more but release what they have taken.
+        is_overridden: before each `admit` stands a look at what was said of the layer for this request.
     """
 
     __slots__ = (
+        "_absent",
+        "_at_rest",
+        "_is_overridden",
+        "_variants",
         "admits",
         "bodies",
         "completes",
@@ -33,48 +43,71 @@ class Plan:
         "layers",
         "listened",
         "outbounds",
+        "overridable",
         "positions",
         "rescues",
+        "silent",
         "size",
         "wants",
     )
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        absent: frozenset[int] = frozenset(),
+        at_rest: frozenset[int] = frozenset(),
+        is_overridden: bool = False,
+    ) -> None:
         self.layers: tuple[Layer, ...] = tuple(layers)
+        self.silent: frozenset[int] = absent | at_rest
+        self._absent = absent
+        self._at_rest = at_rest
+        self._is_overridden = is_overridden
+        self._variants: dict[tuple[frozenset[int], frozenset[int], bool], Plan] = {}
+        present = [(position, layer) for position, layer in enumerate(self.layers) if position not in absent]
+        working = [(position, layer) for position, layer in present if position not in at_rest]
         self.size: int = len(self.layers)
         self.positions: dict[Layer, int] = {layer: position for position, layer in enumerate(self.layers)}
         self.wants: frozenset[bytes] = frozenset[bytes]({b"host"}).union(*[layer.wants for layer in self.layers])
-        self.holds: bool = any(layer.holds_start for layer in self.layers)
+        self.holds: bool = any(layer.holds_start for _, layer in working)
+        self.overridable: bool = any(layer.overridable or is_filled(layer, "head") for layer in self.layers)
 
-        self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = self._admits()
-        self.inbounds: Steps = self._collect("inbound")
-        self.bodies: Steps = self._collect("body")
+        self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = _admits(working, is_overridden=is_overridden)
+        self.inbounds: Steps = _collect("inbound", working)
+        self.bodies: Steps = _collect("body", working)
         if self.bodies:
             self.wants |= {b"content-type"}
-        self.completes: Steps = self._collect("complete")
-        self.heads: Steps = self._collect("head")[::-1]
-        self.outbounds: Steps = self._collect("outbound")[::-1]
-        self.rescues: Steps = self._collect("rescue")[::-1]
-        self.finishes: Steps = self._collect("finish")[::-1]
+        self.completes: Steps = _collect("complete", working)
+        self.heads: Steps = _collect("head", working)[::-1]
+        self.outbounds: Steps = _collect("outbound", working)[::-1]
+        self.rescues: Steps = _collect("rescue", working)[::-1]
+        self.finishes: Steps = _collect("finish", present)[::-1]
         self.listened: tuple[Layer, ...] = tuple(
             layer
-            for layer in self.layers
+            for _, layer in working
             if layer.listeners and layer.decides and (is_filled(layer, "admit") or is_filled(layer, "admit_async"))
         )
 
-    def _collect(self, hook: str) -> Steps:
-        return tuple(
-            (position, getattr(layer, hook)) for position, layer in enumerate(self.layers) if is_filled(layer, hook)
-        )
+    def overridden(self, names: Collection[str]) -> Plan:
+        """Return the same stack for a request of which something was said: the layers of these names are absent."""
+        absent = frozenset(position for position, layer in enumerate(self.layers) if layer.name in names)
+        return self._variant(self._absent | absent, self._at_rest, is_overridden=True)
 
-    def _admits(self) -> tuple[tuple[int, Callable[..., Any], bool], ...]:
-        steps: list[tuple[int, Callable[..., Any], bool]] = []
-        for position, layer in enumerate(self.layers):
-            if is_filled(layer, "admit"):
-                steps.append((position, layer.admit, False))
-            if is_filled(layer, "admit_async"):
-                steps.append((position, _bounded(layer), True))
-        return tuple(steps)
+    def resting(self, name: str) -> Plan:
+        """Return the same stack for the rest of a request: the layers of this name only release what they have."""
+        resting = {position for position, layer in enumerate(self.layers) if layer.name == name}
+        return self._variant(self._absent, self._at_rest | (resting - self._absent), is_overridden=self._is_overridden)
+
+    def _variant(self, absent: frozenset[int], at_rest: frozenset[int], *, is_overridden: bool) -> Plan:
+        key = absent, at_rest, is_overridden
+        variant = self._variants.get(key)
+        if variant is None:
+            if len(self._variants) >= _MEMO_SIZE:
+                self._variants.clear()
+            variant = Plan(self.layers, absent=absent, at_rest=at_rest, is_overridden=is_overridden)
+            self._variants[key] = variant
+        return variant
 
 
 def is_filled(layer: Layer, hook: str) -> bool:
@@ -82,6 +115,24 @@ def is_filled(layer: Layer, hook: str) -> bool:
     if hook not in HOOKS:
         raise KeyError(hook)
     return getattr(type(layer), hook) is not getattr(Layer, hook) or hook in getattr(layer, "__dict__", ())
+
+
+def _collect(hook: str, working: Iterable[tuple[int, Layer]]) -> Steps:
+    return tuple((position, getattr(layer, hook)) for position, layer in working if is_filled(layer, hook))
+
+
+def _admits(
+    working: Iterable[tuple[int, Layer]], *, is_overridden: bool
+) -> tuple[tuple[int, Callable[..., Any], bool], ...]:
+    steps: list[tuple[int, Callable[..., Any], bool]] = []
+    for position, layer in working:
+        if is_overridden:
+            steps.append((position, override.step(layer), False))
+        if is_filled(layer, "admit"):
+            steps.append((position, layer.admit, False))
+        if is_filled(layer, "admit_async"):
+            steps.append((position, _bounded(layer), True))
+    return tuple(steps)
 
 
 def can_fuse(outer: Sequence[Layer], inner: Sequence[Layer]) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from asgi_guard.engine.override import KEY
 from asgi_guard.engine.types import Header, Scope
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Request:
         request_id: the id under which it is known, once a layer has given it one.
         is_peer_trusted: whether the peer is a proxy whose word on the request is taken, once a layer has said so.
         host_app: `scope["app"]` as it was on entry: the framework that this guard stands inside of, if any.
+        overrides: what `scope["asgi_guard"]` says of layers for this request, by name; None where it says nothing.
         host_handlers: the exception handlers of that framework around a mounted guard, as they were on entry.
     """
 
@@ -50,6 +52,7 @@ class Request:
         "host_handlers",
         "is_peer_trusted",
         "kind",
+        "overrides",
         "plan",
         "request_id",
         "scope",
@@ -59,6 +62,7 @@ class Request:
     scope: Scope
     kind: str
     cells: dict[Layer, Any]
+    overrides: dict[str, Any] | None
     client: str | None
     header_bytes: int
     request_id: str | None
@@ -159,6 +163,10 @@ class Request:
             return
         self._restores = (state, key, state.get(key, _ABSENT), self._restores)
         state[key] = value
+
+    def restore_scope(self) -> None:
+        """Take out of the application's scope what only this call may use."""
+        self.scope.pop(KEY, None)  # it refers to the exchange, and that to the scope: nobody should have to collect it
 
     def restore_state(self) -> None:
         """Take out of the caller's `state` what `set_state` put there, the last first."""

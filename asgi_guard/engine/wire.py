@@ -18,7 +18,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import headers as header_list
+from asgi_guard.engine import override
 from asgi_guard.engine.life import Deadline, Ticker, Turn, new_event, ticker
+from asgi_guard.engine.override import KEY
 from asgi_guard.engine.request import Request, address
 from asgi_guard.engine.types import Headers, Message, Receive, Scope, Send
 
@@ -67,6 +69,7 @@ class Wire(Request):
     _intake: Receive | None
     _opening: Any
     _outer: Wire | None
+    _overridden_outside: Any
     _ticker: Ticker
     answered_at: int
     broken: Exception | None
@@ -91,6 +94,7 @@ class Wire(Request):
         "_intake",
         "_opening",
         "_outer",
+        "_overridden_outside",
         "_promises_trailers",
         "_send",
         "_ticker",
@@ -133,6 +137,7 @@ class Wire(Request):
         self.floor = self.over_at = self.answered_at = self.broken_at = plan.size
         self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = self._promises_trailers = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
+        self.overrides = self._overridden_outside = None
         self.turn = self._opening = self.foreign = self.broken = self.deadlines = None
         peer = scope.get("client")
         host = peer[0] if peer else None
@@ -150,6 +155,13 @@ class Wire(Request):
             self.header_bytes: int = size
         if not is_list or b"host" not in self._found:
             self._scan_odd(headers)
+        said = scope.get(KEY)
+        if said is not None:
+            override.begin(self, said)  # type: ignore[arg-type]
+            if said.__class__ is self.__class__:
+                self._overridden_outside = said
+        if plan.overridable:
+            self._own()[KEY] = self
         if send.__class__ is self.__class__:
             self._nest(send)
 

@@ -10,6 +10,7 @@ Must never take a request for allowed because its address is not known.
 | AG320 | an allow list has members: an empty one would refuse everybody           |
 | AG321 | a path begins with a slash                                               |
 | AG322 | bans are kept in a `Bans`                                                |
+| AG323 | a ban follows one limit on refusals, of 2 to 1,000                       |
 
 AG300 to AG304 are those of `asgi_guard.networks`.
 """
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, TypedDict, Unpack
 
-from asgi_guard.bans import Bans
+from asgi_guard.bans import MAX_BAN_SECONDS, MAX_REFUSALS, BanAfter, Bans
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
@@ -30,6 +31,7 @@ from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
+from asgi_guard.limiting.rate import parse_rate
 from asgi_guard.networks import Networks, check
 from asgi_guard.settings import Problems, build
 
@@ -53,7 +55,11 @@ class IPFilter:
     Attributes:
         allow: addresses, networks and `"unix:"` that may ask, and nobody else; None allows everybody.
         block: those that may not, even where they are allowed.
-        bans: temporary bans, to which may be added at any time; None for none.
+        bans: temporary bans, to which may be added at any time; None for none but those of `ban_after`.
+        ban_after: ban who is refused this often, such as `"20/minute"`; in a guard only, since one layer alone does not
+            hear of the others' refusals. None, the default, bans nobody. See `BanAfter`, which this stands for.
+        ban_seconds: how long such a ban holds, at most a year.
+        ban_layers: whose refusals count, by the names of their parts.
         paths: the paths to which the lists apply, with all that is below them; none are all. Bans apply everywhere.
 
     Raises:
@@ -63,6 +69,9 @@ class IPFilter:
     allow: Sequence[str] | None = None
     block: Sequence[str] = ()
     bans: Bans | None = None
+    ban_after: str | None = None
+    ban_seconds: float = 600.0
+    ban_layers: Sequence[str] = ("rate_limit",)
     paths: Sequence[str] = ()
     lists: Lists = field(init=False, repr=False, compare=False)
 
@@ -71,12 +80,26 @@ class IPFilter:
         _check(problems, self.allow, self.block)
         if self.bans is not None and not isinstance(self.bans, Bans):
             problems.add("AG322", "bans", self.bans, "must be a Bans", "Write bans=Bans(), and keep it to add to it.")
+        if self.ban_after is not None:
+            self._check_ban_after(problems, self.ban_after)
+        problems.number("ban_seconds", self.ban_seconds, minimum=0.001, maximum=MAX_BAN_SECONDS)
+        problems.sequence_of_text("ban_layers", self.ban_layers, minimum=1)
         if problems.sequence_of_text("paths", self.paths):
             for index, path in enumerate(self.paths):
                 if not path.startswith("/"):
                     problems.add("AG321", f"paths[{index}]", path, "must begin with a slash", f"Write '/{path}'.")
         problems.raise_if_any()
         self._set(self.allow, self.block)
+
+    def _check_ban_after(self, problems: Problems, ban_after: object) -> None:
+        try:
+            limits = parse_rate(ban_after) if isinstance(ban_after, str) else ()
+        except ValueError as error:
+            problems.add("AG323", "ban_after", ban_after, "must be a rate", str(error))
+        else:
+            if len(limits) != 1 or not 2 <= limits[0].amount <= MAX_REFUSALS:
+                rule = f"must be one rate, of 2 to {MAX_REFUSALS:,} refusals"
+                problems.add("AG323", "ban_after", ban_after, rule, 'Write "20/minute", say.')
 
     def replace(self, *, allow: Sequence[str] | None = None, block: Sequence[str] = ()) -> None:
         """Put other lists in the place of both, at once, for every application that has these settings.
@@ -115,6 +138,9 @@ class IPFilterFields(TypedDict, total=False):
     allow: Sequence[str] | None
     block: Sequence[str]
     bans: Bans | None
+    ban_after: str | None
+    ban_seconds: float
+    ban_layers: Sequence[str]
     paths: Sequence[str]
 
 
@@ -128,6 +154,30 @@ class IPFilterLayer(Layer):
         self._settings = settings
         self._bans = settings.bans
         self._paths = Prefixes(settings.paths) if settings.paths else None
+        if settings.ban_after is not None:
+            self._bans = settings.bans or Bans()
+            self.hears: Listener | None = self._ban_after(settings.ban_after, self._bans)
+
+    def _ban_after(self, rate: str, bans: Bans) -> BanAfter:
+        settings = self._settings
+        (limit,) = parse_rate(rate)
+        return BanAfter(
+            bans,
+            refusals=limit.amount,
+            seconds=limit.seconds,
+            ban_seconds=settings.ban_seconds,
+            layers=settings.ban_layers,
+        )
+
+    def take_over(self, previous: Layer) -> None:
+        """Keep the bans of its own, and what was seen of refusals."""
+        if not isinstance(previous, IPFilterLayer) or self._settings.ban_after is None:
+            return
+        if self._settings.bans is None and previous._bans is not None:  # noqa: SLF001
+            self._bans = previous._bans  # noqa: SLF001
+            self.hears = self._ban_after(self._settings.ban_after, self._bans)
+        if isinstance(self.hears, BanAfter) and isinstance(previous.hears, BanAfter):
+            self.hears.take_over(previous.hears)
 
     def admit(self, exchange: Exchange) -> Reply | None:
         """Judge the client by its address."""
@@ -146,7 +196,8 @@ class IPFilterLayer(Layer):
         settings = self._settings
         where = f" under {', '.join(settings.paths)}" if settings.paths else ""
         if self._bans is not None:
-            yield "403 for clients that are banned"
+            after = settings.ban_after and f" after more than {settings.ban_after} refusals"
+            yield f"403 for clients that are banned{after or ''}"
         if settings.block:
             yield f"403 for {len(settings.block)} blocked addresses and networks{where}"
         if settings.allow is not None:

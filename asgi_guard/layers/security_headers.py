@@ -31,7 +31,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, TypedDict, TypeGuard, Unpack
 
@@ -184,6 +184,7 @@ class SecurityHeadersLayer(Layer):
 
     name: ClassVar[str] = "security_headers"
     decides: ClassVar[bool] = False
+    overridable: frozenset[str] = frozenset({"preset"})
 
     def __init__(self, settings: SecurityHeaders) -> None:
         self.settings: object = settings
@@ -229,6 +230,8 @@ class SecurityHeadersLayer(Layer):
         content_type = present.get(b"content-type", b"")
         secure = exchange.is_secure
         sheet = self._sheet_for(exchange.path) if self._places else self._sheet
+        if exchange.overrides is not None:
+            sheet = self._sheet_said(exchange.overrides) or sheet
         pairs = (sheet.secure_by_type if secure else sheet.plain_by_type).get(content_type)
         if pairs is None:
             pairs = sheet.choose(content_type, secure=secure)
@@ -239,6 +242,16 @@ class SecurityHeadersLayer(Layer):
             headers += pairs
         else:
             headers += [pair for pair in pairs if pair[0] not in present]
+
+    def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:  # noqa: ARG002  it has the fields already
+        """Take another preset for this response."""
+        problems = Problems("SecurityHeaders")
+        problems.choice("preset", fields["preset"], tuple(PRESETS))
+        problems.raise_if_any()
+
+    def _sheet_said(self, overrides: Mapping[str, Any]) -> Sheet | None:
+        said = overrides.get(self.name)
+        return said and _sheet_of_preset(said["preset"])
 
     def _sheet_for(self, path: str) -> Sheet:
         sheet = self._sheet_of_path.get(path)
@@ -288,6 +301,11 @@ def _with_nonce(nonce: Nonce | None, pairs: tuple[Header, ...]) -> tuple[Header,
     if nonce is not None:
         nonce.is_told = True
     return written
+
+
+@cache
+def _sheet_of_preset(preset: Preset) -> Sheet:
+    return Sheet(PRESETS[preset])
 
 
 @lru_cache(64)

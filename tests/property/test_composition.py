@@ -1,7 +1,8 @@
 """Fusing is invisible: a fused stack does what the same layers do when each is a middleware of its own.
 
 Random stacks of scripted layers stand around random applications and random servers. Each layer may refuse, raise,
-rescue, hold the start or look into the body, in any of its hooks; the same layer may stand in a stack twice. The stack
+rescue, hold the start or look into the body, in any of its hooks; the same layer may stand in a stack twice; somebody outside, or the application, may
+override what it does for this request. The stack
 is run once fused and once nested for real (`fuse=False`), and all that can be seen must be equal: the messages on the
 wire, how the call ended, what the application saw, and for each layer the hooks that ran and in which order.
 """
@@ -50,6 +51,7 @@ class Script:
     complete: str | None = None
     finish: str | None = None
     holds_start: bool = False
+    override: str = PASS
 
 
 class Scripted(Layer):
@@ -58,9 +60,10 @@ class Scripted(Layer):
     admit_deadline_seconds = None
     body_types = frozenset({b"text/plain"})
     body_look_ahead_bytes = 6
+    overridable = frozenset({"mark"})
 
     def __init__(self, label: str, script: Script, trace: Trace) -> None:
-        self.label = label
+        self.label = self.name = label
         self.script = script
         self.trace = trace
         self.holds_start = script.holds_start
@@ -82,6 +85,9 @@ class Scripted(Layer):
         counts = exchange.cells.setdefault(self, Counter())
         counts[hook] += 1
         return self._act(hook, step[1] if counts[hook] == step[0] else PASS, detail)
+
+    def override(self, exchange: Exchange, fields: Any) -> None:
+        self._act("override", self.script.override, fields)
 
     def _admit(self, exchange: Exchange) -> Reply | None:
         return self._act("admit", self.script.admit)
@@ -123,6 +129,7 @@ class World:
     incoming: list[Any]
     fails_at: int | None
     can_deny: bool
+    said: Any
     trace: Trace = field(default_factory=list)
     wire: list[Any] = field(default_factory=list)
     seen_by_app: list[Any] = field(default_factory=list)
@@ -142,6 +149,7 @@ class World:
             "type": self.kind,
             "path": "/",
             "headers": [(b"host", b"a"), (b"content-type", b"text/plain; charset=utf-8")],
+            **({} if self.said is None else {"asgi_guard": self.said}),
         }
         if self.kind == "http":
             return {**scope, "method": "POST", "http_version": "1.1"}
@@ -172,7 +180,9 @@ def application(world: World, steps: list[tuple[str, Any]], swallows: bool) -> C
             if name == "cancel":
                 raise asyncio.CancelledError(argument)
             try:
-                if name == "receive":
+                if name == "say":
+                    scope["asgi_guard"][argument[0]] = argument[1]
+                elif name == "receive":
                     world.seen_by_app.append(await receive())
                 else:
                     await send(dict(argument))
@@ -216,7 +226,10 @@ scripts = st.builds(
     complete=st.none() | quiet,
     finish=st.none() | quiet,
     holds_start=st.sampled_from([False, False, True]),
+    override=quiet,
 )
+labels = st.sampled_from(["layer0", "layer1", "layer2", "layer3", "nobody"])
+said = st.sampled_from([False, False, {"mark": 1}, {"other": 1}, True])
 start = {"type": "http.response.start", "status": 200, "headers": [(b"X-App", b"1")]}
 http_steps = st.lists(
     st.sampled_from(
@@ -239,7 +252,8 @@ http_steps = st.lists(
             ("raise", "app"),
             ("cancel", "app"),
         ]
-    ),
+    )
+    | st.tuples(st.just("say"), st.tuples(labels, said)),
     max_size=7,
 )
 websocket_steps = st.lists(
@@ -256,7 +270,8 @@ websocket_steps = st.lists(
             ("raise", "app"),
             ("cancel", "app"),
         ]
-    ),
+    )
+    | st.tuples(st.just("say"), st.tuples(labels, said)),
     max_size=7,
 )
 http_incoming = st.lists(
@@ -286,12 +301,15 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         "swallows": draw(st.booleans()),
         "fails_at": draw(st.none() | st.none() | st.integers(0, 3)),
         "can_deny": draw(st.booleans()),
+        "said": draw(st.none() | st.dictionaries(labels, said, max_size=3) | st.just(5)),
     }
 
 
 def play(case: dict[str, Any], *, fuse: bool) -> World:
     """Run a case from beginning to end."""
-    world = World(case["kind"], [dict(message) for message in case["incoming"]], case["fails_at"], case["can_deny"])
+    world = World(
+        case["kind"], [dict(message) for message in case["incoming"]], case["fails_at"], case["can_deny"], case["said"]
+    )
     asyncio.run(run(world, case["scripts"], case["order"], case["steps"], case["swallows"], fuse=fuse))
     return world
 
@@ -311,11 +329,19 @@ def test_a_fused_stack_is_the_nested_stack(case: dict[str, Any]) -> None:
 def test_every_layer_that_was_entered_is_finished_exactly_once(case: dict[str, Any]) -> None:
     """`finish` runs once for each turn to admit, and never for a layer that had none."""
     every = [Script(**{**vars(script), "admit": script.admit or PASS, "finish": PASS}) for script in case["scripts"]]
-    world = play({**case, "scripts": every}, fuse=True)
+    world = play({**case, "scripts": every, "said": None}, fuse=True)
 
     entered = Counter(label for label, hook in world.trace if hook == "admit")
     finished = Counter(label for label, hook in world.trace if hook == "finish")
     assert finished == entered
+
+
+@given(cases(), labels)
+def test_a_layer_that_is_left_out_does_nothing(case: dict[str, Any], label: str) -> None:
+    """Whatever happens, no hook of it runs; the wire is that of a stack without it, or of the rest of its layers."""
+    world = play({**case, "said": {label: False}}, fuse=True)
+
+    assert label not in world.by_layer()
 
 
 @given(cases())
@@ -342,6 +368,7 @@ def test_the_property_can_fail(fuse: bool) -> None:
         "swallows": False,
         "fails_at": None,
         "can_deny": False,
+        "said": None,
     }
     world = play(case, fuse=fuse)
 

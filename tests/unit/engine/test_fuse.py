@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from contextvars import ContextVar
 
@@ -470,3 +471,57 @@ def test_hooks_that_the_engine_waits_for_may_be_async() -> None:
         ("AG225", "Middleware.layers[1].finish"),
         ("AG224", "Middleware.layers[2]"),
     ]
+
+
+# Switching off, and going on with other layers ------------------------------------------------------------------------
+
+
+def marks(layer, name):
+    return layer(head=lambda exchange, headers: headers.append((name, b"1")))
+
+
+@pytest.mark.anyio
+async def test_a_middleware_can_be_disabled_for_a_while(layer) -> None:
+    """Requests pass as if it was not there; those around it and inside it are not concerned; blocks may overlap."""
+    inner = Middleware(Middleware(app, marks(layer, b"x-inmost")), marks(layer, b"x-inner"))
+    outer = Middleware(inner, marks(layer, b"x-outer"))
+
+    async def seen():
+        return [name for name, _ in (await call(outer)).headers if name.startswith(b"x-")]
+
+    assert await seen() == [b"x-inmost", b"x-inner", b"x-outer"]
+    with inner.disabled():
+        assert await seen() == [b"x-inmost", b"x-outer"]
+        with inner.disabled(), outer.disabled():
+            assert await seen() == [b"x-inmost"]
+        assert await seen() == [b"x-inmost", b"x-outer"]
+    assert await seen() == [b"x-inmost", b"x-inner", b"x-outer"]
+
+
+@pytest.mark.anyio
+async def test_a_request_on_its_way_keeps_what_it_began_with(layer) -> None:
+    """Switching off, or going on with other layers, concerns the next request."""
+    finished = []
+    own = layer(
+        head=lambda exchange, headers: headers.append((b"x-own", b"1")),
+        finish=lambda exchange: finished.append("own"),
+    )
+
+    async def switches(scope, receive, send):
+        with guarded.disabled():
+            await app(scope, receive, send)
+
+    guarded = Middleware(switches, own)
+    answer = await call(guarded)
+
+    assert answer.headers.get("x-own") == "1"
+    assert finished == ["own"]
+
+
+def test_an_outer_one_that_is_gone_is_not_kept(layer) -> None:
+    """Being fused into something keeps nobody alive."""
+    inner = Middleware(app, layer())
+    Middleware(inner, layer())
+    gc.collect()
+
+    assert not list(inner._fused_into)

@@ -1,0 +1,172 @@
+"""What `scope["asgi_guard"]` says of a layer holds for one request, and whatever it says wrong is an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.replies import Reply
+from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.testing import call
+
+pytestmark = pytest.mark.anyio
+
+FORBIDDEN = Reply(403, body=b"no", content_type=b"text/plain")
+
+
+class Doorman(Layer):
+    """Lets nobody in, unless it is told otherwise; marks each answer."""
+
+    name = "doorman"
+    overridable = frozenset({"open"})
+
+    def __init__(self) -> None:
+        self.finished = 0
+        self.told: list[Any] = []
+
+    def admit(self, exchange: Any) -> Reply | None:
+        said = (exchange.overrides or {}).get("doorman") or {}
+        return None if said.get("open") else FORBIDDEN
+
+    def override(self, exchange: Any, fields: Any) -> None:
+        if not isinstance(fields["open"], bool):
+            raise ConfigError([])
+        self.told.append(fields)
+
+    def head(self, exchange: Any, headers: Any) -> None:
+        headers.append((b"x-door", b"watched"))
+
+    def finish(self, exchange: Any) -> None:
+        self.finished += 1
+
+
+class Fails(Layer):
+    """Answers for exceptions."""
+
+    name = "envelope"
+
+    def rescue(self, exchange: Any, exc: Exception) -> Reply:
+        return Reply(500, body=type(exc).__name__.encode(), content_type=b"text/plain")
+
+
+class Marks(Layer):
+    """Takes no fields."""
+
+    name = "marks"
+
+    def head(self, exchange: Any, headers: Any) -> None:
+        headers.append((b"x-mark", b"1"))
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    """Answer, and have said what the path asks for."""
+    if scope["path"] == "/unwatched":
+        scope["asgi_guard"]["doorman"] = False
+    if scope["path"] == "/nonsense":
+        scope["asgi_guard"]["doorman"] = {"shut": True}
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def test_a_layer_can_be_left_out_from_outside() -> None:
+    """None of its hooks runs for this request, and the next one meets it again."""
+    doorman = Doorman()
+    app = Middleware(hello, doorman)
+
+    left_out = await call(app, asgi_guard={"doorman": False})
+    met = await call(app)
+
+    assert (left_out.status, left_out.headers.get("x-door")) == (200, None)
+    assert (met.status, met.headers.get("x-door")) == (403, "watched")
+    assert doorman.finished == 1
+
+
+async def test_a_layer_takes_fields_from_outside() -> None:
+    """It is told before its turn to admit, and finds them on the exchange."""
+    doorman = Doorman()
+
+    answer = await call(Middleware(hello, doorman), asgi_guard={"doorman": {"open": True}})
+
+    assert answer.status == 200
+    assert doorman.told == [{"open": True}]
+
+
+async def test_the_application_can_leave_a_layer_out_from_then_on() -> None:
+    """Its head does not run any more, but it releases what it has."""
+    doorman = Doorman()
+
+    answer = await call(Middleware(hello, doorman), path="/unwatched", asgi_guard={"doorman": {"open": True}})
+
+    assert "x-door" not in answer.headers
+    assert doorman.finished == 1
+
+
+async def test_what_the_application_says_reaches_a_guard_further_out() -> None:
+    """Also past middlewares of others that stand in between, and past one that is not fused."""
+    outer, inner = Doorman(), Doorman()
+
+    async def between(scope: Any, receive: Any, send: Any) -> None:
+        await Middleware(hello, inner)(dict(scope), receive, send)
+
+    answer = await call(
+        Middleware(between, outer, fuse=False), path="/unwatched", asgi_guard={"doorman": {"open": True}}
+    )
+
+    assert answer.status == 200
+    assert "x-door" not in answer.headers
+    assert inner.told == outer.told == [{"open": True}]
+
+
+@pytest.mark.parametrize(
+    ("said", "id_"),
+    [
+        (5, "AG227"),
+        (["doorman"], "AG227"),
+        ({1: False}, "AG227"),
+        ({"doorman": True}, "AG228"),
+        ({"doorman": "open"}, "AG228"),
+        ({"doorman": None}, "AG228"),
+        ({"doorman:back": False}, "AG228"),
+        ({"doorman": {"shut": True}}, "AG229"),
+        ({"marks": {"open": True}}, "AG229"),
+    ],
+)
+async def test_what_cannot_be_understood_is_an_error(said: Any, id_: str) -> None:
+    """No request passes by mistake, and the error says what can be said."""
+    app = Middleware(hello, Marks(), Doorman())
+
+    with pytest.raises(ConfigError) as caught:
+        await call(app, asgi_guard=said)
+
+    assert [problem.id for problem in caught.value.problems] == [id_]
+
+
+async def test_a_layer_further_out_answers_for_the_mistake() -> None:
+    """It is as if the layer that was spoken of had failed in its turn."""
+    app = Middleware(hello, Fails(), Doorman())
+
+    assert (await call(app, asgi_guard={"doorman": True})).body == b"ConfigError"
+    assert (await call(app, path="/nonsense", asgi_guard={"doorman": {"open": True}})).body == b"ConfigError"
+
+
+async def test_a_name_that_nobody_has_changes_nothing() -> None:
+    """It may be meant for a guard that stands elsewhere."""
+    assert (await call(Middleware(hello, Doorman()), asgi_guard={"nobody": False})).status == 403
+
+
+async def test_the_scope_of_the_caller_is_as_it_was() -> None:
+    """What it said is what it finds, and after the call nothing refers to the exchange."""
+    said = {"doorman": {"open": True}}
+    seen = []
+
+    async def keeps(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+        await hello(scope, receive, send)
+
+    await call(Middleware(keeps, Doorman()), asgi_guard=said)
+
+    assert said == {"doorman": {"open": True}}
+    assert "asgi_guard" not in seen[0]
