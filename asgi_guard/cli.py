@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final, TextIO
 
 from asgi_guard import __version__
+from asgi_guard.cli_check import add_check, add_explain
 from asgi_guard.errors.exceptions import MissingExtraError
+from asgi_guard.serve.command import add_run
 
 _SERVER_EXTRA: Final = ("h11", "uvicorn", "websockets")
 
@@ -34,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _demo(options)
+        handler: Callable[[argparse.Namespace], int] = options.handler
+        return handler(options)
     except (MissingExtraError, OSError) as error:
         print(f"asgi-guard: {error}", file=sys.stderr)
         return 2
@@ -46,6 +49,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="asgi-guard", description="Protection for any ASGI application.")
     parser.add_argument("--version", action="version", version=f"asgi-guard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_demo(commands)
+    add_run(commands)
+    add_check(commands)
+    add_explain(commands)
+    return parser
+
+
+def add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    """Add the command that shows what the guard changes."""
     demo = commands.add_parser(
         "demo",
         help="show what the guard changes",
@@ -57,10 +69,11 @@ def _parser() -> argparse.ArgumentParser:
         what = f"where the {which} application is served (default: a free port)"
         demo.add_argument(option, type=_port, default=0, metavar="N", help=what)
     demo.add_argument("--verbose", action="store_true", help="show what the servers log while the requests are sent")
-    return parser
+    demo.set_defaults(handler=run_demo)
 
 
-def _demo(options: argparse.Namespace) -> int:
+def run_demo(options: argparse.Namespace) -> int:
+    """Send the same requests to both, and compare."""
     if any(find_spec(module) is None for module in _SERVER_EXTRA):
         raise MissingExtraError("asgi-guard demo", "server")
     from asgi_guard.demo.run import run

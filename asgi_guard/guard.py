@@ -3,17 +3,21 @@
 `Guard(app)` is every part that exists with safe defaults, fused into one middleware. Each part takes `True`, `False`,
 its settings, or a short form where one is natural. A part that is planned and not built yet is off, is named by
 `explain()`, and is refused with a `ConfigError` when somebody asks for it: there are no silent stubs.
-Must never read the environment, a file or a clock, and must never start anything: that is `config`, the layers' first
-use, and nobody's constructor.
+Its constructor must never read the environment, a file or a clock, and must never start anything: that is for those who
+ask for it by `from_env` and `from_toml`, and for the layers' first use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
+from os import PathLike
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack
 
+from asgi_guard.config.part import PREFIX, Part
 from asgi_guard.engine.fuse import Middleware, check_door
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
@@ -26,7 +30,7 @@ from asgi_guard.layers.request_id import RequestID, RequestIDLayer
 from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsLayer
 from asgi_guard.layers.security_headers import Preset, SecurityHeaders, SecurityHeadersLayer
 from asgi_guard.limiting.rate import Limit
-from asgi_guard.settings import Problem, Problems, build, shown
+from asgi_guard.settings import Problem, Problems, shown
 
 if TYPE_CHECKING:  # parts that are off until set are loaded when they are
     from asgi_guard.layers.cors import CORS
@@ -41,94 +45,66 @@ DEFAULT_RATE: Final = Limit(100, 60, "100/minute")
 """The rate of a guard that was told none, for each client; written out, so that no grammar has to be loaded for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One place in the standard stack.
-
-    Attributes:
-        make: makes the layer from what the part was given; raises ConfigError.
-    """
-
-    make: Callable[[Any], Layer]
-
-
-def _rate_limit(given: Any) -> Layer:
-    if given is True:
-        return RateLimitLayer(RateLimit(DEFAULT_RATE), yields_to_undeclared_proxy=True)
-    if isinstance(given, str | Limit | list | tuple):
-        return RateLimitLayer(RateLimit(cast("Rate", given)))
-    return RateLimitLayer(build(RateLimit, given, {}))
-
-
-def _security_headers(given: Any) -> Layer:
-    preset = {"preset": given} if isinstance(given, str) else {}
-    return SecurityHeadersLayer(build(SecurityHeaders, None if preset else given, preset))
-
-
-def _listed(field: str, given: Any) -> dict[str, Any]:
-    """Read the short form of a part whose one field is a list of texts; nothing where it is no short form."""
-    if isinstance(given, str):
-        return {field: [given]}
-    return {field: given} if given.__class__ in {list, tuple} else {}
-
-
-def _cors(given: Any) -> Layer:
+def _cors() -> tuple[type[CORS], type[Layer]]:
     from asgi_guard.layers.cors import CORS, CORSLayer
 
-    short = _listed("origins", given)
-    return CORSLayer(build(CORS, None if short else given, short))
+    return CORS, CORSLayer
 
 
-def _https(given: Any) -> Layer:
+def _https() -> tuple[type[HTTPS], type[Layer]]:
     from asgi_guard.layers.https import HTTPS, HTTPSLayer
 
-    mode = {"mode": given} if isinstance(given, str) else {}
-    return HTTPSLayer(build(HTTPS, None if mode else given, mode))
+    return HTTPS, HTTPSLayer
 
 
-def _trusted_host(given: Any) -> Layer:
+def _trusted_host() -> tuple[type[TrustedHost], type[Layer]]:
     from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostLayer
 
-    short = _listed("hosts", given)
-    return TrustedHostLayer(build(TrustedHost, None if short else given, short))
+    return TrustedHost, TrustedHostLayer
 
 
-def _client_address(given: Any) -> Layer:
-    short = {} if isinstance(given, str) else _listed("trusted", given)
-    return ClientAddressLayer(build(ClientAddress, None if short else given, short))
-
-
-def _fetch_metadata(given: Any) -> Layer:
+def _fetch_metadata() -> tuple[type[FetchMetadata], type[Layer]]:
     from asgi_guard.layers.fetch_metadata import FetchMetadata, FetchMetadataLayer
 
-    return FetchMetadataLayer(build(FetchMetadata, given, {}))
+    return FetchMetadata, FetchMetadataLayer
 
 
-def _ip_filter(given: Any) -> Layer:
+def _ip_filter() -> tuple[type[IPFilter], type[Layer]]:
     from asgi_guard.layers.ip_filter import IPFilter, IPFilterLayer
 
-    if given is True:
-        rule, remedy = "must say whom to let in or keep out", "Write a list of networks, or IPFilter(block=[...])."
-        raise ConfigError([Problem("AG226", "Guard.ip_filter", "True", rule, remedy)])
-    short = {} if isinstance(given, str) else _listed("allow", given)
-    return IPFilterLayer(build(IPFilter, None if short else given, short))
+    return IPFilter, IPFilterLayer
+
+
+def _default_rate_limit() -> Layer:
+    return RateLimitLayer(RateLimit(DEFAULT_RATE), yields_to_undeclared_proxy=True)
+
+
+def _no_ip_filter() -> Layer:
+    rule, remedy = "must say whom to let in or keep out", "Write a list of networks, or IPFilter(block=[...])."
+    raise ConfigError([Problem("AG226", "Guard.ip_filter", "True", rule, remedy)])
 
 
 ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
     {
         "telemetry": None,
-        "client_address": Part(_client_address),
-        "request_id": Part(lambda given: RequestIDLayer(build(RequestID, given, {}))),
-        "cors": Part(_cors),
-        "security_headers": Part(_security_headers),
-        "error_envelope": Part(lambda given: ErrorEnvelopeLayer(build(ErrorEnvelope, given, {}))),
+        "client_address": Part(lambda: (ClientAddress, ClientAddressLayer), "trusted", (list, tuple)),
+        "request_id": Part(lambda: (RequestID, RequestIDLayer)),
+        "cors": Part(_cors, "origins", (str, list, tuple), wraps=True),
+        "security_headers": Part(lambda: (SecurityHeaders, SecurityHeadersLayer), "preset", (str,)),
+        "error_envelope": Part(lambda: (ErrorEnvelope, ErrorEnvelopeLayer)),
         "endpoints": None,
-        "trusted_host": Part(_trusted_host),
-        "https": Part(_https),
-        "ip_filter": Part(_ip_filter),
-        "request_limits": Part(lambda given: RequestLimitsLayer(build(RequestLimits, given, {}))),
+        "trusted_host": Part(_trusted_host, "hosts", (str, list, tuple), wraps=True),
+        "https": Part(_https, "mode", (str,)),
+        "ip_filter": Part(_ip_filter, "allow", (list, tuple), default=_no_ip_filter),
+        "request_limits": Part(lambda: (RequestLimits, RequestLimitsLayer)),
         "fetch_metadata": Part(_fetch_metadata),
-        "rate_limit": Part(_rate_limit),
+        "rate_limit": Part(
+            lambda: (RateLimit, RateLimitLayer),
+            "rate",
+            (str, Limit, list, tuple),
+            many="RateLimits.policies",
+            default=_default_rate_limit,
+        ),
         "validation": None,
     }
 )
@@ -137,6 +113,25 @@ ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
 Ids from outside are believed only of trusted proxies, so the address comes before the id. The envelope stands inside
 CORS and the headers, so that what it answers carries them. What costs least refuses first.
 """
+
+
+class GuardParts(TypedDict, total=False):
+    """The parts of the standard stack, as the guard takes them."""
+
+    request_id: bool | RequestID
+    error_envelope: bool | ErrorEnvelope
+    security_headers: bool | Preset | SecurityHeaders
+    request_limits: bool | RequestLimits
+    rate_limit: bool | Rate | RateLimit | Sequence[RateLimit]
+    telemetry: Off | None
+    client_address: bool | Sequence[str] | ClientAddress
+    cors: Off | str | Sequence[str] | CORS
+    endpoints: Off | None
+    trusted_host: Off | str | Sequence[str] | TrustedHost
+    https: bool | Literal["redirect", "require"] | HTTPS
+    ip_filter: Off | Sequence[str] | IPFilter
+    fetch_metadata: bool | FetchMetadata
+    validation: Off | None
 
 
 class Guard(Middleware):
@@ -176,7 +171,7 @@ class Guard(Middleware):
         error_envelope: bool | ErrorEnvelope = True,
         security_headers: bool | Preset | SecurityHeaders = True,
         request_limits: bool | RequestLimits = True,
-        rate_limit: bool | Rate | RateLimit = True,
+        rate_limit: bool | Rate | RateLimit | Sequence[RateLimit] = True,
         telemetry: Off | None = None,
         client_address: bool | Sequence[str] | ClientAddress = True,
         cors: Off | str | Sequence[str] | CORS = False,
@@ -189,9 +184,79 @@ class Guard(Middleware):
         listeners: Iterable[Listener] = (),
     ) -> None:
         given = {name: value for name, value in locals().items() if name in ORDER}
-        heard_by, layers = _checked(given, app, listeners)
-        super().__init__(app, *layers, listeners=heard_by)
+        self._heard_by, layers = _checked(given, app, listeners)
         self._own = {layer.name: layer for layer in layers}  # `layers` has those of a guard inside as well
+        self._tell()
+        super().__init__(app, *layers)
+
+    @classmethod
+    def from_mapping(cls, app: ASGIApp, settings: Mapping[str, Any], **given: Any) -> Self:
+        """Protect an application as a mapping says.
+
+        Args:
+            app: the application to wrap.
+            settings: for each part True, False, a table of the fields of its settings, a short form, or the settings
+                themselves: `{"rate_limit": "5/second", "request_limits": {"max_body_bytes": 1_000_000}}`.
+            given: arguments of the constructor; they win over the mapping, which is checked all the same.
+
+        Raises:
+            ConfigError: lists every problem, under the names of the mapping: `request_limits.max_body_bytes`.
+        """
+        from asgi_guard.config import sources
+
+        return sources.from_mapping(settings, ORDER).apply(partial(cls, app), **given)
+
+    @classmethod
+    def from_toml(
+        cls,
+        app: ASGIApp,
+        path: str | PathLike[str],
+        environ: Mapping[str, str] | None = None,
+        *,
+        prefix: str = PREFIX,
+        **given: Any,
+    ) -> Self:
+        """Protect an application as a TOML file says.
+
+        Args:
+            app: the application to wrap.
+            path: the file, of at most 1,000,000 bytes; a key or a table for each part.
+            environ: an environment such as `os.environ`, whose variables win over the file, as in `from_env`, field by
+                field; by default, none is read.
+            prefix: what the variables begin with.
+            given: arguments of the constructor; they win over both, which are checked all the same.
+
+        Raises:
+            ConfigError: lists every problem, under the names of the file; or says why and at which line it cannot be
+                read.
+        """
+        from asgi_guard.config import sources
+
+        return sources.from_toml(path, ORDER, environ, prefix).apply(partial(cls, app), **given)
+
+    @classmethod
+    def from_env(
+        cls, app: ASGIApp, environ: Mapping[str, str] | None = None, *, prefix: str = PREFIX, **given: Any
+    ) -> Self:
+        """Protect an application as the environment says.
+
+        `ASGI_GUARD_RATE_LIMIT=5/second` is a part, `ASGI_GUARD_REQUEST_LIMITS__MAX_BODY_BYTES=1000000` a field of its
+        settings. Lists have commas or are JSON, tables are JSON, and there are `true`, `false` and `none`.
+
+        Args:
+            app: the application to wrap.
+            environ: the environment; by default `os.environ`.
+            prefix: what the variables begin with; every variable that does is read, but for `ASGI_GUARD_APP` and
+                `ASGI_GUARD_CONFIG`.
+            given: arguments of the constructor; they win over the environment, which is checked all the same.
+
+        Raises:
+            ConfigError: lists every problem, under the names of the variables.
+        """
+        from asgi_guard.config import sources
+
+        environ = os.environ if environ is None else environ
+        return sources.from_env(environ, ORDER, prefix).apply(partial(cls, app), **given)
 
     def explain(self) -> str:
         """Describe each part of the stack, outermost first: its settings, and what it refuses with which status."""
@@ -204,6 +269,35 @@ class Guard(Middleware):
                 lines.append(f"{name}: {_told(layer.settings)}")
                 lines.extend(f"  {refusal}" for refusal in layer.refusals())
         return "\n".join(lines)
+
+    def reconfigure(self, **parts: Unpack[GuardParts]) -> None:
+        """Go on with other settings, from the next request on.
+
+        Requests that are on their way keep the settings that they began with. What was counted stays: the new part
+        goes on with the counts, bans and places in use of the one that stood in its place. Nothing changes unless
+        everything is right.
+
+        Args:
+            parts: those that change, as the constructor takes them; the others stay as they are.
+
+        Raises:
+            ConfigError: lists every problem of every part.
+        """
+        _, made = _checked(parts, self.app, self._heard_by)
+        new = {layer.name: layer for layer in made}
+        own = {name: new.get(name) or self._own.get(name) for name in ORDER if name in new or name not in parts}
+        for name, layer in new.items():
+            if name in self._own:
+                layer.take_over(self._own[name])
+        self._own = {name: layer for name, layer in own.items() if layer is not None}
+        self._tell()
+        self._replace_layers(self._own.values())
+
+    def _tell(self) -> None:
+        """Let everybody who listens hear of every layer."""
+        heard_by = *self._heard_by, *[layer.hears for layer in self._own.values() if layer.hears is not None]
+        for layer in self._own.values():
+            layer.listeners = heard_by
 
     def __repr__(self) -> str:
         """Name the application and the parts that are on."""
@@ -218,8 +312,9 @@ def _checked(
     layers: list[Layer] = []
     own = Problems("Guard")
     heard_by = check_door(own, app, listeners)
+    own.known(given, ORDER)
     for name, part in ORDER.items():
-        value = given[name]
+        value = given.get(name, False)
         if value is False or (value is None and part is None):
             continue
         if part is None:

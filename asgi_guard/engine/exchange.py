@@ -51,7 +51,6 @@ class Exchange(Wire):
         if self.deadlines is None:
             self.deadlines: list[Deadline] | None = []
         self.deadlines.append(deadline)
-        ticker().watch(deadline)
         return deadline
 
     def would_refuse(self, layer: Layer, reply: Reply) -> None:

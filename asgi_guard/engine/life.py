@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -27,22 +28,29 @@ logger: logging.Logger = logging.getLogger("asgi_guard")
 PERIOD_SECONDS = 0.025
 """A start is held for one to two periods, 50 ms at most; a deadline is late by one at most."""
 IDLE_PERIODS = 40
-STALE_SECONDS = 4 * PERIOD_SECONDS
 
 
 class Deadline:
-    """A time by which an exchange must be complete, and what it is answered with if it is not."""
+    """A time by which an exchange must be complete, and what it is answered with if it is not.
 
-    __slots__ = ("_exchange", "_has_cancelled", "_position", "_reply", "_task", "at", "context")
+    Attributes:
+        at: that time, on the monotonic clock, in seconds; it may be moved.
+        position: where the layer stands that has set it.
+        context: the variables of the request.
+    """
+
+    __slots__ = ("_exchange", "_has_cancelled", "_reply", "_task", "_ticker", "at", "context", "position")
 
     def __init__(self, exchange: Exchange, position: int, seconds: float, reply: Reply) -> None:
         self._exchange: Exchange | None = exchange
-        self._position = position
+        self.position: int = position
         self._reply = reply
         self._task = _current_task()
         self.context: Context = copy_context()
         self._has_cancelled = False
         self.at: float = monotonic() + seconds
+        self._ticker = ticker()
+        self._ticker.watch(self)
 
     def renew(self, seconds: float) -> None:
         """Count anew from now."""
@@ -51,15 +59,23 @@ class Deadline:
     def cancel(self) -> None:
         """Take the deadline off."""
         self._exchange = None
-        ticker().forget(self)
-        self._uncancel()  # an application may have ignored it; the server's task must not go on with it pending
+        self._ticker.forget(self)
+        if self._has_cancelled:  # an application may have ignored it; the server's task must not go on with it pending
+            self._uncancel()
 
-    async def expire(self) -> None:
-        """Answer for the application, then cancel it where that works."""
+    async def expire(self, now: float) -> None:
+        """Answer for the application, then cancel it where that works.
+
+        Args:
+            now: when the ticker saw that the time had come.
+        """
         exchange = self._exchange
         if exchange is None:
             return
-        await exchange.expire(self._position, self._reply)
+        if self.at > now:  # it was moved since
+            self._ticker.watch(self)
+            return
+        await exchange.expire(self.position, self._reply)
         if self._exchange is not None and exchange.is_expired and self._task is not None:
             self._has_cancelled = bool(self._task.cancel())
 
@@ -67,12 +83,14 @@ class Deadline:
         """Tell whether `exc` is no more than the cancellation that `expire` asked for, and take that back."""
         if not self._has_cancelled or not isinstance(exc, sys.modules["asyncio"].CancelledError):
             return False
+        if (
+            self._task is not _current_task()
+        ):  # set by a task of the application's: the server's cancellation is its own
+            return False
         return self._uncancel() <= 0
 
     def _uncancel(self) -> int:
-        """Take back the cancellation that was asked for, once, and return how many others there are."""
-        if not self._has_cancelled:
-            return 0
+        """Take back the cancellation that was asked for, and return how many others there are."""
         self._has_cancelled = False
         return int(self._task.uncancel())
 
@@ -98,20 +116,20 @@ class Turn:
 class Ticker:
     """Walks, every period, over the held starts and the deadlines of one thread."""
 
-    __slots__ = ("_deadlines", "_era", "_held", "_held_before", "_is_orphaned", "_seen")
+    __slots__ = ("_deadlines", "_era", "_held", "_held_before", "_here", "_home")
 
     def __init__(self) -> None:
         self._held: dict[Wire, Context] = {}
         self._held_before: dict[Wire, Context] = {}
         self._deadlines: set[Deadline] = set()
         self._era = 0
-        self._seen = -STALE_SECONDS * 2
-        self._is_orphaned: Callable[[], bool] = bool
+        self._here: Callable[[], object] = bool
+        self._home: object = None
 
     def hold(self, exchange: Wire) -> None:
         """Put the exchange's start on the wire after at most two periods, unless it is released before."""
         self._held[exchange] = copy_context()  # what stands outside may read variables of the request's
-        if monotonic() - self._seen > STALE_SECONDS or self._is_orphaned():
+        if self._here() is not self._home:
             self._start()
 
     def release(self, exchange: Wire) -> None:
@@ -122,7 +140,7 @@ class Ticker:
     def watch(self, deadline: Deadline) -> None:
         """Let the deadline expire when its time has come."""
         self._deadlines.add(deadline)
-        if monotonic() - self._seen > STALE_SECONDS or self._is_orphaned():
+        if self._here() is not self._home:
             self._start()
 
     def forget(self, deadline: Deadline) -> None:
@@ -131,11 +149,11 @@ class Ticker:
 
     def _start(self) -> None:
         """Start running, or start again on the loop of today when that of yesterday died without saying so."""
-        self._seen = monotonic()
         self._era += 1
-        self._is_orphaned = _end_of_this_loop()
+        self._here = _what_tells_loops_apart()
+        self._home = self._here()
         _forget_dead_loops()
-        _spawn(self._run, self._era, Context())  # no request's variables: they would live as long as the ticker
+        spawn(self._run, self._era, Context())  # no request's variables: they would live as long as the ticker
 
     async def _run(self, era: int) -> None:
         idle = 0
@@ -144,19 +162,18 @@ class Ticker:
             while era == self._era and idle < IDLE_PERIODS:
                 await sleep(PERIOD_SECONDS)
                 if era == self._era:
-                    self._seen = now = monotonic()
-                    idle = 0 if self._tick(now) else idle + 1
+                    idle = 0 if self._tick(monotonic()) else idle + 1
         finally:
             if era == self._era:
-                self._seen = -STALE_SECONDS * 2
+                self._here, self._home = bool, None
 
     def _tick(self, now: float) -> bool:
         late, self._held_before, self._held = self._held_before, self._held, {}
         for exchange, context in late.items():
-            _spawn(_logged, exchange.commit_late, context)
+            spawn(_logged, exchange.commit_late, context)
         for deadline in [deadline for deadline in self._deadlines if deadline.at <= now]:
             self._deadlines.discard(deadline)
-            _spawn(_logged, deadline.expire, deadline.context)
+            spawn(_logged, partial(deadline.expire, now), deadline.context)
         return bool(self._held_before or self._deadlines)
 
 
@@ -196,15 +213,18 @@ def _sleep_of_this_loop() -> Callable[[float], Awaitable[None]]:
     return (_trio() or sys.modules["asyncio"]).sleep  # type: ignore[no-any-return]
 
 
-def _end_of_this_loop() -> Callable[[], bool]:
-    """Return what tells whether this loop was closed; trio ends its system tasks itself, and they say so."""
-    return bool if _trio() is not None else sys.modules["asyncio"].get_running_loop().is_closed
+def _what_tells_loops_apart() -> Callable[[], object]:
+    """Return what names the loop that runs; trio ends its system tasks itself, and they say so."""
+    if _trio() is not None:
+        return bool
+    return sys.modules["asyncio"]._get_running_loop  # type: ignore[no-any-return]  # noqa: SLF001  it raises nothing
 
 
 def _current_task() -> Any:
     """Return the task to cancel, None where there is none that can be (trio, granian's Rust tasks)."""
+    asyncio = sys.modules.get("asyncio")
     try:
-        return None if _trio() is not None else sys.modules["asyncio"].current_task()
+        return None if asyncio is None else asyncio.current_task()
     except RuntimeError:
         return None
 
@@ -217,7 +237,8 @@ def _forget_dead_loops() -> None:
         _tasks.discard(task)
 
 
-def _spawn(work: Callable[..., Any], argument: Any, context: Context) -> None:
+def spawn(work: Callable[..., Any], argument: Any, context: Context) -> None:
+    """Start `work(argument)` as a task of this loop's that nobody waits for."""
     trio = _trio()
     if trio is not None:
         trio.lowlevel.spawn_system_task(work, argument, context=context)

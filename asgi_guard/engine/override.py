@@ -66,13 +66,16 @@ def say(exchange: Exchange, name: str, said: Any) -> None:
     Raises:
         ConfigError: lists every problem.
     """
+    exchange.overrides = {**(exchange.overrides or {}), name: said}
     if said is False:
         exchange.plan = exchange.plan.resting(name)
+        for deadline in exchange.deadlines or ():
+            if deadline.position in exchange.plan.silent:
+                deadline.cancel()
     else:
         for position, layer in reversed([*enumerate(exchange.plan.layers)]):
             if is_called(layer, name) and position not in exchange.plan.silent:
                 _override(exchange, layer, name, said)
-    exchange.overrides = {**(exchange.overrides or {}), name: said}
 
 
 def is_called(layer: Layer, name: str) -> bool:
@@ -81,6 +84,8 @@ def is_called(layer: Layer, name: str) -> bool:
 
 
 def _override(exchange: Exchange, layer: Layer, name: str, said: Any) -> None:
+    if said is False:  # of one policy, which the layer looks up itself
+        return
     problems = Problems(f'scope["{KEY}"]')
     if not _is_mapping(said):
         rule = "must be False, or some of the layer's fields"

@@ -1,185 +1,184 @@
 """Rate limit: refuse a client that asks too often, and tell every client how much it has left.
 
-Counts live in a store (`asgi_guard.limiting`); all limits of a policy are judged in one step, all or nothing. Answers
-carry `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10); a refusal is 429 (RFC 6585 section
-4) with the `Retry-After` at which a client that is alone is admitted, the problem type `quota-exceeded` and `no-store`.
+The settings are in `asgi_guard.limiting.policies`, and counts live in a store. Every policy that applies to a request
+counts it, or none does. Answers carry `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10); a
+refusal is 429 (RFC 6585 section 4) with the `Retry-After` at which a client that is alone is admitted by all policies,
+the problem type `quota-exceeded` and `no-store`.
 Must never name a client in a header, and never count by a header that anyone may write.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass
-from inspect import iscoroutinefunction
-from typing import ClassVar, Final, TypedDict, Unpack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import copy_context
+from typing import Any, ClassVar, Final, Unpack, cast
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.life import spawn
 from asgi_guard.engine.replies import Reply
-from asgi_guard.engine.types import ASGIApp, Header, Headers
-from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
-from asgi_guard.errors.problem import Fault
+from asgi_guard.engine.types import ASGIApp, Header, Headers, Message
 from asgi_guard.events import Listener
-from asgi_guard.limiting.algorithms import ALGORITHMS
+from asgi_guard.limiting.answers import refusal, tell
+from asgi_guard.limiting.charges import Charge, Steps, add_all, change_all, release, run, take_all, wait
+from asgi_guard.limiting.desk import Desk
+from asgi_guard.limiting.keys import KeyFunction, by_client, by_header, client_key
 from asgi_guard.limiting.memory import MemoryStore
-from asgi_guard.limiting.rate import Limit, parse_rate
-from asgi_guard.limiting.store import Decision, Key, Store
+from asgi_guard.limiting.plans import Rate
+from asgi_guard.limiting.policies import (
+    CountFunction,
+    RateFunction,
+    RateLimit,
+    RateLimitOptions,
+    RateLimits,
+    settings_of,
+)
+from asgi_guard.limiting.selection import LAYER, OVERRIDABLE, Policy, check_overrides, overrides
+from asgi_guard.limiting.store import Decision, Key, Store, checked_cost
 from asgi_guard.networks import UNIX, is_private
-from asgi_guard.settings import Problems, build
+
+__all__ = [
+    "KeyFunction",
+    "Rate",
+    "RateFunction",
+    "RateLimit",
+    "RateLimitLayer",
+    "RateLimitMiddleware",
+    "RateLimitOptions",
+    "RateLimits",
+    "by_client",
+    "by_header",
+    "client_key",
+    "settings_of",
+]
 
 logger: logging.Logger = logging.getLogger("asgi_guard")
 
-Rate = str | Limit | Sequence[str | Limit]
-KeyFunction = Callable[[Exchange], Key]
-
-QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 UNDECLARED_PROXY: Final = (
     "All clients seem to come from %s, which sends a forwarding header: an undeclared proxy. They would share one rate "
     "limit, so the default one is not enforced on them. If that is your proxy, write client_address=[%r] in the guard."
 )
 _FORWARDING = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
-_MAPPED = bytes(10) + b"\xff\xff"  # IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2), which has other spellings than ::ffff:
 
 
-def by_client(exchange: Exchange) -> Key:
-    """Count by the client's address; of IPv6 the /64, since that is what one customer gets."""
-    client = exchange.client
-    if client is None:
-        return "unknown"
-    if ":" not in client:
-        return client
-    try:
-        address = socket.inet_pton(socket.AF_INET6, client)
-    except (OSError, ValueError):
-        return client
-    return socket.inet_ntop(socket.AF_INET, address[12:]) if address.startswith(_MAPPED) else address[:8]
+class RateLimitLayer(Layer, Desk):
+    """Counts requests, handshakes and, where a policy says so, the messages of WebSockets.
 
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """Settings of one rate limit policy.
-
-    Attributes:
-        rate: such as `"100/minute"` or `"5/second;100/minute"`; a hit has to fit under every limit.
-        key: names whom a request counts against, from its `Exchange`; by default the client's address, IPv6 by /64.
-        store: where the counts live; by default a `MemoryStore` of the policy's own.
-        algorithm: `"strict"` never admits more than N in any window.
-        cost: what a request counts for, 1 or more.
-        name: keeps the counts of policies that share a store apart.
-        shadow: only tell the listeners what would be refused; clients are told nothing.
-        headers: send `RateLimit` and `RateLimit-Policy`.
-
-    Raises:
-        ConfigError: a field is wrong.
-    """
-
-    rate: Rate
-    _: KW_ONLY
-    key: KeyFunction = by_client
-    store: Store | None = None
-    algorithm: str = "strict"
-    cost: int = 1
-    name: str = "default"
-    shadow: bool = False
-    headers: bool = True
-
-    def __post_init__(self) -> None:
-        problems = Problems("RateLimit")
-        try:
-            limits = parse_rate(self.rate)
-        except ValueError as error:
-            problems.add("AG210", "rate", self.rate, "must be a rate", str(error))
-        else:
-            problems.integer("cost", self.cost, minimum=1, maximum=min(limit.amount for limit in limits))
-        if problems.callable("key", self.key) and iscoroutinefunction(self.key):
-            problems.add("AG212", "key", self.key, "must not be async", "Make it a plain function.")
-        if self.store is not None and not _is_store(self.store):
-            problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
-        problems.choice("algorithm", self.algorithm, tuple(ALGORITHMS))
-        problems.text("name", self.name, max_length=64)
-        problems.boolean("shadow", self.shadow)
-        problems.boolean("headers", self.headers)
-        problems.raise_if_any()
-
-
-class RateLimitOptions(TypedDict, total=False):
-    """The fields of `RateLimit` but the rate, for keyword arguments."""
-
-    key: KeyFunction
-    store: Store | None
-    algorithm: str
-    cost: int
-    name: str
-    shadow: bool
-    headers: bool
-
-
-class RateLimitLayer(Layer):
-    """Counts requests and handshakes.
+    It fills in the hooks that its policies need, and no others. The usual case, one policy for every request in a store
+    that answers at once, has an `admit` and a `head` of its own.
 
     Args:
-        settings: the policy.
-        yields_to_undeclared_proxy: do not enforce it on a private peer that sends a forwarding header; only for a rate
-            that nobody asked for.
+        settings: the policies.
+        yields_to_undeclared_proxy: do not enforce them on a private peer that sends a forwarding header; only for a
+            rate that nobody asked for.
     """
 
-    name: ClassVar[str] = "rate_limit"
+    name: ClassVar[str] = LAYER
+    overridable: frozenset[str] = OVERRIDABLE
 
-    def __init__(self, settings: RateLimit, *, yields_to_undeclared_proxy: bool = False) -> None:
-        self.settings: object = settings
-        self._limits = parse_rate(settings.rate)
-        store = MemoryStore() if settings.store is None else settings.store
-        self._hit = store.bucket(settings.name, self._limits, settings.algorithm).hit
-        self._key = settings.key
-        self._cost = settings.cost
-        self._shadow = settings.shadow
-        self._sends_headers = settings.headers and not settings.shadow
+    def __init__(
+        self, settings: RateLimit | RateLimits | Sequence[RateLimit], *, yields_to_undeclared_proxy: bool = False
+    ) -> None:
+        read = settings_of(settings)
+        self.settings: object = read
+        given = (read,) if isinstance(read, RateLimit) else tuple(read.policies)
+        self._own_store: Store = MemoryStore()
+        self.policies: tuple[Policy, ...] = tuple(Policy(one, self._own_store) for one in given)
+        self._remote_stores = [one.store for one in given if one.store is not None and one.store.synchronous is False]
         self._yields = yields_to_undeclared_proxy
         self._has_yielded = False
-        quoted = [_quoted(limit.name) for limit in self._limits]
-        policies = [
-            f"{name};q={limit.amount};w={limit.seconds}" for name, limit in zip(quoted, self._limits, strict=True)
-        ]
-        self._is_single = len(self._limits) == 1
-        self._policy: Header = (b"ratelimit-policy", ",".join(policies).encode())
-        self._state = ",".join(f"{name.replace('%', '%%')};r=%d;t=%d" for name in quoted).encode()
+        self.wants: frozenset[bytes] = frozenset[bytes]().union(*[getattr(one.key, "wants", ()) for one in given])
+        if not any(one.has_async_functions for one in given):
+            self.admit_deadline_seconds: float | None = None  # stores bound their waits themselves
+        vars(self).update(self._hooks(given))
+        self._bind()
 
-    def admit(self, exchange: Exchange) -> Reply | None:
-        """Count the request, or refuse it."""
-        decision = self._hit(self._key(exchange), self._cost)
+    def _hooks(self, given: Sequence[RateLimit]) -> Mapping[str, Callable[..., Any]]:
+        waits = bool(self._remote_stores) or any(one.has_async_functions for one in given)
+        is_usual = len(given) == 1 and not waits and given[0].is_usual
+        hooks: dict[str, Callable[..., Any]] = {}
+        if waits:
+            hooks["admit_async"] = self._admit_waiting
+        else:
+            hooks["admit"] = self._admit_usual if is_usual else self._admit
+        if any((one.headers or one.legacy_headers) and not one.shadow for one in given):
+            hooks["head"] = self._head_usual if is_usual else self._head
+        if any(one.messages for one in given):
+            hooks["inbound"] = self._count_message
+        if any(one.count is not None for one in given):
+            hooks["complete"] = self._settle
+        if any(one.count is not None or one.algorithm == "concurrency" for one in given):
+            hooks["finish"] = self._release
+        return hooks
+
+    def _bind(self) -> None:
+        """Put what the usual case needs within one step's reach."""
+        policy = self.policies[0]
+        self._key: Callable[[Exchange], Any] = policy.settings.key
+        self._cost: Any = policy.settings.cost
+        if policy.plan is not None:
+            self._hit: Callable[[Key, int], Any] = policy.plan.bucket.hit
+            self._state: Callable[[Decision], bytes] = policy.plan.state
+            self._policy: Header = (b"ratelimit-policy", policy.plan.policy)
+
+    # The way in -------------------------------------------------------------------------------------------------------
+
+    def _admit_usual(self, exchange: Exchange) -> Reply | None:
+        """Count the request, or refuse it: one policy, every request, one call of the store."""
+        if exchange.overrides is not None:
+            return self._admit(exchange)
+        key = self._key(exchange)
+        if key is None:
+            return None
+        decision: Decision = self._hit(key, self._cost)
         if decision.allowed:
             exchange.cells[self] = decision
             return None
-        return self._refuse(exchange, decision)
-
-    def _refuse(self, exchange: Exchange, decision: Decision) -> Reply | None:
-        reply = self._refusal(decision)
-        if self._shadow or (self._yields and self._smells_of_a_proxy(exchange)):
-            exchange.would_refuse(self, reply)
-            return None
-        exchange.cells[self] = decision
+        charge = self.policies[0].noted(key, self._cost, decision)
+        reply = self._verdict(exchange, [charge], is_admitted=not charge.policy.is_enforced)
+        if reply is not None:
+            exchange.cells[self] = decision
         return reply
 
-    def _refusal(self, decision: Decision) -> Reply:
-        wait = decision.retry_after_seconds
-        violated = tuple(self._limits[position].name for position in decision.violated)
-        fault = Fault(
-            status=429,
-            code="RATE_LIMIT_EXCEEDED",
-            message="Too many requests.",
-            category=ErrorCategory.RATE_LIMIT,
-            severity=ErrorSeverity.LOW,
-            details={"limits": list(violated)},
-            retryable=wait is not None,
-            retry_after=wait,
-            suggestions=() if wait is None else (f"Try again in {wait} s.",),
-            violated_policies=violated,
-            problem_type=QUOTA_EXCEEDED,
-        )
-        return Reply.refusal(fault, headers=[] if wait is None else [(b"retry-after", b"%d" % wait)])
+    def _admit(self, exchange: Exchange) -> Reply | None:
+        """Count the request under every policy that applies to it, or refuse it."""
+        return run(self._judge(exchange))
+
+    async def _admit_waiting(self, exchange: Exchange) -> Reply | None:
+        return await wait(self._judge(exchange))
+
+    def _judge(self, exchange: Exchange) -> Steps[Reply | None]:
+        charges: list[Charge[Policy]] = []
+        exchange.cells[self] = charges
+        for policy in self.policies:
+            charge = yield from policy.charge(exchange)
+            if charge is not None:
+                charges.append(charge)
+                if policy.ends(exchange):
+                    break
+        is_admitted = yield from take_all(charges)
+        return self._verdict(exchange, charges, is_admitted=is_admitted)
+
+    def _count_message(self, exchange: Exchange, message: Message) -> Reply | None:
+        if message["type"] != "websocket.receive":
+            return None
+        charges = [charge.again() for charge in exchange.cells.get(self, ()) if charge.policy.settings.messages]
+        return self._verdict(exchange, charges, is_admitted=run(take_all(charges)))
+
+    def _verdict(self, exchange: Exchange, charges: list[Charge[Policy]], *, is_admitted: bool) -> Reply | None:
+        if is_admitted:
+            for charge in charges:
+                if charge.is_refused:  # in the shadows
+                    exchange.would_refuse(self, refusal([charge]))
+            return None
+        reply = refusal([charge for charge in charges if charge.is_refused and charge.policy.is_enforced])
+        if self._yields and self._smells_of_a_proxy(exchange):
+            exchange.would_refuse(self, reply)
+            charges.clear()
+            return None
+        return reply
 
     def _smells_of_a_proxy(self, exchange: Exchange) -> bool:
         """Tell whether a private peer forwards for others: all of them would share its limit."""
@@ -195,44 +194,99 @@ class RateLimitLayer(Layer):
                 logger.error(UNDECLARED_PROXY, client or "a Unix socket", client or UNIX)
         return True
 
-    def head(self, exchange: Exchange, headers: Headers) -> None:
+    # The way out ------------------------------------------------------------------------------------------------------
+
+    def _head_usual(self, exchange: Exchange, headers: Headers) -> None:
         """Tell the client where it stands."""
-        if not self._sends_headers:
-            return
-        decision: Decision | None = exchange.cells.get(self)
+        decision = exchange.cells.get(self)
         if decision is None:
             return
-        if self._is_single:
-            values: tuple[int, ...] = (decision.remaining[0], -(-decision.reset_after_ns[0] // 1_000_000_000))
+        if decision.__class__ is list:
+            self._head(exchange, headers)
+        elif not decision.degraded:
+            headers += ((b"ratelimit", self._state(decision)), self._policy)
+
+    def _head(self, exchange: Exchange, headers: Headers) -> None:
+        headers += tell(exchange.cells.get(self, ()))
+
+    def _settle(self, exchange: Exchange) -> None:
+        """Count what is counted by the response, once."""
+        late = [charge for charge in exchange.cells.get(self, ()) if charge.is_late and charge.is_admitted]
+        for charge in late:
+            charge.is_late = False
+        if late:
+            self._carry_out(add_all([(charge, _cost_afterwards(exchange, charge)) for charge in late]))
+
+    def _release(self, exchange: Exchange) -> None:
+        """Give back what the request has held; and count it, where its response never was complete."""
+        self._settle(exchange)
+        self._carry_out(release(exchange.cells.get(self, ())))
+
+    def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
+        """Take over another cost, key or rate for one request; where it was counted already, the cost alone."""
+        check_overrides(fields)
+        cell = exchange.cells.get(self)
+        if cell is None or "cost" not in fields:
+            return
+        if cell.__class__ is not list:
+            cell = [self.policies[0].noted(self._key(exchange), self._cost, cell)]
+            exchange.cells[self] = cell
+        said = exchange.overrides or {}
+        costs = [(charge, overrides(said, charge.policy.settings.name) or {}) for charge in cell]
+        self._carry_out(change_all([(charge, own["cost"]) for charge, own in costs if "cost" in own]))
+
+    def _carry_out(self, steps: Steps[None]) -> None:
+        """Take steps that nobody waits for."""
+        if self._remote_stores:
+            spawn(_logged, steps, copy_context())
         else:
-            pairs = zip(decision.remaining, decision.reset_after_seconds, strict=True)
-            values = tuple(number for pair in pairs for number in pair)
-        headers += ((b"ratelimit", self._state % values), self._policy)
+            run(steps)
+
+    def take_over(self, previous: Layer) -> None:
+        """Go on with the counts of the layer that stood here, each policy with those of the one of its name."""
+        if isinstance(previous, RateLimitLayer):
+            self._own_store = previous._own_store  # noqa: SLF001
+            self._has_yielded = previous._has_yielded  # noqa: SLF001
+            before = {policy.settings.name: policy for policy in previous.policies}
+            for policy in self.policies:
+                policy.keep_in(self._own_store, before.get(policy.settings.name))
+            self._bind()
 
     def refusals(self) -> Iterable[str]:
-        """Say what is refused."""
-        verb = "429 would be answered (shadow)" if self._shadow else "429"
+        """Say what each policy refuses."""
         but_for = ", but for private addresses that send a forwarding header" if self._yields else ""
-        return (f"{verb} for more than {' or '.join(limit.name for limit in self._limits)} from one client{but_for}",)
+        return tuple(f"{policy}{but_for}" for policy in self.policies)
+
+    async def shutdown(self) -> None:
+        """Close the connections of stores over a network; a later request opens them again."""
+        for store in self._remote_stores:
+            await store.aclose()
 
 
-def _is_store(given: object) -> bool:
-    """Tell whether this is a store that answers at once."""
-    is_synchronous = getattr(given, "synchronous", False) is True
-    return is_synchronous and callable(getattr(given, "bucket", None)) and not isinstance(given, type)
+def _cost_afterwards(exchange: Exchange, charge: Charge[Policy]) -> int:
+    """Ask what a request counts for now that its response is known; it counts where that cannot be said."""
+    count = cast("CountFunction", charge.policy.settings.count)
+    try:
+        counted = count(exchange)
+        return charge.cost if counted is True else checked_cost(counted)
+    except Exception:
+        logger.exception("the count of the rate limit %r failed", charge.policy.settings.name)
+        return charge.cost
 
 
-def _quoted(name: str) -> str:
-    """Write a name as a string of structured fields (RFC 9651 section 3.3.3)."""
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+async def _logged(steps: Steps[None]) -> None:
+    try:
+        await wait(steps)
+    except Exception:
+        logger.exception("a rate limit could not count, or give back, what a request left behind")
 
 
-class RateLimitMiddleware(Middleware):
+class RateLimitMiddleware(Middleware, Desk):
     """Refuse clients that ask too often.
 
     Args:
         app: the application to wrap.
-        rate: a rate such as `"5/second;100/minute"`, or a whole `RateLimit`.
+        rate: a rate such as `"5/second;100/minute"`, a whole `RateLimit`, or a list of `RateLimit`s.
         listeners: told what the layer decides.
         fields: the other fields of `RateLimit`.
 
@@ -243,11 +297,11 @@ class RateLimitMiddleware(Middleware):
     def __init__(
         self,
         app: ASGIApp,
-        rate: Rate | RateLimit | None = None,
+        rate: Rate | RateFunction | RateLimit | Sequence[RateLimit] | None = None,
         *,
         listeners: Iterable[Listener] = (),
         **fields: Unpack[RateLimitOptions],
     ) -> None:
-        given = rate if isinstance(rate, RateLimit) else None
-        by_name = fields if given is not None or rate is None else {"rate": rate, **fields}
-        super().__init__(app, RateLimitLayer(build(RateLimit, given, by_name)), listeners=listeners)
+        layer = RateLimitLayer(settings_of(rate, fields))
+        self.policies: tuple[Policy, ...] = layer.policies
+        super().__init__(app, layer, listeners=listeners)

@@ -23,11 +23,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from threading import RLock
-from typing import Any, Final, Literal
+from typing import Final, Literal, Self
 
-from asgi_guard.limiting.algorithms import EMPTY, Algorithm, algorithm_for
+from asgi_guard.limiting.algorithms import Several, algorithm_for
+from asgi_guard.limiting.counting import Counting
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.store import MAX_KEY_LENGTH, Decision, Key, checked_cost, shorten
+from asgi_guard.limiting.tables import Shard, Table
 from asgi_guard.settings import Problems
 
 MAX_KEYS: Final = 100_000_000
@@ -37,9 +39,6 @@ MAX_BUCKETS: Final = 1_024
 """The buckets that one store gives out."""
 
 _SHARD_KEYS: Final = 16_384  # a table of so many keys grows in a fraction of a millisecond
-_OVERFLOW_MASK: Final = 63
-_FREED_A_HIT: Final = 4
-_TIDIED_A_HIT: Final = 8
 
 
 class MemoryStore:
@@ -47,8 +46,9 @@ class MemoryStore:
 
     Args:
         max_keys: the most keys that are held, over all buckets, 1 to 100,000,000. They are shared out evenly among
-            shards of at most 16,384, so that the fullest shards overflow a few per cent early. A key takes up to 200
-            bytes under one limit, besides the key itself.
+            shards of at most 16,384, so that the fullest shards overflow a few per cent early. Besides itself, a key
+            takes at most 160 bytes under one limit of `gcra` or `fixed`, and 260 of `strict` or `concurrency`; 75 to
+            100 is usual.
         clock: returns the nanoseconds of a monotonic clock, from 0 to 2**63.
 
     Raises:
@@ -63,7 +63,7 @@ class MemoryStore:
         problems.callable("clock", clock)
         problems.raise_if_any()
         shards = 1 << ((max_keys - 1) // _SHARD_KEYS).bit_length()
-        self._shards = tuple(_Shard(max_keys // shards) for _ in range(shards))
+        self._shards = tuple(Shard(max_keys // shards) for _ in range(shards))
         self._clock = clock
         self._secret = os.urandom(16)
         self._buckets: dict[tuple[str, tuple[Limit, ...], str], MemoryBucket] = {}
@@ -96,7 +96,7 @@ class MemoryStore:
                     )
                 counting = algorithm_for(policy[1], algorithm)
                 now_ns = self._clock()
-                tables = tuple(_Table(shard, counting.life_ns, now_ns) for shard in self._shards)
+                tables = tuple(Table(shard, counting, now_ns) for shard in self._shards)
                 bucket = MemoryBucket(name, policy[1], counting, tables=tables, clock=self._clock, secret=self._secret)
                 self._buckets[policy] = bucket
             return bucket
@@ -105,15 +105,23 @@ class MemoryStore:
 class MemoryBucket:
     """The counts of one policy, as `MemoryStore.bucket` gives them out; its methods are those of `store.Bucket`."""
 
-    __slots__ = ("_algorithm", "_clock", "_secret", "_table_mask", "_tables", "limits", "name")
+    __slots__ = (
+        "_algorithm",
+        "_clock",
+        "_secret",
+        "_table_mask",
+        "_tables",
+        "limits",
+        "name",
+    )
 
     def __init__(
         self,
         name: str,
         limits: tuple[Limit, ...],
-        algorithm: Algorithm,
+        algorithm: Counting | Several,
         *,
-        tables: tuple[_Table, ...],
+        tables: tuple[Table, ...],
         clock: Callable[[], int],
         secret: bytes,
     ) -> None:
@@ -166,13 +174,26 @@ class MemoryBucket:
             now_ns = table.enter(self._clock())
             return self._judge(table.recall(key, mark), now_ns, cost)
 
+    def charge(self, key: Key, cost: int = 1) -> Decision:
+        cost = checked_cost(cost)
+        if not cost:
+            return self.peek(key, cost)
+        key, mark, table = self._locate(key)
+        with table.lock:
+            now_ns = table.enter(self._clock())
+            state = table.recall(key, mark)
+            before = self._judge(state, now_ns, cost)
+            state = self._algorithm.charge(state, now_ns, cost)
+            table.record(key, mark, state)
+            after = self._judge(state, now_ns, cost)
+        retry_ns = 0 if before.allowed else after.retry_after_ns
+        return Decision(before.allowed, now_ns, after.remaining, after.reset_after_ns, retry_ns, before.violated)
+
     def refund(self, key: Key, at_ns: int, cost: int = 1) -> None:
         cost = checked_cost(cost)
         key, mark, table = self._locate(key)
         with table.lock:
-            states, name = table.find(key, mark)
-            if name in states:
-                states[name] = self._algorithm.refund(states[name], at_ns, cost)
+            table.refund(key, mark, at_ns, cost)
 
     def reset(self, key: Key) -> None:
         """Forget all hits of a key, except where it shares an overflow state: those are others' hits too."""
@@ -180,7 +201,28 @@ class MemoryBucket:
         with table.lock:
             table.forget(key)
 
-    def _locate(self, key: Key) -> tuple[Key, int, _Table]:
+    def carry(self, previous: Self) -> None:
+        """Go on with the counts of another bucket, as when the limits of a policy change.
+
+        A key that is first seen here starts with what it had used there, under each limit for which there was one of
+        the same window. What is more than the amount of the new limit is forgotten, the oldest first. Limits of other
+        windows start anew; so do all where the algorithm is another one, or the buckets are not of one store.
+
+        A key moves when it is first seen here, with its place. So this takes no time and no memory for the keys, and
+        is over when nothing that was counted there can count any more. Refunds go where the key has gone. Hits of
+        `previous` must not follow, since they would count anew.
+
+        Args:
+            previous: the bucket that was used so far.
+        """
+        if previous is self or previous._tables[0].shard is not self._tables[0].shard:
+            return
+        now_ns = self._clock()
+        for table, before in zip(self._tables, previous._tables, strict=True):
+            with table.lock:
+                table.succeed(before, now_ns)
+
+    def _locate(self, key: Key) -> tuple[Key, int, Table]:
         key = shorten(key, self._secret)
         mark = hash(key)
         return key, mark, self._tables[mark & self._table_mask]
@@ -188,98 +230,3 @@ class MemoryBucket:
     def _judge(self, state: int, now_ns: int, cost: int) -> Decision:
         remaining, reset_ns, retry_ns = self._algorithm.look(state, now_ns, cost)
         return Decision.by_waits(now_ns, remaining, reset_ns, retry_ns)
-
-
-class _Shard:
-    """One lock and one share of the places for keys, for the tables of all buckets at one position."""
-
-    __slots__ = ("keys", "lock", "places", "tables", "turn")
-
-    def __init__(self, places: int) -> None:
-        self.lock = RLock()
-        self.places = places
-        self.keys = 0
-        self.tables: list[_Table] = []
-        self.turn = 0
-
-    def has_room(self, now_ns: int) -> bool:
-        # Dead keys of buckets that are not hit any more may hold the places: tidy a few tables, each in its turn.
-        for _ in range(_TIDIED_A_HIT):
-            if self.keys < self.places:
-                return True
-            self.turn = (self.turn + 1) % len(self.tables)
-            table = self.tables[self.turn]
-            if now_ns >= table.tidy_at:
-                table.tidy(now_ns)
-        return False
-
-
-class _Table:
-    """The states of one bucket in one shard. Who calls a method holds the lock of the shard."""
-
-    __slots__ = ("dropped", "latest_ns", "life_ns", "lock", "old", "overflow", "rotate_at", "shard", "tidy_at", "young")
-
-    def __init__(self, shard: _Shard, life_ns: int, now_ns: int) -> None:
-        self.shard = shard
-        self.lock = shard.lock
-        self.life_ns = life_ns
-        self.young: dict[Key, int] = {}
-        self.old: dict[Key, int] = {}
-        self.dropped: dict[Key, int] = {}
-        self.overflow: dict[int, int] = {}
-        self.latest_ns = now_ns
-        self.rotate_at = self.tidy_at = now_ns + life_ns
-        with shard.lock:
-            shard.tables.append(self)
-
-    def enter(self, now_ns: int) -> int:
-        """Tidy when it is due; return the time, which stands still while the clock has stepped back."""
-        if now_ns >= self.tidy_at:
-            self.tidy(now_ns)
-        self.latest_ns = max(self.latest_ns, now_ns)
-        return self.latest_ns
-
-    def tidy(self, now_ns: int) -> None:
-        """Drop the old generation if none of it can count any more; free a few of the dropped keys."""
-        if not self.dropped and now_ns >= self.rotate_at:
-            self.dropped, self.old, self.young = self.old, self.young, {}
-            self.rotate_at = self.latest_ns + self.life_ns  # since all that is old now was written by `latest_ns`
-        for _ in range(min(_FREED_A_HIT, len(self.dropped))):
-            self.dropped.popitem()
-            self.shard.keys -= 1
-        if self.dropped:
-            self.tidy_at = 0
-        else:
-            self.dropped = {}  # an emptied dict would keep its memory
-            self.tidy_at = self.rotate_at
-
-    def find(self, key: Key, mark: int) -> tuple[dict[Any, int], Key | int]:
-        """Say among which states a key is counted, and under which name there."""
-        if key in self.young:
-            return self.young, key
-        if key in self.old:
-            return self.old, key
-        return self.overflow, _overflow_name(mark)
-
-    def recall(self, key: Key, mark: int) -> int:
-        states, name = self.find(key, mark)
-        return states.get(name, EMPTY)
-
-    def record(self, key: Key, mark: int, state: int) -> None:
-        """Keep the state of a key that is not young: in a place of its own, or as overflow where there is none."""
-        if self.old.pop(key, None) is not None:
-            self.young[key] = state
-        elif self.shard.has_room(self.latest_ns):
-            self.young[key] = state
-            self.shard.keys += 1
-        else:
-            self.overflow[_overflow_name(mark)] = state
-
-    def forget(self, key: Key) -> None:
-        for states in (self.young, self.old):
-            if states.pop(key, None) is not None:
-                self.shard.keys -= 1
-
-
-def _overflow_name(mark: int) -> int:
-    return mark >> 16 & _OVERFLOW_MASK  # bits of the hash that did not choose the table: there are at most 2**13

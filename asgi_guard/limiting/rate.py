@@ -45,6 +45,8 @@ class Limit:
         seconds: the length of the window in seconds, 1 to 31,622,400 (366 days).
         name: what headers and metrics call the limit, such as "100/minute": printable ASCII, at most 64 characters.
             Left out, it is made of the numbers: "100/60second".
+        burst: what the algorithm `gcra` admits at once after a pause, 1 to 1,000,000,000; None for the amount. No other
+            algorithm takes one.
 
     Raises:
         ValueError: a value is out of its bounds.
@@ -53,6 +55,7 @@ class Limit:
     amount: int
     seconds: int
     name: str = ""
+    burst: int | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -63,6 +66,8 @@ class Limit:
             raise ValueError(
                 f"{self.name!r} has a window of {self.seconds} s; that is an integer from 1 to {MAX_SECONDS}"
             )
+        if self.burst is not None and not _within(self.burst, MAX_AMOUNT):
+            raise ValueError(f"{self.name!r} has a burst of {self.burst}; that is an integer from 1 to {MAX_AMOUNT}")
         if len(self.name) > MAX_NAME or not (self.name.isascii() and self.name.isprintable()):
             raise ValueError(f"the name {self.name!r} is not printable ASCII of at most {MAX_NAME} characters")
 

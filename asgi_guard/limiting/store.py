@@ -115,6 +115,21 @@ class Bucket(Protocol):
         """Say what `hit` would say now, and count nothing; `remaining` is what there is before the hit."""
         ...
 
+    def charge(self, key: Key, cost: int = 1) -> Decision:
+        """Count a hit that has happened anyway, also where a limit refuses it: after a peek, once it is known to count.
+
+        A limit that it goes over is used up then, and not more: nothing remains, and no debt is left.
+
+        Args:
+            key: whom to count.
+            cost: what the hit counts for, at least 0; 0 leaves no trace.
+
+        Returns:
+            Whether every limit had room for it; what is left, with the hit counted; and for how long the same hit would
+            be refused now, if it did not fit. A hit that did not fit must not be refunded.
+        """
+        ...
+
     def refund(self, key: Key, at_ns: int, cost: int = 1) -> None:
         """Take back an admitted hit, as if it had never been; when it does not count any more, do nothing.
 
@@ -149,6 +164,10 @@ class AsyncBucket(Protocol):
 
     async def peek(self, key: Key, cost: int = 1) -> Decision:
         """Say what `hit` would say now, and count nothing; see `Bucket.peek`."""
+        ...
+
+    async def charge(self, key: Key, cost: int = 1) -> Decision:
+        """Count a hit that has happened anyway; see `Bucket.charge`."""
         ...
 
     async def refund(self, key: Key, at_ns: int, cost: int = 1) -> None:

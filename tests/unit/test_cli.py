@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asgi_guard import __version__
+from asgi_guard import Guard, __version__
 from asgi_guard.cli import _takes_colour, main
 
 WITHOUT_UVICORN = """
@@ -55,6 +58,8 @@ def test_the_package_can_be_run() -> None:
     [
         ([], "COMMAND"),
         (["rum"], "'rum'"),
+        (["check"], "nothing to check: give --config FILE, --env or both"),
+        (["check", "--confg", "guard.toml"], "--confg"),
         ## only this machine may reach an application that is unprotected on purpose
         (["demo", "--host", "0.0.0.0"], "'0.0.0.0' is not a loopback address"),
         (["demo", "--host", "192.0.2.1"], "'192.0.2.1' is not a loopback address"),
@@ -109,3 +114,109 @@ def test_colours_are_for_those_who_look_and_want_them(
 ) -> None:
     """Only on a terminal, and never where NO_COLOR says something."""
     assert _takes_colour(output, environment) is colour
+
+
+class TestCheck:
+    """`asgi-guard check` says whether a configuration can work before anybody is served by it."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Have a configuration file with two faults, which is nobody's default."""
+        monkeypatch.chdir(tmp_path)
+        path = tmp_path / "guard.toml"
+        path.write_text('https = "requird"\n[request_limits]\nmax_url = 9\n', encoding="utf-8")
+        return path
+
+    def test_all_is_well(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """In one line, with the parts that are on."""
+        path = tmp_path / "guard.toml"
+        path.write_text('rate_limit = "5/second"\nerror_envelope = false\n', encoding="utf-8")
+
+        assert main(["check", "--config", str(path)]) == 0
+        assert capsys.readouterr() == (
+            "All is well. On: client_address, request_id, security_headers, request_limits, rate_limit.\n",
+            "",
+        )
+
+    def test_every_problem_is_printed(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """With its id, its place in the file, the rule, what to do, and what was likely meant."""
+        assert main(["check", "--config", file.name]) == 1
+        assert capsys.readouterr().out.splitlines() == [
+            "2 settings are wrong:",
+            "  AG105 https must be one of 'redirect', 'require', not 'requird'. Did you mean 'require'?",
+            "  AG110 request_limits.max_url is not a field. Did you mean 'max_url_bytes'?",
+        ]
+
+    def test_a_program_can_read_it(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The same as JSON."""
+        code = main(["check", "--json", "--config", str(file)])
+        told = json.loads(capsys.readouterr().out)
+
+        assert (code, told["ok"], [problem["id"] for problem in told["problems"]]) == (1, False, ["AG105", "AG110"])
+        assert told["problems"][0] == {
+            "id": "AG105",
+            "field": "https",
+            "value": "'requird'",
+            "rule": "must be one of 'redirect', 'require'",
+            "remedy": "Did you mean 'require'?",
+        }
+
+    def test_the_environment_is_checked_where_it_is_asked_for(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Alone, or over the file."""
+        monkeypatch.setenv("ASGI_GUARD_HTTPS", "false")
+
+        assert main(["check", "--env", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"ok": True, "problems": []}
+        assert main(["check", "--env", "--config", str(file)]) == 1
+        assert "1 setting is wrong" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("command", ["check", "explain"])
+    @pytest.mark.parametrize("name", ["missing.toml", "."])
+    def test_a_file_that_cannot_be_read_is_a_problem(
+        self, command: str, name: str, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """And no traceback."""
+        assert main([command, "--config", name]) == 1
+        assert f"AG510 {name} cannot be read" in "".join(capsys.readouterr())
+
+    def test_a_line_that_is_no_toml_is_named(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """By its number."""
+        file.write_text("https = true\nrate_limit = 5/second\n", encoding="utf-8")
+
+        assert main(["check", "--config", str(file)]) == 1
+        assert "line 2" in capsys.readouterr().out
+
+
+class TestExplain:
+    """`asgi-guard explain` prints the standard stack as it would be."""
+
+    def test_told_nothing_it_explains_the_default(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """As `Guard(app).explain()` does."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None: ...
+
+        assert main(["explain"]) == 0
+        assert capsys.readouterr() == (f"{Guard(app).explain()}\n", "")
+
+    def test_it_explains_what_is_configured(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """By the file, and by the environment over it."""
+        path = tmp_path / "guard.toml"
+        path.write_text('rate_limit = "5/second"\nhttps = true\n', encoding="utf-8")
+        monkeypatch.setenv("ASGI_GUARD_HTTPS", "require")
+
+        assert main(["explain", "--config", str(path), "--env"]) == 0
+        told = capsys.readouterr().out
+        assert "https: HTTPS(mode='require'" in told
+        assert "  429 for more than 5/second from one client" in told
+
+    def test_what_is_wrong_goes_where_errors_go(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """There is nothing to explain then."""
+        path = tmp_path / "guard.toml"
+        path.write_text("rate_limit = 5\n", encoding="utf-8")
+
+        assert main(["explain", "--config", str(path)]) == 1
+        assert capsys.readouterr()[0] == ""

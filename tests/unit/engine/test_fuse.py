@@ -477,6 +477,7 @@ def test_hooks_that_the_engine_waits_for_may_be_async() -> None:
 
 
 def marks(layer, name):
+    """Make a layer that adds a header."""
     return layer(head=lambda exchange, headers: headers.append((name, b"1")))
 
 

@@ -779,11 +779,11 @@ def test_it_starts_again_on_the_next_loop_when_its_own_was_closed_with_its_tasks
 
 @pytest.mark.anyio
 async def test_it_starts_again_when_its_loop_died_without_saying_so(layer) -> None:
-    """It has not been seen for four periods: somebody else takes over, and should it come back, it leaves."""
+    """Another loop runs in this thread now: somebody else takes over, and should it come back, it leaves."""
     ticker = life.Ticker()
     ticker.hold(deadline := object())
     era = ticker._era
-    ticker._seen -= life.STALE_SECONDS + 1
+    ticker._home = "the loop of yesterday"
 
     ticker.hold(deadline)
     ticker.release(deadline)
@@ -792,6 +792,29 @@ async def test_it_starts_again_when_its_loop_died_without_saying_so(layer) -> No
     with anyio.fail_after(5):
         await ticker._run(era)
     assert ticker._era == era + 1
+
+
+@pytest.mark.anyio
+async def test_a_deadline_that_was_renewed_at_the_last_moment_does_not_expire(layer) -> None:
+    """Between the ticker's look at it and its turn, the time was moved: it is watched on."""
+    seen = []
+
+    def admit(exchange):
+        deadline = exchange.set_deadline(made, 1000, Reply(504, body=b"too slow"))
+        life.ticker()._tick(monotonic() + 2000)
+        deadline.at = math.inf
+        seen.append(deadline)
+
+    async def app(scope, receive, send):
+        await settle()
+        seen.append(seen[0] in life.ticker()._deadlines)
+        await send({**START})
+        await send({**LAST})
+
+    made = layer(admit=admit)
+
+    assert told(await serve(Middleware(app, made)))[0] == 200
+    assert seen[1] is True
 
 
 @pytest.mark.anyio

@@ -100,7 +100,7 @@ async def test_the_application_can_leave_a_layer_out_from_then_on() -> None:
 
     answer = await call(Middleware(hello, doorman), path="/unwatched", asgi_guard={"doorman": {"open": True}})
 
-    assert "x-door" not in answer.headers
+    assert answer.headers.get("x-door") is None
     assert doorman.finished == 1
 
 
@@ -116,7 +116,7 @@ async def test_what_the_application_says_reaches_a_guard_further_out() -> None:
     )
 
     assert answer.status == 200
-    assert "x-door" not in answer.headers
+    assert answer.headers.get("x-door") is None
     assert inner.told == outer.told == [{"open": True}]
 
 
@@ -129,7 +129,7 @@ async def test_what_the_application_says_reaches_a_guard_further_out() -> None:
         ({"doorman": True}, "AG228"),
         ({"doorman": "open"}, "AG228"),
         ({"doorman": None}, "AG228"),
-        ({"doorman:back": False}, "AG228"),
+        ({"doorman:back": True}, "AG228"),
         ({"doorman": {"shut": True}}, "AG229"),
         ({"marks": {"open": True}}, "AG229"),
     ],

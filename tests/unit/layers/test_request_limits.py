@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from asgi_guard.testing import (
 pytestmark = pytest.mark.anyio
 
 HOST = (b"host", b"testserver")
+SIZES = ("max_body_bytes", "max_headers", "max_header_bytes", "max_header_line_bytes", "max_url_bytes")
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -273,7 +275,7 @@ async def test_a_length_next_to_a_transfer_encoding_is_refused(coding, order) ->
     """Whichever comes first and whatever they say (RFC 9112 section 6.1), with every limit off as well."""
     headers = [HOST, *[(b"content-length", b"5"), (b"transfer-encoding", coding)][::order]]
 
-    for settings in ({}, dict.fromkeys(RequestLimits.__slots__)):
+    for settings in ({}, dict.fromkeys(SIZES)):
         response = await call(RequestLimitsMiddleware(never, **settings), "POST", headers=headers)
         assert response.status == 400
         assert response.json()["error"]["code"] == "MALFORMED_REQUEST"
@@ -393,6 +395,62 @@ async def test_a_request_without_headers_is_counted_too() -> None:
         assert server.sent[0]["status"] == 200
 
 
+# what it costs to refuse
+
+
+def work(headers: list[tuple[bytes, bytes]], **settings: Any) -> tuple[int, int]:
+    """Return the status of a request, and how many functions were called for it."""
+    sent: list[Any] = []
+    calls = 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    serving = RequestLimitsMiddleware(greet, **settings)(http_scope("POST", headers=headers), never, send)
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        serving.send(None)
+    except StopIteration:
+        pass
+    finally:
+        sys.setprofile(before)
+    return sent[0]["status"], calls
+
+
+@pytest.mark.parametrize(
+    ("settings", "line", "status"),
+    [
+        ({}, (b"x-a", b"1"), 431),
+        ({}, (b"content-length", b"5"), 431),
+        ({"max_headers": None}, (b"x-a", b"1"), 431),
+        (dict.fromkeys(SIZES), (b"x-a", b"1"), 200),
+        (dict.fromkeys(SIZES), (b"content-length", b"5"), 200),
+        (dict.fromkeys(SIZES), (b"Content-Length", b"5"), 200),
+    ],
+    ids=str,
+)
+def test_ten_thousand_headers_cost_ten_times_what_a_thousand_do(settings, line, status) -> None:
+    """At most, and a few calls each; also where all of them say how long the body is."""
+    (_, few), (answered, many) = (work([HOST, *[line] * size], **settings) for size in (1_000, 10_000))
+
+    assert answered == status
+    assert many <= 10 * few
+    assert many < 10 * 10_000
+
+
+@pytest.mark.parametrize(("digit", "status"), [(b"9", 413), (b"0", 200), (b"x", 400), (b"\xd9\xa5", 400)], ids=str)
+def test_a_length_of_many_digits_costs_what_one_of_few_does(digit, status) -> None:
+    """And is a number that is never computed: that takes more than linear time."""
+    (_, few), (answered, many) = (work([HOST, (b"content-length", digit * size)]) for size in (40, 4_000))
+
+    assert (answered, many) == (status, few)
+
+
 # limits that are off
 
 
@@ -418,13 +476,20 @@ async def test_none_takes_one_limit_off(limit, request_) -> None:
 
 
 async def test_the_defaults_are_those_that_are_told() -> None:
-    """10 MiB of body, 100 headers, 32 KiB of them, 16 KiB in one, 8 KiB of URL."""
+    """10 MiB of body, 100 headers, 32 KiB of them, 16 KiB in one, 8 KiB of URL; any time, and any number at once."""
     assert RequestLimits() == RequestLimits(
         max_body_bytes=10_485_760,
         max_headers=100,
         max_header_bytes=32_768,
         max_header_line_bytes=16_384,
         max_url_bytes=8_192,
+        total_seconds=None,
+        idle_seconds=None,
+        min_body_bytes_per_second=None,
+        max_concurrent=None,
+        retry_after_seconds=1,
+        exempt_paths=(),
+        lease_seconds=3_600,
     )
 
 
@@ -561,13 +626,67 @@ async def test_one_request_after_another_starts_from_zero() -> None:
 # settings
 
 
-@pytest.mark.parametrize("limit", RequestLimits.__slots__)
-@pytest.mark.parametrize("value", [0, -1, True, "10", 1.5, float("inf"), b"1"], ids=repr)
-def test_settings_that_cannot_work_do_not_start(limit, value) -> None:
+@pytest.mark.parametrize(
+    ("limit", "problem"),
+    [
+        *[(name, "AG101") for name in (*SIZES, "min_body_bytes_per_second", "max_concurrent", "retry_after_seconds")],
+        *[(name, "AG102") for name in ("total_seconds", "idle_seconds", "lease_seconds")],
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1, True, "10", float("inf"), float("nan"), b"1", 1j], ids=repr)
+def test_settings_that_cannot_work_do_not_start(limit, problem, value) -> None:
     """None is how to take a limit off; 0 would refuse everything, or mean no limit, depending on the reader."""
     with pytest.raises(ConfigError) as caught:
-        RequestLimits(**{limit: value})
-    assert [problem.id for problem in caught.value.problems] == ["AG101"]
+        RequestLimits(**{"idle_seconds": 1, limit: value})
+    assert [problem.id for problem in caught.value.problems] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problems"),
+    [
+        ({"max_body_bytes": 1.5}, ["AG101 RequestLimits.max_body_bytes"]),
+        ({"total_seconds": 0.05}, ["AG102 RequestLimits.total_seconds"]),
+        ({"idle_seconds": 86_401}, ["AG102 RequestLimits.idle_seconds"]),
+        ({"max_concurrent": 1_000_001}, ["AG101 RequestLimits.max_concurrent"]),
+        ({"retry_after_seconds": None}, ["AG101 RequestLimits.retry_after_seconds"]),
+        ({"retry_after_seconds": 3_601}, ["AG101 RequestLimits.retry_after_seconds"]),
+        ({"exempt_paths": "/health"}, ["AG106 RequestLimits.exempt_paths"]),
+        ({"exempt_paths": ["/health", "live"]}, ["AG420 RequestLimits.exempt_paths[1]"]),
+        ({"min_body_bytes_per_second": 100}, ["AG421 RequestLimits.min_body_bytes_per_second"]),
+        ({"lease_seconds": 30, "total_seconds": 30.5}, ["AG422 RequestLimits.lease_seconds"]),
+        ({"total_seconds": 3_601}, ["AG422 RequestLimits.lease_seconds"]),
+        (
+            {"max_concurrent": 0, "total_seconds": -1, "lease_seconds": "1", "exempt_paths": ["x"]},
+            [
+                "AG102 RequestLimits.total_seconds",
+                "AG102 RequestLimits.lease_seconds",
+                "AG101 RequestLimits.max_concurrent",
+                "AG420 RequestLimits.exempt_paths[0]",
+            ],
+        ),
+    ],
+    ids=str,
+)
+def test_every_problem_is_told_at_once(fields, problems) -> None:
+    """With its id and its field."""
+    with pytest.raises(ConfigError) as caught:
+        RequestLimits(**fields)
+    assert [f"{problem.id} {problem.field}" for problem in caught.value.problems] == problems
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"total_seconds": 30, "lease_seconds": 30},
+        {"total_seconds": 86_400, "lease_seconds": None},
+        {"total_seconds": 0.1, "idle_seconds": 0.1, "lease_seconds": 0.1},
+        {"idle_seconds": 1, "min_body_bytes_per_second": 1, "max_concurrent": 1},
+    ],
+    ids=str,
+)
+def test_settings_at_their_bounds_start(fields) -> None:
+    """They are inclusive."""
+    assert RequestLimits(**fields)
 
 
 def test_what_is_refused_can_be_read() -> None:
@@ -579,3 +698,22 @@ def test_what_is_refused_can_be_read() -> None:
     assert "414 for a URL of more than 8,192 bytes" in on
     assert "413" not in off
     assert "414" not in off
+
+
+def test_what_is_too_slow_or_too_many_can_be_read() -> None:
+    """Also what does not count."""
+    limits = RequestLimits(
+        total_seconds=30,
+        idle_seconds=5.5,
+        min_body_bytes_per_second=1_024,
+        max_concurrent=2_000,
+        exempt_paths=["/live", "/ready"],
+    )
+
+    lines = RequestLimitsMiddleware(greet, limits).layers[0].refusals()
+
+    assert {
+        "408 for a body that does not go on for 5.5 s, or stays below 1,024 bytes/s",
+        "504 for a response that is not complete after 30 s",
+        "503 for what is more than 2,000 requests at the same time, but under /live, /ready",
+    } < set(lines)

@@ -1,20 +1,14 @@
-"""`strict` by example: what it admits, what it tells, and what its states look like."""
+"""The algorithms by name: several limits as one, and what becomes of a state when limits change."""
 
 from __future__ import annotations
 
 import pytest
 
-from asgi_guard.limiting.algorithms import ALGORITHMS, EMPTY, Several, Strict, algorithm_for
+from asgi_guard.limiting.algorithms import ALGORITHMS, Several, algorithm_for, carrier
+from asgi_guard.limiting.counting import EMPTY
 from asgi_guard.limiting.rate import MAX_AMOUNT, MAX_SECONDS, Limit
 
 SECOND = 1_000_000_000
-SLOT = SECOND  # a tenth of the window of 10 s that most tests here use
-AMOUNTS = [1, 2, 3, 5, 6, 7, 14, 15, 126, 127, 128, 1_000, MAX_AMOUNT - 1, MAX_AMOUNT]  # 2**b - 2 is where b grows
-
-
-def strict(amount: int = 3, seconds: int = 10) -> Strict:
-    """Make the algorithm for a limit whose slots are one second long."""
-    return Strict(Limit(amount, seconds))
 
 
 def state_after(algorithm, *hits: tuple[int, int]) -> int:
@@ -23,161 +17,6 @@ def state_after(algorithm, *hits: tuple[int, int]) -> int:
     for now_ns, cost in hits:
         state = algorithm.take(state, now_ns, cost)[0]
     return state
-
-
-def test_hits_count_until_the_amount_is_used_up() -> None:
-    """Three fit under a limit of three, and each says what is left and when more comes back."""
-    algorithm = strict()
-    now = 5 * SLOT + 7
-
-    state, remaining, reset_ns = algorithm.take(EMPTY, now, 1)
-    assert (remaining, reset_ns) == ((2,), (16 * SLOT - now,))
-    state, remaining, reset_ns = algorithm.take(state, now, 2)
-    assert (remaining, reset_ns) == ((0,), (16 * SLOT - now,))
-
-    assert algorithm.take(state, now, 1) is None
-
-
-def test_a_hit_counts_until_its_whole_slot_has_left_the_window() -> None:
-    """The slot of a hit at 0.5 s ends at 1 s, and has left a window of 10 s at 11 s."""
-    algorithm = strict(amount=1)
-    state = state_after(algorithm, (SLOT // 2, 1))
-
-    assert algorithm.take(state, 11 * SLOT - 1, 1) is None
-    assert algorithm.take(state, 11 * SLOT, 1) is not None
-
-
-@pytest.mark.parametrize(
-    ("cost", "retry_at"),
-    [
-        (0, 10 * SLOT),  # at once
-        (1, 11 * SLOT),  # when the two of slot 0 have gone
-        (2, 11 * SLOT),
-        (3, 14 * SLOT),  # when also the one of slot 3 has gone
-        (4, 15 * SLOT),
-        (6, 20 * SLOT),  # when nothing counts any more
-        (7, None),  # never
-    ],
-)
-def test_a_cost_waits_for_as_many_slots_as_it_needs(cost, retry_at) -> None:
-    """Of six, two were used in slot 0, one in slot 3, one in slot 4 and two in slot 9."""
-    algorithm = strict(amount=6)
-    state = state_after(algorithm, (0, 2), (3 * SLOT, 1), (4 * SLOT, 1), (9 * SLOT, 2))
-
-    remaining, reset_ns, retry_ns = algorithm.look(state, 10 * SLOT, cost)
-
-    assert (remaining, reset_ns) == ((0,), (SLOT,))
-    assert retry_ns == (None if retry_at is None else retry_at - 10 * SLOT,)
-
-
-def test_looking_at_an_unused_key_shows_the_whole_amount() -> None:
-    """Before the first hit, and after all hits have gone, nothing has to come back."""
-    algorithm = strict()
-
-    assert algorithm.look(EMPTY, 10**18, 1) == ((3,), (0,), (0,))
-    assert algorithm.look(state_after(algorithm, (0, 3)), algorithm.life_ns, 3) == ((3,), (0,), (0,))
-
-
-@pytest.mark.parametrize("amount", AMOUNTS)
-@pytest.mark.parametrize("cost", [1, 2])
-def test_the_amount_is_exact_also_where_the_arithmetic_is_tight(amount, cost) -> None:
-    """The sum is a remainder, so amounts just below a power of two are where it could wrap round."""
-    algorithm = strict(amount=amount)
-    used = max(amount - 1, 1)
-    full = state_after(algorithm, (3 * SLOT, used), *([(4 * SLOT, 1)] if amount > 1 else []))
-
-    assert algorithm.take(full, 4 * SLOT, cost) is None
-    assert algorithm.take(full, 4 * SLOT, amount) is None
-    assert algorithm.look(full, 4 * SLOT, 0)[0] == (0,)
-    assert algorithm.look(full, 14 * SLOT, 0)[0] == (used,)
-    assert algorithm.take(EMPTY, 4 * SLOT, amount + 1) is None
-
-
-@pytest.mark.parametrize("amount", AMOUNTS)
-def test_a_state_is_one_int_of_bounded_width(amount) -> None:
-    """The widest state has the largest number of a slot, and everything used in the oldest slot that counts."""
-    algorithm = Strict(Limit(amount, 1))
-    last = 2**63 - 1
-
-    state = state_after(algorithm, (last - SECOND, amount))
-    state = algorithm.refund(state, last - SECOND, 1)
-    state = algorithm.take(state, last, 1)[0]
-
-    assert type(state) is int
-    assert state.bit_length() <= algorithm.bits
-    assert algorithm.bits <= 370
-    assert algorithm.look(state, last, 1)[0] == (0,)
-
-
-def test_a_pause_of_any_length_costs_the_same() -> None:
-    """A shift by the length of the pause would fill the memory with zeros."""
-    algorithm = strict()
-    state = state_after(algorithm, (0, 3))
-
-    taken = algorithm.take(state, 2**63 - 1, 1)
-
-    assert taken is not None
-    assert taken[0].bit_length() <= algorithm.bits
-
-
-def test_time_stands_still_while_the_clock_has_stepped_back() -> None:
-    """What is counted meanwhile counts in the newest slot, and nothing is admitted twice."""
-    algorithm = strict()
-    state = state_after(algorithm, (50 * SLOT, 1), (20 * SLOT, 1), (0, 1))
-
-    assert algorithm.take(state, 0, 1) is None
-    assert algorithm.look(state, 20 * SLOT, 1) == ((0,), (41 * SLOT,), (41 * SLOT,))
-    assert algorithm.take(state, 61 * SLOT - 1, 1) is None
-    assert algorithm.take(state, 61 * SLOT, 3) is not None
-
-
-# refund
-
-
-def test_a_refund_is_taken_from_the_slot_of_the_hit() -> None:
-    """The hits of other slots keep their own time."""
-    algorithm = strict(amount=6)
-    state = state_after(algorithm, (0, 2), (3 * SLOT, 2), (5 * SLOT, 2))
-
-    state = algorithm.refund(state, 3 * SLOT + 1, 2)
-
-    assert algorithm.look(state, 5 * SLOT, 3) == ((2,), (6 * SLOT,), (6 * SLOT,))
-    assert algorithm.look(state, 11 * SLOT, 0) == ((4,), (5 * SLOT,), (0,))
-
-
-@pytest.mark.parametrize(
-    ("at_ns", "cost", "remaining"),
-    [
-        (20 * SLOT, 1, 1),  # the newest slot
-        (20 * SLOT, 9, 2),  # never more than what counts there
-        (10 * SLOT, 1, 1),  # the oldest slot that still counts
-        (15 * SLOT, 1, 0),  # a slot in which nothing was hit
-        (9 * SLOT, 1, 0),  # the hit has gone
-        (21 * SLOT, 1, 0),  # the hit was never counted
-        (20 * SLOT, 0, 0),
-    ],
-)
-def test_a_refund_gives_back_what_still_counts_and_no_more(at_ns, cost, remaining) -> None:
-    """Two hits were at slot 20 and one at slot 10."""
-    algorithm = strict()
-    state = state_after(algorithm, (10 * SLOT, 1), (20 * SLOT, 2))
-
-    assert algorithm.look(algorithm.refund(state, at_ns, cost), 20 * SLOT, 0)[0] == (remaining,)
-
-
-def test_hits_and_refunds_without_end_do_not_keep_an_old_hit_alive() -> None:
-    """Whoever fails once and then succeeds all day, each success being refunded, is free of the failure in time."""
-    algorithm = strict(amount=2)
-    state = state_after(algorithm, (0, 1))
-    for slot in range(1, 11):
-        state = algorithm.refund(state_after_one(algorithm, state, slot * SLOT), slot * SLOT, 1)
-
-    assert algorithm.look(state, 11 * SLOT, 2) == ((2,), (0,), (0,))
-
-
-def state_after_one(algorithm, state: int, now_ns: int) -> int:
-    """Return the state after one more hit, which is admitted."""
-    return algorithm.take(state, now_ns, 1)[0]
 
 
 # several limits
@@ -196,10 +35,13 @@ def test_several_limits_are_one_algorithm_with_a_result_for_each() -> None:
     assert several.life_ns == 110 * SECOND
 
 
-@pytest.mark.parametrize("limits", [[Limit(1, 10), Limit(5, 100)], [Limit(5, 100), Limit(1, 10)]])
-def test_what_one_limit_refuses_counts_under_none(limits) -> None:
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(
+    "limits", [[Limit(1, 10), Limit(5, 100)], [Limit(5, 100), Limit(1, 10)]], ids=["first", "last"]
+)
+def test_what_one_limit_refuses_counts_under_none(name, limits) -> None:
     """There is no state in which the others have counted it."""
-    several = algorithm_for(limits, "strict")
+    several = algorithm_for(limits, name)
     state = state_after(several, (0, 1))
 
     assert several.take(state, 0, 1) is None
@@ -214,17 +56,66 @@ def test_a_refund_gives_back_under_each_limit() -> None:
     assert several.look(several.refund(state, 0, 2), 50 * SECOND, 0)[0] == (2, 4)
 
 
-def test_eight_of_the_widest_limits_do_not_touch_each_other() -> None:
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_eight_of_the_widest_limits_do_not_touch_each_other(name) -> None:
     """Each state keeps to its own bits, at the latest time and with everything used."""
     limits = [Limit(MAX_AMOUNT, seconds) for seconds in (1, 2, 60, 61, 3_600, 86_400, MAX_SECONDS - 1, MAX_SECONDS)]
-    several = algorithm_for(limits, "strict")
+    several = algorithm_for(limits, name)
     last = 2**63 - 1
 
-    state = state_after(several, (last - SECOND, MAX_AMOUNT - 1), (last, 1))
+    state = state_after(several, (last, MAX_AMOUNT - 1), (last, 1))
 
     assert state.bit_length() <= several.bits
     assert several.look(state, last, 0)[0] == (0,) * 8
-    assert [Strict(limit).bits for limit in limits] == [370] * 8
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_charge_counts_under_each_limit_as_far_as_it_goes(name) -> None:
+    """The one that is used up stays so, and the other counts in full."""
+    several = algorithm_for([Limit(1, 10), Limit(5, 100)], name)
+    state = several.charge(several.take(EMPTY, 0, 1)[0], 0, 2)
+
+    assert several.look(state, 0, 0)[0] == (0, 2)
+
+
+# limits that change
+
+
+def carried(name: str, state: int, previous: list[Limit], following: list[Limit]) -> int:
+    """Return a state under the limits that follow."""
+    carry = carrier(algorithm_for(previous, name), algorithm_for(following, name))
+    assert carry is not None
+    return carry(state)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(("amount", "remaining"), [(1, 0), (2, 0), (3, 1), (5, 3), (MAX_AMOUNT, MAX_AMOUNT - 2)])
+def test_what_was_used_is_used_under_another_amount(name, amount, remaining) -> None:
+    """Of five, two were used."""
+    state = algorithm_for([Limit(5, 10)], name).take(EMPTY, SECOND, 2)[0]
+
+    state = carried(name, state, [Limit(5, 10)], [Limit(amount, 10)])
+
+    assert algorithm_for([Limit(amount, 10)], name).look(state, SECOND, 0)[0] == (remaining,)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_limits_are_matched_by_their_windows(name) -> None:
+    """Each goes on from its own predecessor, wherever it stands, and the new one starts anew."""
+    before, after = [Limit(5, 10), Limit(9, 60)], [Limit(8, 60), Limit(7, 20), Limit(4, 10)]
+    state = algorithm_for(before, name).take(EMPTY, SECOND, 3)[0]
+
+    assert algorithm_for(after, name).look(carried(name, state, before, after), SECOND, 0)[0] == (5, 7, 1)
+    assert algorithm_for(after[:1], name).look(carried(name, state, before, after[:1]), SECOND, 0)[0] == (5,)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_nothing_is_carried_where_nothing_matches(name) -> None:
+    """Another window, or another way of counting."""
+    limit = algorithm_for([Limit(5, 10)], name)
+
+    assert carrier(algorithm_for([Limit(5, 11)], name), limit) is None
+    assert all(carrier(algorithm_for([Limit(5, 10)], other), limit) is None for other in ALGORITHMS if other != name)
 
 
 # the table of algorithms
@@ -232,8 +123,9 @@ def test_eight_of_the_widest_limits_do_not_touch_each_other() -> None:
 
 def test_an_algorithm_is_chosen_by_name() -> None:
     """One limit needs nothing around it; several are joined."""
-    assert isinstance(algorithm_for([Limit(1, 1)], "strict"), Strict)
-    assert isinstance(algorithm_for([Limit(1, 1), Limit(2, 2)], "strict"), Several)
+    for name, algorithm in ALGORITHMS.items():
+        assert type(algorithm_for([Limit(1, 1)], name)) is algorithm
+        assert isinstance(algorithm_for([Limit(1, 1), Limit(2, 2)], name), Several)
 
 
 def test_an_unknown_algorithm_is_refused_with_the_names_of_the_known_ones() -> None:
@@ -248,3 +140,10 @@ def test_an_algorithm_without_limits_is_refused() -> None:
     """Nothing to keep to is a mistake, not a limit that admits everything."""
     with pytest.raises(ValueError, match="at least one limit"):
         algorithm_for([], "strict")
+
+
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "gcra"])
+def test_a_burst_is_refused_where_it_means_nothing(name) -> None:
+    """A setting that would be ignored is a mistake."""
+    with pytest.raises(ValueError, match="has a burst, which only 'gcra' knows"):
+        algorithm_for([Limit(1, 1), Limit(2, 2, burst=3)], name)

@@ -105,6 +105,9 @@ def test_what_is_no_rate_is_refused_with_help(rate, sentence) -> None:
         ({"amount": 5, "seconds": 0}, "a window of 0 s"),
         ({"amount": 5, "seconds": 0.5}, "a window of 0.5 s"),
         ({"amount": 5, "seconds": MAX_SECONDS + 1}, "a window of 31622401 s"),
+        ({"amount": 5, "seconds": 60, "burst": 0}, "a burst of 0"),
+        ({"amount": 5, "seconds": 60, "burst": True}, "a burst of True"),
+        ({"amount": 5, "seconds": 60, "burst": MAX_AMOUNT + 1}, "a burst of 1000000001"),
         ({"amount": 5, "seconds": 60, "name": "ü"}, "not printable ASCII"),
         ({"amount": 5, "seconds": 60, "name": "a\r\nset-cookie: b"}, "not printable ASCII"),
         ({"amount": 5, "seconds": 60, "name": "a" * 65}, "of at most 64 characters"),
@@ -119,6 +122,12 @@ def test_a_limit_out_of_bounds_cannot_be_made(fields, sentence) -> None:
 def test_the_window_of_a_limit_is_told_in_nanoseconds() -> None:
     """Algorithms count in whole nanoseconds, so a window is one."""
     assert Limit(5, 60).window_ns == 60_000_000_000
+
+
+@pytest.mark.parametrize("burst", [None, 1, MAX_AMOUNT])
+def test_a_limit_may_have_a_burst_below_or_above_its_amount(burst) -> None:
+    """Left out, the algorithm takes the amount."""
+    assert Limit(5, 60, burst=burst).burst == burst
 
 
 def test_the_grammar_is_imported_only_to_parse() -> None:

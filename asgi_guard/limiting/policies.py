@@ -1,0 +1,265 @@
+"""Policies: the settings of rate limits.
+
+Where several policies stand in a list, every one that applies to a request counts it, or none does. A policy applies
+where the method, the path and the exemptions let it, and where its key and its rate are not None.
+Must never let a policy start that could not count what it seems to count.
+
+| id    | rule that was broken                                                       |
+|-------|----------------------------------------------------------------------------|
+| AG210 | a rate can be read                                                         |
+| AG211 | a store is a `Store` or an `AsyncStore`                                    |
+| AG212 | what is called while a response ends is a plain function                   |
+| AG213 | a method is a token in capitals                                            |
+| AG214 | a path begins with a slash                                                 |
+| AG215 | no two policies of one list have the same name                             |
+| AG216 | concurrency counts requests while they last, not their outcome or messages |
+| AG217 | messages are counted in a store that answers at once                       |
+| AG218 | a burst belongs to `gcra`                                                  |
+| AG400 | a list of policies has at least one, and nothing else in it                |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import TypeAlias, TypedDict, TypeGuard, cast
+
+from asgi_guard.engine.exchange import Exchange
+from asgi_guard.limiting.algorithms import ALGORITHMS
+from asgi_guard.limiting.keys import KeyFunction, by_client, is_async
+from asgi_guard.limiting.plans import DEFAULT_NAME, Rate, limits_of
+from asgi_guard.limiting.rate import MAX_AMOUNT
+from asgi_guard.limiting.store import AsyncStore, Store
+from asgi_guard.networks import check
+from asgi_guard.settings import Problems, build
+
+RateFunction: TypeAlias = Callable[[Exchange], Rate | Awaitable[Rate | None] | None]
+CostFunction: TypeAlias = Callable[[Exchange], int | Awaitable[int]]
+ExemptFunction: TypeAlias = Callable[[Exchange], bool | Awaitable[bool]]
+CountFunction: TypeAlias = Callable[[Exchange], int]
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Settings of one rate limit policy.
+
+    Functions are given the `Exchange`, and may be async where it says so: then a request waits for them and for the
+    store, a second at most.
+
+    Attributes:
+        rate: such as `"100/minute"` or `"5/second;100/minute"`; a hit has to fit under every limit. Or a function that
+            returns the rate for a request, also async: at most 256 different ones, None for no limit.
+        key: names whom a request counts against, from its `Exchange`; by default the client's address, IPv6 by /64.
+            None does not count it. May be async.
+        store: where the counts live; by default a `MemoryStore` of this part's own. Policies with the same store, name
+            and limits share their counts.
+        algorithm: `"strict"` never admits more than N in any window; `"gcra"` spreads them out; `"fixed"` begins a
+            window with the first hit; `"concurrency"` admits N at a time, each for its window at most.
+        burst: how many hits of `"gcra"` may come at once, 1 or more; by default the amount of the limit.
+        cost: what a request counts for, 1 or more; or a function that says it, 0 or more, also async.
+        count: counts a request when its response is complete: a function that sees `exchange.status` (0 where there was
+            none) and returns True, False or a cost. Before, a request is refused only where nothing is left, so that
+            those under way at the same time may exceed the limit together: a policy of `"concurrency"` bounds them.
+        name: keeps the counts of policies that share a store apart; clients are told it, but for `"default"`.
+        paths: the paths that it is for, with all that is below them; none are all.
+        methods: the methods that it is for, in capitals; none are all. `GET` is HEAD and WebSocket handshakes too.
+        exempt: tells which requests are not counted; may be async.
+        exempt_paths: paths that are not counted, with all that is below them.
+        exempt_networks: addresses, networks and `"unix:"` that are not counted.
+        exclusive: policies that follow in the list are not asked where this one applies.
+        messages: each message that a WebSocket receives counts as well; one too many closes it (1008).
+        shadow: only tell the listeners what would be refused; clients are told nothing.
+        headers: send `RateLimit` and `RateLimit-Policy`.
+        legacy_headers: send `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the limit of which least is left; the
+            last is in seconds from now, so that no clock has to be right.
+
+    Raises:
+        ConfigError: a field is wrong.
+    """
+
+    rate: Rate | RateFunction
+    _: KW_ONLY
+    key: KeyFunction = by_client
+    store: Store | AsyncStore | None = None
+    algorithm: str = "strict"
+    burst: int | None = None
+    cost: int | CostFunction = 1
+    count: CountFunction | None = None
+    name: str = DEFAULT_NAME
+    paths: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    exempt: ExemptFunction | None = None
+    exempt_paths: Sequence[str] = ()
+    exempt_networks: Sequence[str] = ()
+    exclusive: bool = False
+    messages: bool = False
+    shadow: bool = False
+    headers: bool = True
+    legacy_headers: bool = False
+
+    def __post_init__(self) -> None:
+        problems = Problems("RateLimit")
+        self._check_rate(problems)
+        self._check_functions(problems)
+        self._check_store(problems)
+        problems.text("name", self.name, max_length=64)
+        for field in ("paths", "exempt_paths"):
+            _check_paths(problems, field, getattr(self, field))
+        if problems.sequence_of_text("methods", self.methods):
+            for index, method in enumerate(self.methods):
+                if not (method.isalpha() and method.isupper()):
+                    remedy = f"Write {method.upper()!r}." if method.isalpha() else 'Write it like "POST".'
+                    problems.add("AG213", f"methods[{index}]", method, "must be a method in capitals", remedy)
+        check(problems, "exempt_networks", self.exempt_networks, unix=True)
+        for field in ("exclusive", "messages", "shadow", "headers", "legacy_headers"):
+            problems.boolean(field, getattr(self, field))
+        problems.raise_if_any()
+
+    def _check_rate(self, problems: Problems) -> None:
+        most, bursts = MAX_AMOUNT, [self.burst]
+        if not callable(self.rate):
+            try:
+                limits = limits_of(self.rate, None)
+            except ValueError as error:
+                problems.add("AG210", "rate", self.rate, "must be a rate", str(error))
+                most = 0
+            else:
+                most = min(limit.burst or limit.amount for limit in limits)
+                bursts += [limit.burst for limit in limits]
+        is_known = problems.choice("algorithm", self.algorithm, tuple(ALGORITHMS))
+        if self.burst is not None and problems.integer("burst", self.burst, minimum=1, maximum=MAX_AMOUNT):
+            most = min(most, self.burst)
+        if is_known and self.algorithm != "gcra" and any(bursts):
+            problems.add("AG218", "burst", None, "belongs to algorithm='gcra'", "Leave it out, or name that algorithm.")
+        if most and not callable(self.cost):
+            problems.integer("cost", self.cost, minimum=1, maximum=most)
+
+    def _check_functions(self, problems: Problems) -> None:
+        problems.callable("key", self.key)
+        if self.exempt is not None:
+            problems.callable("exempt", self.exempt)
+        if self.count is not None and problems.callable("count", self.count) and is_async(self.count):
+            problems.add("AG212", "count", self.count, "must not be async", "Make it a plain function.")
+        if self.algorithm == "concurrency" and (self.count is not None or self.messages is True):
+            remedy = "Leave out count and messages, or give them a policy of their own."
+            problems.add("AG216", "algorithm", self.algorithm, "counts requests while they last", remedy)
+
+    def _check_store(self, problems: Problems) -> None:
+        if self.store is not None and not _is_store(self.store):
+            problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
+        elif self.messages is True and not is_at_once(self.store):
+            remedy = "A connection stays in its process: give messages a policy of their own, in a MemoryStore()."
+            problems.add("AG217", "store", self.store, "must answer at once to count messages", remedy)
+
+    @property
+    def has_async_functions(self) -> bool:
+        """Tell whether a function of the user's has to be awaited."""
+        return any(map(is_async, (self.rate, self.key, self.cost, self.exempt)))
+
+    @property
+    def is_usual(self) -> bool:
+        """Tell whether it counts every request alike, before the application runs."""
+        some_only = self.paths, self.methods, self.exempt, self.exempt_paths, self.exempt_networks
+        in_another_way = callable(self.rate), callable(self.cost), self.count, self.messages, self.legacy_headers
+        return not (any(some_only) or any(in_another_way)) and self.algorithm != "concurrency"
+
+
+class RateLimitOptions(TypedDict, total=False):
+    """The fields of `RateLimit` but the rate, for keyword arguments."""
+
+    key: KeyFunction
+    store: Store | AsyncStore | None
+    algorithm: str
+    burst: int | None
+    cost: int | CostFunction
+    count: CountFunction | None
+    name: str
+    paths: Sequence[str]
+    methods: Sequence[str]
+    exempt: ExemptFunction | None
+    exempt_paths: Sequence[str]
+    exempt_networks: Sequence[str]
+    exclusive: bool
+    messages: bool
+    shadow: bool
+    headers: bool
+    legacy_headers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """Several policies: every one that applies to a request counts it, or none does.
+
+    Attributes:
+        policies: at least one, in the order in which they are asked; each with a name of its own.
+
+    Raises:
+        ConfigError: there is none, one is no `RateLimit`, or two have the same name.
+    """
+
+    policies: Sequence[RateLimit]
+
+    def __post_init__(self) -> None:
+        problems = Problems("RateLimits")
+        if not self.policies:
+            problems.add(
+                "AG400", "policies", self.policies, "must have at least one policy", "To switch it off, write False."
+            )
+        names: set[str] = set()
+        for index, policy in enumerate(self.policies):
+            field = f"policies[{index}]"
+            if not isinstance(policy, RateLimit):
+                rule = "must be a RateLimit, as the others are"
+                problems.add(
+                    "AG400", field, policy, rule, "Write RateLimit(...) around each; texts alone make one policy."
+                )
+            elif policy.name in names:
+                problems.add(
+                    "AG215", f"{field}.name", policy.name, "must differ from the others", "Give it: name='...'."
+                )
+            else:
+                names.add(policy.name)
+        problems.raise_if_any()
+
+
+def settings_of(given: object, by_name: Mapping[str, object] | None = None) -> RateLimit | RateLimits:
+    """Read whichever form a rate limit was given in.
+
+    Args:
+        given: a rate, a `RateLimit`, a list of such, or `RateLimits`; None where `by_name` has the rate.
+        by_name: the other fields of a `RateLimit`.
+
+    Raises:
+        ConfigError: something is wrong or unknown.
+    """
+    fields = by_name or {}
+    if isinstance(given, RateLimits):
+        return build(RateLimits, given, fields)
+    if _has_policies(given):
+        return build(RateLimits, RateLimits(tuple(given)), fields)
+    if given is None or isinstance(given, RateLimit):
+        return build(RateLimit, given, fields)
+    return build(RateLimit, None, {"rate": given, **fields})
+
+
+def _has_policies(given: object) -> TypeGuard[Sequence[RateLimit]]:
+    items = cast("Sequence[object]", given) if isinstance(given, list | tuple) else ()
+    return any(isinstance(item, RateLimit) for item in items)
+
+
+def _check_paths(problems: Problems, field: str, paths: Sequence[str]) -> None:
+    if problems.sequence_of_text(field, paths):
+        for index, path in enumerate(paths):
+            if not path.startswith("/"):
+                problems.add("AG214", f"{field}[{index}]", path, "must begin with a slash", f"Write '/{path}'.")
+
+
+def is_at_once(store: Store | AsyncStore | None) -> bool:
+    """Tell whether a store answers at once, as one that is left out does."""
+    return store is None or store.synchronous
+
+
+def _is_store(given: object) -> bool:
+    """Tell whether this is a store, of either kind."""
+    is_known = isinstance(getattr(given, "synchronous", None), bool)
+    return is_known and callable(getattr(given, "bucket", None)) and not isinstance(given, type)

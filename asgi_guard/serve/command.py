@@ -1,0 +1,138 @@
+"""The command `asgi-guard run`: checks everything that can be checked, then becomes the server.
+
+The process turns into the server's own command (`python -m uvicorn asgi_guard.wrap:app ...`), so that signals, logs and
+exit codes are the server's. What the guard is told travels in the environment, where every worker finds it.
+Must never leave a process between the user and the server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from errno import EADDRINUSE
+from pathlib import Path
+
+from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.serve.application import find, told
+from asgi_guard.serve.guarded import APP, CONFIG, settings
+from asgi_guard.serve.servers import APPLICATION, SERVERS, CannotServeError, Place, choose
+
+_PREFIX = "ASGI_GUARD_"
+
+
+def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    """Add the command to those of `asgi-guard`."""
+    run = commands.add_parser(
+        "run",
+        help="serve an application behind the guard, without touching its code",
+        description="Serve an application behind the guard. SIGHUP reads the configuration file again.",
+    )
+    run.add_argument("app", metavar="MODULE:APP", help="the application, such as shop:app or shop:create_app()")
+    run.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with the guard's settings")
+    run.add_argument("--env", action="store_true", help="take settings from ASGI_GUARD_ variables as well")
+    run.add_argument("--server", choices=SERVERS, help="by default the first that is installed, in this order")
+    run.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    run.add_argument("--port", type=_number(0, 65_535), default=8000, metavar="N", help="(default: %(default)s)")
+    run.add_argument(
+        "--workers", type=_number(1, 1_024), default=1, metavar="N", help="how many (default: %(default)s)"
+    )
+    run.add_argument("--app-dir", type=Path, default=Path(), metavar="DIR", help="where the module is (default: here)")
+    run.add_argument(
+        "--server-options",
+        type=shlex.split,
+        default=[],
+        metavar="'...'",
+        help="further options of the server's own, such as --server-options='--log-level warning'",
+    )
+    run.set_defaults(handler=run_server)
+
+
+def run_server(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: what `add_run` has read.
+
+    Returns:
+        1 where the settings are wrong, 2 where it cannot be served; otherwise the process is the server's from here on.
+
+    Raises:
+        MissingExtraError: a part needs what is not installed.
+    """
+    environ = _environment(options)
+    place = Place(options.host, options.port, options.workers)
+    sys.path.insert(0, environ["PYTHONPATH"].partition(os.pathsep)[0])
+    try:
+        name = choose(options.server)
+        server = SERVERS[name]
+        arguments = [*server.options(place), *options.server_options, APPLICATION]
+        find(options.app)
+        _check_free(place)
+    except (CannotServeError, ConfigError) as error:
+        return _refuse(told(error), 2)
+    try:
+        settings(environ)
+    except ConfigError as error:
+        return _refuse(str(error), 1)
+    if server.note:
+        _say(server.note)
+    _say(f"{options.app} behind the guard, served by {name} on http://{place.authority}")
+    can_reload = CONFIG in environ and hasattr(signal, "SIGHUP")
+    module = ["asgi_guard.serve.master", name] if can_reload and server.has_master(place.workers) else [name]
+    return _become([sys.executable, "-m", *module, *arguments], environ)
+
+
+def _environment(options: argparse.Namespace) -> dict[str, str]:
+    """Return the server's environment; settings that nobody asked to take from it are left out."""
+    environ = {name: value for name, value in os.environ.items() if options.env or not name.startswith(_PREFIX)}
+    environ[APP] = options.app
+    if options.config is not None:
+        environ[CONFIG] = str(options.config.absolute())
+    paths = [str(options.app_dir.absolute()), *filter(None, [environ.get("PYTHONPATH")])]
+    return {**environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _check_free(place: Place) -> None:
+    """Listen for a moment: a server says less clearly that it cannot, and one of them would share the port."""
+    try:
+        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found:
+            with socket.socket(family, kind, protocol) as probe:
+                if os.name == "posix":  # what the last server has left behind is in nobody's way
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        hint = "; stop what listens there, or choose another --port" if error.errno == EADDRINUSE else ""
+        raise CannotServeError(f"cannot listen on {place.authority}: {error.strerror}{hint}") from None
+
+
+def _become(command: list[str], environ: Mapping[str, str]) -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if sys.platform == "win32":  # has no exec that keeps the console
+        return subprocess.call(command, env=environ)  # noqa: S603  what the user has asked for
+    return os.execve(command[0], command, environ)  # noqa: S606  no shell is wanted
+
+
+def _refuse(text: str, code: int) -> int:
+    _say(text)
+    return code
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"asgi-guard: {text}\n")
+
+
+def _number(minimum: int, maximum: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if text.isdecimal() and minimum <= int(text) <= maximum:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {minimum} to {maximum}")
+
+    return read

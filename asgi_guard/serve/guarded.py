@@ -1,0 +1,57 @@
+"""The guard that the environment describes: which application, which file, which settings.
+
+Must never keep what it has read: everything is read again on each SIGHUP.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from asgi_guard.config.sources import from_env, from_toml
+from asgi_guard.guard import ORDER, Guard
+from asgi_guard.serve.application import find
+from asgi_guard.serve.reload import on_hangup
+
+APP: Final = "ASGI_GUARD_APP"
+"""The variable that names the application."""
+
+CONFIG: Final = "ASGI_GUARD_CONFIG"
+"""The variable that names the configuration file, which is TOML."""
+
+_BY_DEFAULT: Final = {name: value for name, value in (Guard.__init__.__kwdefaults__ or {}).items() if name in ORDER}
+
+
+def guarded(environ: Mapping[str, str] = os.environ) -> Guard:
+    """Build the guard, and reconfigure it on each SIGHUP where it has a configuration file.
+
+    Args:
+        environ: `ASGI_GUARD_APP` and `ASGI_GUARD_CONFIG`; the other `ASGI_GUARD_` variables are settings, and win over
+            the file.
+
+    Raises:
+        ConfigError: lists what is wrong.
+        MissingExtraError: a part needs what is not installed.
+    """
+    guard = Guard(find(environ.get(APP, "")), **settings(environ))
+    if CONFIG in environ:
+        on_hangup(lambda: guard.reconfigure(**settings(environ)))
+    return guard
+
+
+def settings(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return every part of the guard, so that a part that is no longer named goes back to its default.
+
+    Raises:
+        ConfigError: lists every problem of every part.
+        MissingExtraError: a part needs what is not installed.
+    """
+    found = from_toml(environ[CONFIG], ORDER, environ) if CONFIG in environ else from_env(environ, ORDER)
+    found.apply(partial(Guard, _nothing))
+    return {**_BY_DEFAULT, **found.parts}
+
+
+async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:
+    """Stand in for the application, of which settings know nothing."""

@@ -1,0 +1,105 @@
+"""The guard that the environment describes, and what becomes of it when its file changes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.serve import guarded as module
+from asgi_guard.serve.guarded import guarded, settings
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Name an application, and a file that is empty so far."""
+    (tmp_path / "shop_to_guard.py").write_text("async def app(scope, receive, send): ...\n", encoding="utf-8")
+    file = tmp_path / "guard.toml"
+    file.touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield {"ASGI_GUARD_APP": "shop_to_guard:app", "ASGI_GUARD_CONFIG": str(file)}
+    sys.modules.pop("shop_to_guard", None)
+
+
+@pytest.fixture
+def renewals(monkeypatch: pytest.MonkeyPatch) -> list:
+    """Keep what would be called on SIGHUP, and leave the signal alone."""
+    renewals: list = []
+    monkeypatch.setattr(module, "on_hangup", renewals.append)
+    return renewals
+
+
+def parts(guard: object) -> list[str]:
+    """Return the names of the parts that are on."""
+    return repr(guard).removesuffix(">").rpartition(": ")[2].split(", ")
+
+
+def test_told_nothing_it_is_the_guard_of_the_defaults(environ: dict[str, str], renewals: list) -> None:
+    """As `Guard(app)` in code."""
+    guard = guarded({"ASGI_GUARD_APP": environ["ASGI_GUARD_APP"]})
+
+    assert parts(guard) == parts(module.Guard(guard.app))
+    assert renewals == []  # there is no file to read again
+
+
+def test_the_file_is_read_again(environ: dict[str, str], renewals: list) -> None:
+    """A part that it names is as it says; one that it no longer names is as it was before anybody said anything."""
+    file = Path(environ["ASGI_GUARD_CONFIG"])
+    guard = guarded(environ)
+    before = parts(guard)
+
+    file.write_text('rate_limit = false\ncors = "https://a.example"\n', encoding="utf-8")
+    renewals[0]()
+    between = parts(guard)
+    file.write_text("", encoding="utf-8")
+    renewals[0]()
+
+    assert set(before) ^ set(between) == {"rate_limit", "cors"}
+    assert parts(guard) == before
+
+
+def test_a_wrong_file_changes_nothing(environ: dict[str, str], renewals: list) -> None:
+    """Not even what is right in it, and every problem is told."""
+    guard = guarded(environ)
+    before = guard.explain()
+    Path(environ["ASGI_GUARD_CONFIG"]).write_text(
+        'cors = "https://a.example"\nrate_limit = 7\ncsp = 1', encoding="utf-8"
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        renewals[0]()
+
+    assert len(caught.value.problems) == 2
+    assert guard.explain() == before
+
+
+def test_the_environment_wins_over_the_file(environ: dict[str, str]) -> None:
+    """Whoever starts a container says the last word."""
+    Path(environ["ASGI_GUARD_CONFIG"]).write_text("cors = false\nrequest_id = false", encoding="utf-8")
+
+    read = settings({**environ, "ASGI_GUARD_REQUEST_ID": "true"})
+
+    assert (read["cors"], read["request_id"]) == (False, True)
+
+
+def test_the_application_is_asked_for_by_its_variable() -> None:
+    """Nothing else is the application."""
+    with pytest.raises(ConfigError, match="AG550"):
+        guarded({})
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal")
+def test_sighup_is_taken_where_there_is_a_file(environ: dict[str, str]) -> None:
+    """Otherwise a hang-up means what it always does."""
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        guarded({"ASGI_GUARD_APP": environ["ASGI_GUARD_APP"]})
+        assert signal.getsignal(signal.SIGHUP) is before
+        guarded(environ)
+        assert signal.getsignal(signal.SIGHUP) is not before
+    finally:
+        signal.signal(signal.SIGHUP, before)
