@@ -32,6 +32,8 @@ class Request:
         client: the peer's address, IPv4-mapped IPv6 unmapped and without a zone; None for a Unix socket. Without the
             unmapping `::ffff:198.51.100.7` would stand outside every list that names `198.51.100.0/24`.
         cells: what each layer keeps for this request, by layer.
+        found: those of the headers that a layer `wants` which are there, with the value of the first line of each.
+        header_count: how many header lines the request has.
         header_bytes: the bytes of the names and values of all request headers together.
         request_id: the id under which it is known, once a layer has given it one.
         is_peer_trusted: whether the peer is a proxy whose word on the request is taken, once a layer has said so.
@@ -41,13 +43,14 @@ class Request:
     """
 
     __slots__ = (
-        "_found",
         "_lines",
         "_origin",
         "_restores",
         "cells",
         "client",
+        "found",
         "header_bytes",
+        "header_count",
         "host_app",
         "host_handlers",
         "is_peer_trusted",
@@ -65,11 +68,12 @@ class Request:
     overrides: dict[str, Any] | None
     client: str | None
     header_bytes: int
+    header_count: int
     request_id: str | None
     is_peer_trusted: bool
     host_app: Any
     host_handlers: Any
-    _found: dict[bytes, bytes]
+    found: dict[bytes, bytes]
     _origin: Scope
     _lines: Sequence[Header]
     _restores: tuple[Any, str, Any, Any] | None
@@ -77,17 +81,12 @@ class Request:
     def header(self, name: bytes) -> bytes | None:
         """Return the value of a request header (lower-case name): the first line's when there are several."""
         if name in self.plan.wants:
-            return self._found.get(name)
+            return self.found.get(name)
         return next((value for key, value in self._lines if key == name), None)
 
     def header_lines(self, name: bytes) -> list[bytes]:
         """Return every line of a request header (lower-case name), in order."""
         return [value for key, value in self._lines if key == name]
-
-    @property
-    def header_count(self) -> int:
-        """How many header lines the request has."""
-        return len(self._lines)
 
     @property
     def longest_header_line(self) -> int:
@@ -193,7 +192,8 @@ class Request:
     def _rescan(self, headers: Any) -> None:
         """Scan again without trusting the case of names (ASGI 2.5 does not demand lower case)."""
         self._lines = [(name.lower(), value) for name, value in headers]
-        self._found = {name: value for name, value in reversed(self._lines) if name in self.plan.wants}
+        self.found = {name: value for name, value in reversed(self._lines) if name in self.plan.wants}
+        self.header_count = len(self._lines)
         self.header_bytes = sum([len(name) + len(value) for name, value in self._lines])
 
 

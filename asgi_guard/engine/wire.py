@@ -151,9 +151,10 @@ class Wire(Request):
                 size += len(name) + len(value)
                 if name in wants:
                     found.setdefault(name, value)
-            self._lines, self._found = headers, found
+            self._lines, self.found = headers, found
             self.header_bytes: int = size
-        if not is_list or b"host" not in self._found:
+            self.header_count: int = len(headers)
+        if not is_list or b"host" not in self.found:
             self._scan_odd(headers)
         said = scope.get(KEY)
         if said is not None:

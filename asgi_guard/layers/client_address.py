@@ -37,6 +37,7 @@ logger: logging.Logger = logging.getLogger("asgi_guard")
 ForwardingHeader = Literal["x-forwarded-for", "forwarded", "x-real-ip"]
 
 _HEADERS: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+_FORWARDING: Final = frozenset(_HEADERS)
 _MEMO_SIZE, _MEMO_BYTES = 4_096, 512
 _UNTRUSTED: Final = (
     "%s came from %s, which is no trusted proxy, so it was ignored. %s write client_address=[%r] in the guard, or "
@@ -176,7 +177,8 @@ class ClientAddressLayer(Layer):
         if exchange.is_peer_trusted:  # a layer further out has found the client already
             return
         if self._trusts_nobody or (self._trusts_by_list and exchange.client not in self._trusted):
-            self._look_for_a_proxy(exchange)
+            if not _FORWARDING.isdisjoint(exchange.found):
+                self._look_for_a_proxy(exchange)
             return
         exchange.is_peer_trusted = True
         has_entries = exchange.header(self._header) is not None
@@ -195,10 +197,8 @@ class ClientAddressLayer(Layer):
         Once of those near and once of those far, so that a stranger who sends one first does not use up the line that
         is about the proxy.
         """
-        for name in _HEADERS:
-            if exchange.header(name):
-                break
-        else:
+        name = next((name for name in _HEADERS if exchange.found.get(name)), None)
+        if name is None:
             return
         self.ignored += 1
         is_near = is_private(exchange.client)

@@ -240,7 +240,7 @@ class RequestLimitsLayer(Layer):
                 return self._too_wide
             if total > self._line and exchange.longest_header_line > self._line:
                 return self._line_too_long
-        declared = exchange.header(b"content-length")
+        declared = exchange.found.get(b"content-length")
         return None if declared is None else self._judge_length(exchange, declared)
 
     def _judge_length(self, exchange: Exchange, declared: bytes) -> Reply | None:
