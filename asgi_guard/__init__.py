@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsMiddleware
     from asgi_guard.layers.security_headers import SecurityHeaders, SecurityHeadersMiddleware, clear_site_data
     from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostMiddleware
+    from asgi_guard.limiting.keys import by_client, by_header, client_key
     from asgi_guard.limiting.memory import MemoryStore
+    from asgi_guard.presets import SecurityMiddleware
 
 __version__ = "0.1.0"
 
@@ -84,10 +86,14 @@ _HOME: dict[str, str] = {
     "RequestWouldBeRefused": "asgi_guard.events",
     "SecurityHeaders": "asgi_guard.layers.security_headers",
     "SecurityHeadersMiddleware": "asgi_guard.layers.security_headers",
+    "SecurityMiddleware": "asgi_guard.presets",
     "StoreError": "asgi_guard.errors.exceptions",
     "TrustedHost": "asgi_guard.layers.trusted_host",
     "TrustedHostMiddleware": "asgi_guard.layers.trusted_host",
+    "by_client": "asgi_guard.limiting.keys",
+    "by_header": "asgi_guard.limiting.keys",
     "clear_site_data": "asgi_guard.layers.security_headers",
+    "client_key": "asgi_guard.limiting.keys",
 }
 
 __all__ = [
@@ -133,11 +139,15 @@ __all__ = [
     "RequestWouldBeRefused",
     "SecurityHeaders",
     "SecurityHeadersMiddleware",
+    "SecurityMiddleware",
     "StoreError",
     "TrustedHost",
     "TrustedHostMiddleware",
     "__version__",
+    "by_client",
+    "by_header",
     "clear_site_data",
+    "client_key",
 ]
 
 

@@ -26,6 +26,7 @@ from asgi_guard.limiting.rate import parse_rate
 
 logger = logging.getLogger("reference")
 
+INTERNAL = error("system", "INTERNAL_ERROR", "Something went wrong on the server.", severity="high")
 STREAMED = (b"text/event-stream", b"application/grpc", b"application/ndjson", b"application/x-ndjson")
 
 
@@ -131,7 +132,7 @@ class ErrorEnvelope:
             if has_started:
                 raise
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            await _answer(scope, send, 500, INTERNAL)
+            await answer(scope, send, 500, INTERNAL)
 
 
 class RequestLimits:
@@ -149,7 +150,7 @@ class RequestLimits:
             return
         headers = scope["headers"]
         if len(scope["raw_path"]) + len(scope["query_string"]) > self.max_url:
-            await _answer(scope, send, 414, error("validation", "URL_TOO_LONG", "The URL is too long."))
+            await answer(scope, send, 414, error("validation", "URL_TOO_LONG", "The URL is too long."))
             return
         size = 0
         lengths = []
@@ -161,11 +162,11 @@ class RequestLimits:
             elif name == b"transfer-encoding":
                 chunked = True
         if len(headers) > self.max_headers or size > self.max_bytes:
-            await _answer(scope, send, 431, error("validation", "HEADERS_TOO_LARGE", "The headers are too large."))
+            await answer(scope, send, 431, error("validation", "HEADERS_TOO_LARGE", "The headers are too large."))
             return
         if lengths:
             if chunked or len(set(lengths)) > 1 or not lengths[0].isdigit():
-                await _answer(scope, send, 400, error("validation", "MALFORMED_REQUEST", "The length is malformed."))
+                await answer(scope, send, 400, error("validation", "MALFORMED_REQUEST", "The length is malformed."))
                 return
             if int(lengths[0]) > self.max_body:
                 await self._too_large(scope, send)
@@ -192,7 +193,7 @@ class RequestLimits:
         await self.app(scope, receive_counted, send_unless_cut_off)
 
     async def _too_large(self, scope, send):
-        await _answer(scope, send, 413, self.too_large, last=[(b"connection", b"close")])
+        await answer(scope, send, 413, self.too_large, last=[(b"connection", b"close")])
 
 
 class RateLimit:
@@ -234,7 +235,7 @@ class RateLimit:
             "rate_limit", "RATE_LIMIT_EXCEEDED", "Too many requests.", retryable=True, details={"limits": names}
         )
         suggestions = [f"Try again in {wait} s."]
-        await _answer(scope, send, 429, body, suggestions, first=[(b"retry-after", b"%d" % wait)], last=told)
+        await answer(scope, send, 429, body, suggestions, first=[(b"retry-after", b"%d" % wait)], last=told)
 
 
 class Marks:
@@ -303,29 +304,3 @@ def _client(scope) -> str | bytes:
     if host.startswith("::ffff:") and "." in host:
         return host[7:]
     return socket.inet_pton(socket.AF_INET6, host)[:8]
-
-
-def error(category: str, code: str, message: str, **more: Any) -> dict[str, Any]:
-    """Write the part of an error body that does not depend on the request."""
-    common = {"severity": "low", "timestamp": "", "retryable": False, "details": {}}
-    return {"type": category, "code": code, "message": message, **common, **more}
-
-
-INTERNAL = error("system", "INTERNAL_ERROR", "Something went wrong on the server.", severity="high")
-
-
-async def _answer(scope, send, status, body, suggestions=(), *, first=(), last=()):
-    timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    request_id = scope.get("state", {}).get("request_id")
-    whole = {"error": {**body, "timestamp": timestamp}, "suggestions": list(suggestions), "request_id": request_id}
-    text = json.dumps(whole, separators=(",", ":")).encode()
-    headers = [
-        *first,
-        (b"vary", b"Accept"),
-        (b"cache-control", b"no-store"),
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(text)),
-        *last,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text, "more_body": False})

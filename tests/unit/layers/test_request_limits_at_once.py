@@ -281,11 +281,11 @@ def test_what_stood_in_its_place_may_be_anything() -> None:
 @pytest.mark.parametrize(
     ("settings", "hooks"),
     [
-        ({}, set()),
-        ({"max_body_bytes": None}, set()),
-        ({"total_seconds": 1}, {"admit"}),
-        ({"idle_seconds": 1}, {"admit"}),
-        ({"max_concurrent": 1}, {"admit", "finish"}),
+        ({}, []),
+        ({"max_body_bytes": None}, []),
+        ({"total_seconds": 1}, ["admit"]),
+        ({"idle_seconds": 1}, ["admit"]),
+        ({"max_concurrent": 1}, ["admit", "finish"]),
     ],
     ids=str,
 )
@@ -293,4 +293,4 @@ def test_nobody_pays_for_what_is_off(settings, hooks) -> None:
     """The hooks of a limit are filled in where it is on."""
     layer = RequestLimitsLayer(RequestLimits(**settings))
 
-    assert {name for name in vars(layer) if not name.startswith("_")} - {"settings"} == hooks
+    assert sorted(name for name in vars(layer) if not name.startswith("_") and name != "settings") == hooks
