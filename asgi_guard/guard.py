@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from os import PathLike
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack
 
@@ -186,6 +187,7 @@ class Guard(Middleware):
         given = {name: value for name, value in locals().items() if name in ORDER}
         self._heard_by, layers = _checked(given, app, listeners)
         self._own = {layer.name: layer for layer in layers}  # `layers` has those of a guard inside as well
+        self._reconfiguring = Lock()  # a signal may ask for it in a thread of its own
         self._tell()
         super().__init__(app, *layers)
 
@@ -284,14 +286,25 @@ class Guard(Middleware):
             ConfigError: lists every problem of every part.
         """
         _, made = _checked(parts, self.app, self._heard_by)
-        new = {layer.name: layer for layer in made}
-        own = {name: new.get(name) or self._own.get(name) for name in ORDER if name in new or name not in parts}
-        for name, layer in new.items():
-            if name in self._own:
-                layer.take_over(self._own[name])
-        self._own = {name: layer for name, layer in own.items() if layer is not None}
-        self._tell()
-        self._replace_layers(self._own.values())
+        with self._reconfiguring:
+            new = {layer.name: layer for layer in made}
+            own = {name: new.get(name) or self._own.get(name) for name in ORDER if name in new or name not in parts}
+            for name, layer in new.items():
+                if name in self._own:
+                    layer.take_over(self._own[name])
+            self._own = {name: layer for name, layer in own.items() if layer is not None}
+            self._tell()
+            self._replace_layers(self._own.values())
+
+    def part(self, name: str) -> Any:
+        """Return the layer of a part that is on: `guard.part("rate_limit").reset("198.51.100.7")`.
+
+        It is another one after that part was reconfigured.
+
+        Raises:
+            KeyError: the part is off, or there is none of this name.
+        """
+        return self._own[name]
 
     def _tell(self) -> None:
         """Let everybody who listens hear of every layer."""

@@ -236,3 +236,16 @@ def test_ban_after_is_one_rate(ban_after: Any) -> None:
         IPFilter(ban_after=ban_after)
 
     assert [problem.id for problem in caught.value.problems] == ["AG323"]
+
+
+async def test_a_part_can_be_asked_and_told() -> None:
+    """The layer of a part that is on has the operations of that part."""
+    guard = Guard(greet, rate_limit="1/day", ip_filter=False)
+    assert [(await call(guard, client=("203.0.113.9", 1))).status for _ in range(2)] == [200, 429]
+
+    guard.part("rate_limit").reset("203.0.113.9")
+
+    assert (await call(guard, client=("203.0.113.9", 1))).status == 200
+    for off in ("ip_filter", "rate_limt"):
+        with pytest.raises(KeyError):
+            guard.part(off)
