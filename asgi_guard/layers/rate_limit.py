@@ -22,7 +22,7 @@ from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Header, Headers, Message
 from asgi_guard.events import Listener
 from asgi_guard.limiting.answers import refusal, tell
-from asgi_guard.limiting.charges import Charge, Steps, add_all, change_all, release, run, take_all, wait
+from asgi_guard.limiting.charges import Charge, Steps, change_all, release, run, take_all, wait
 from asgi_guard.limiting.desk import Desk
 from asgi_guard.limiting.keys import KeyFunction, by_client, by_header, client_key
 from asgi_guard.limiting.memory import MemoryStore
@@ -210,12 +210,15 @@ class RateLimitLayer(Layer, Desk):
         headers += tell(exchange.cells.get(self, ()))
 
     def _settle(self, exchange: Exchange) -> None:
-        """Count what is counted by the response, once."""
+        """Give back what the response says does not count, once.
+
+        It was counted in advance: a thousand guesses at the same time would all find that there is something left.
+        """
         late = [charge for charge in exchange.cells.get(self, ()) if charge.is_late and charge.is_admitted]
         for charge in late:
             charge.is_late = False
         if late:
-            self._carry_out(add_all([(charge, _cost_afterwards(exchange, charge)) for charge in late]))
+            self._carry_out(change_all([(charge, _cost_afterwards(exchange, charge)) for charge in late]))
 
     def _release(self, exchange: Exchange) -> None:
         """Give back what the request has held; and count it, where its response never was complete."""

@@ -26,7 +26,7 @@ class Terms(Protocol):
 
     Attributes:
         is_enforced: it can refuse.
-        is_late: it counts when the response is there; until then it only asks whether anything is left.
+        is_late: what it counts is known when the response is there; until then it is counted as if it were.
         is_lease: what it counts is given back at the end.
     """
 
@@ -48,7 +48,7 @@ class Charge(Generic[TermsT]):
         policy: whose charge it is.
 
     Attributes:
-        is_late: it is still to be counted when the response is there.
+        is_late: what it counts is still to be found out from the response.
         is_admitted: the bucket has admitted it.
         decision: what the bucket has said last; None before it was asked.
     """
@@ -82,22 +82,19 @@ class Charge(Generic[TermsT]):
         return Charge(self.plan, self.key, self.cost, self.policy)
 
     def note(self, decision: Decision) -> None:
-        """Note what the bucket has said to the hit, or to the question where it is late."""
+        """Note what the bucket has said to the hit."""
         self.decision = decision
         self.is_admitted = decision.allowed
-        if decision.allowed and not self.is_late:
+        if decision.allowed:
             self._counted, self._at_ns = self.cost, decision.at_ns
 
     def take(self) -> Steps[None]:
-        """Count it if the bucket admits it; only ask where it is late."""
-        self.note((yield self._ask() if self.is_late else self.plan.bucket.hit(self.key, self.cost)))
+        """Count it if the bucket admits it."""
+        self.note((yield self.plan.bucket.hit(self.key, self.cost)))
 
     def ask(self) -> Steps[None]:
         """Say how things stand, and count nothing."""
-        self.decision = yield self._ask()
-
-    def _ask(self) -> Any:
-        return self.plan.bucket.peek(self.key, 1 if self.is_late else self.cost)
+        self.decision = yield self.plan.bucket.peek(self.key, self.cost)
 
     def give_back(self, cost: int | None = None) -> Steps[None]:
         """Take back what the first hit counted, or so much of it."""
@@ -160,13 +157,6 @@ def release(charges: Iterable[AnyCharge]) -> Steps[None]:
     for charge in charges:
         if charge.policy.is_lease:
             yield from charge.give_back()
-
-
-def add_all(costs: Iterable[tuple[AnyCharge, int]]) -> Steps[None]:
-    """Count so much more for each charge."""
-    for charge, cost in costs:
-        if cost:
-            yield from charge.add(cost)
 
 
 def change_all(costs: Iterable[tuple[AnyCharge, int]]) -> Steps[None]:

@@ -57,9 +57,9 @@ class RateLimit:
             window with the first hit; `"concurrency"` admits N at a time, each for its window at most.
         burst: how many hits of `"gcra"` may come at once, 1 or more; by default the amount of the limit.
         cost: what a request counts for, 1 or more; or a function that says it, 0 or more, also async.
-        count: counts a request when its response is complete: a function that sees `exchange.status` (0 where there was
-            none) and returns True, False or a cost. Before, a request is refused only where nothing is left, so that
-            those under way at the same time may exceed the limit together: a policy of `"concurrency"` bounds them.
+        count: tells, when the response is complete, whether the request counts: a function that sees
+            `exchange.status` (0 where there was none) and returns True, False or a cost. Until then it does count, so
+            that a thousand guesses at the same time are no way past the limit.
         name: keeps the counts of policies that share a store apart; clients are told it, but for `"default"`.
         paths: the paths that it is for, with all that is below them; none are all.
         methods: the methods that it is for, in capitals; none are all. `GET` is HEAD and WebSocket handshakes too.

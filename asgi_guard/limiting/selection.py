@@ -45,7 +45,7 @@ class Policy:
         settings: as given.
         plan: the plan for every request; None where the rate is a function.
         is_enforced: it can refuse.
-        is_late: it counts when the response is there.
+        is_late: what it counts is known when the response is there.
         is_lease: what it counts is given back at the end.
     """
 

@@ -61,7 +61,7 @@ class Policy:
 
     def fits(self, client: str, now: int, cost: int) -> bool:
         """Say whether a hit is admitted."""
-        return self.room(client, now) >= (1 if self.kind == "late" else cost)
+        return self.room(client, now) >= cost
 
     def wait(self, client: str, now: int, cost: int) -> int | None:
         """Say how many nanoseconds a lone client has to wait, by trying every moment at which something changes."""
@@ -190,17 +190,10 @@ class World:
         assert not request.is_over
         at_its_end: list[Any] = []
         for policy in asked:
-            if policy.kind != "late":
-                hit = policy.add(client, now, cost)
-                if policy.kind == "lease":
-                    at_its_end.append(partial(hit.__setitem__, 1, 0))
-            elif status == 401:
-                at_its_end.append(partial(self.count, policy, client, cost))
+            hit = policy.add(client, now, cost)
+            if policy.kind == "lease" or (policy.kind == "late" and status != 401):
+                at_its_end.append(partial(hit.__setitem__, 1, 0))
         self.under_way.append((request, at_its_end))
-
-    def count(self, policy: Policy, client: str, cost: int) -> None:
-        """Count an outcome."""
-        policy.add(client, self.clock.monotonic_ns(), cost)
 
     def end(self) -> None:
         """End the request that was begun first."""

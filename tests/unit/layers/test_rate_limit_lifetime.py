@@ -470,6 +470,35 @@ async def test_a_handler_is_charged_the_difference(costs, remaining, any_store) 
     assert await left(app) == remaining
 
 
+async def test_guesses_at_the_same_time_are_no_way_past_the_limit(any_store) -> None:
+    """Each counts until its outcome is known; those that turn out right are given back."""
+    answer = anyio.Event()
+    outcome = {"status": 401}
+
+    async def login(scope, receive, send):
+        await answer.wait()
+        await send({"type": "http.response.start", "status": outcome["status"], "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    app = RateLimitMiddleware(login, "2/minute", store=any_store, count=is_failed_login)
+    answered = []
+
+    async def guess():
+        answered.append((await call(app)).status)
+
+    for outcome["status"], expected in ((200, [200, 200, 429]), (401, [401, 401, 429])):
+        answered.clear()
+        answer = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(guess)
+            await anyio.wait_all_tasks_blocked()
+            answer.set()
+        assert sorted(answered) == expected
+
+    assert await left(app) == 0
+
+
 async def test_a_handler_says_what_its_outcome_counts_for(any_store) -> None:
     """Where it is counted at all."""
     app = RateLimitMiddleware(costing(4), "10/minute", store=any_store, count=is_failed_login)
