@@ -20,7 +20,7 @@ Expect:
 
 import asyncio
 
-from asgi_guard import MemoryStore, RateLimit, RateLimitMiddleware, RequestWouldBeRefused
+from asgi_guard import MemoryStore, RateLimit, RateLimitMiddleware, RequestWouldBeRefused, by_client, client_key
 from asgi_guard.testing import ManualClock, call, capture_events
 
 CUSTOMERS = {b"ann's key": "ann", b"bob's key": "bob"}
@@ -37,7 +37,7 @@ async def shop(scope, receive, send):
 
 def by_customer(exchange):
     """Count by a key that was looked up: whoever makes keys up is counted by address."""
-    return CUSTOMERS.get(exchange.header(b"x-api-key")) or exchange.client or "unknown"
+    return CUSTOMERS.get(exchange.header(b"x-api-key")) or by_client(exchange)
 
 
 async def ask(app, times, method="GET", path="/", headers=()):
@@ -68,7 +68,7 @@ async def main():
 
     app = RateLimitMiddleware(shop, "2/hour", count=lambda exchange: exchange.status == 401)
     _, guesses = await ask(app, 3, path="/token")
-    app.reset("198.51.100.7")
+    app.reset(client_key("198.51.100.7"))
     _, again = await ask(app, 1, path="/token")
     print(f"wrong passwords: {guesses}, and after a reset {again}")
 

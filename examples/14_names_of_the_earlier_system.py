@@ -21,8 +21,7 @@ Write its addresses.
 import asyncio
 import logging
 
-from asgi_guard import ConfigError
-from asgi_guard.presets import SecurityMiddleware
+from asgi_guard import ConfigError, SecurityMiddleware
 from asgi_guard.testing import call
 
 logging.getLogger("asgi_guard").addHandler(said := logging.StreamHandler())

@@ -54,8 +54,14 @@ def step(layer: Layer) -> Callable[[Exchange], None]:
 
     def override(exchange: Exchange) -> None:
         for name, said in (exchange.overrides or {}).items():
-            if is_called(layer, name):
-                _override(exchange, layer, name, said)
+            if said is not False and is_called(layer, name):
+                try:
+                    _override(exchange, layer, name, said)
+                except Exception:  # what is wrong with it must not reach the answer to that
+                    exchange.overrides = {
+                        other: fields for other, fields in exchange.overrides.items() if other != name
+                    }
+                    raise
 
     return override
 
@@ -64,18 +70,23 @@ def say(exchange: Exchange, name: str, said: Any) -> None:
     """Take over what the application says of the layers that are called `name`; nothing happens where there is none.
 
     Raises:
-        ConfigError: lists every problem.
+        ConfigError: lists every problem; what was said before still holds.
     """
-    exchange.overrides = {**(exchange.overrides or {}), name: said}
+    before = exchange.overrides
+    exchange.overrides = {**(before or {}), name: said}
     if said is False:
         exchange.plan = exchange.plan.resting(name)
         for deadline in exchange.deadlines or ():
             if deadline.position in exchange.plan.silent:
                 deadline.cancel()
-    else:
+        return
+    try:
         for position, layer in reversed([*enumerate(exchange.plan.layers)]):
             if is_called(layer, name) and position not in exchange.plan.silent:
                 _override(exchange, layer, name, said)
+    except Exception:
+        exchange.overrides = before
+        raise
 
 
 def is_called(layer: Layer, name: str) -> bool:
@@ -84,8 +95,6 @@ def is_called(layer: Layer, name: str) -> bool:
 
 
 def _override(exchange: Exchange, layer: Layer, name: str, said: Any) -> None:
-    if said is False:  # of one policy, which the layer looks up itself
-        return
     problems = Problems(f'scope["{KEY}"]')
     if not _is_mapping(said):
         rule = "must be False, or some of the layer's fields"
@@ -93,10 +102,12 @@ def _override(exchange: Exchange, layer: Layer, name: str, said: Any) -> None:
     else:
         can_be = ", ".join(sorted(layer.overridable))
         remedy = f"This layer takes {can_be}." if can_be else "This layer can only be left out, with False."
-        for field in said:
-            if field not in layer.overridable:
-                rule = "is not a field that one request may override"
-                problems.add("AG229", f"{name}.{field}", "", rule, remedy)
+        rule = "is not a field that one request may override"
+        problems.extend(
+            Problem("AG229", f'scope["{KEY}"].{name}.{field}', "", rule, remedy)
+            for field in said
+            if field not in layer.overridable
+        )
     problems.raise_if_any()
     layer.override(exchange, said)
 

@@ -196,7 +196,7 @@ class IPFilterLayer(Layer):
         settings = self._settings
         where = f" under {', '.join(settings.paths)}" if settings.paths else ""
         if self._bans is not None:
-            after = settings.ban_after and f" after more than {settings.ban_after} refusals"
+            after = settings.ban_after and f", to which {settings.ban_after} refusals lead"
             yield f"403 for clients that are banned{after or ''}"
         if settings.block:
             yield f"403 for {len(settings.block)} blocked addresses and networks{where}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import asgi_guard
-from asgi_guard import Guard
+from asgi_guard import Guard, RequestLimits
 from asgi_guard.demo.app import Shop
 from asgi_guard.demo.report import told
 from asgi_guard.demo.run import compare
@@ -34,11 +35,20 @@ def fenced(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 
 
+def table(name: str) -> list[tuple[str, ...]]:
+    """Return the rows of the table under a marker, without its head; what stands in a cell as code is the code."""
+    (lines,) = re.findall(rf"^<!-- {name} -->\n.*\n.*\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
+    return [tuple(cell.strip(" `") for cell in line[1:-1].split(" | ")) for line in lines.splitlines()]
+
+
 def before_and_after() -> str:
     """Send the requests of the demo, and write what came back as a table."""
     rows = [(result.name, told(result.plain), told(result.guarded)) for result in compare(Shop(), Guard(Shop()))]
     lines = ["| request | plain | guarded |", "|---|---|---|", *[f"| {' | '.join(row)} |" for row in rows]]
     return re.sub(r"Retry-After: \d+", "Retry-After", "\n".join([*lines, ""]))
+
+
+SAID_THREE_TIMES = table("configuration")
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -54,8 +64,16 @@ async def failing(scope: Any, receive: Any, send: Any) -> None:
 
 def refused_with() -> Iterator[str]:
     """Return the statuses with which the standard stack refuses, every part of it on."""
-    host, networks = "example.com", ["10.0.0.0/8"]
-    every = Guard(hello, cors=f"https://{host}", trusted_host=host, https=True, ip_filter=networks, fetch_metadata=True)
+    host = "example.com"
+    every = Guard(
+        hello,
+        cors=f"https://{host}",
+        trusted_host=host,
+        https=True,
+        ip_filter=["10.0.0.0/8"],
+        request_limits=RequestLimits(total_seconds=30, idle_seconds=10, max_concurrent=100),
+        fetch_metadata=True,
+    )
     for layer in every.layers:
         for refusal in layer.refusals():
             yield refusal[:3]
@@ -63,9 +81,9 @@ def refused_with() -> Iterator[str]:
 
 def codes() -> set[str]:
     """Return the stable names of errors that the package answers with."""
-    layers = [text for path, text in PACKAGE.items() if path.parent.name == "layers"]
+    layers = [text for path, text in PACKAGE.items() if path.parent.name in {"layers", "limiting"}]
     named = {code for text in layers for code in re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', text)}
-    return named | {"INTERNAL_ERROR", "NO_RESPONSE", "STORE_ERROR"}
+    return named | {"CONFIGURATION_ERROR", "INTERNAL_ERROR", "NO_RESPONSE", "STORE_ERROR"}
 
 
 def test_before_and_after_is_what_the_demo_observes() -> None:
@@ -84,6 +102,25 @@ def test_a_snippet_runs_and_prints_what_it_shows(snippet: str, capsys: pytest.Ca
     exec(compile(snippet, "README.md", "exec"), {"app": hello})
 
     assert capsys.readouterr().out == re.sub("^# ", "", shown[0] if shown else "", flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("file", fenced("toml"), ids=range(len(fenced("toml"))))
+def test_a_file_can_be_read(file: str, tmp_path: Path) -> None:
+    """Each is a configuration that starts."""
+    path = tmp_path / "guard.toml"
+    path.write_text(file, encoding="utf-8")
+
+    assert isinstance(Guard.from_toml(hello, path), Guard)
+
+
+@pytest.mark.parametrize(("code", "toml", "variable"), SAID_THREE_TIMES, ids=[row[1] for row in SAID_THREE_TIMES])
+def test_code_a_file_and_the_environment_say_the_same(code: str, toml: str, variable: str) -> None:
+    """Each row is one setting, written in three ways."""
+    in_code = Guard(hello, **eval(f"dict({code})", vars(asgi_guard)))
+    name, _, text = variable.partition("=")
+
+    assert Guard.from_mapping(hello, tomllib.loads(toml)).explain() == in_code.explain()
+    assert Guard.from_env(hello, {f"ASGI_GUARD_{name}": text}).explain() == in_code.explain()
 
 
 def test_the_error_is_the_one_that_is_answered() -> None:
@@ -140,8 +177,8 @@ def test_every_problem_of_settings_is_documented() -> None:
 
 def test_every_range_of_problems_leads_to_their_table() -> None:
     """Each id stands in one range, and a range that links a file has the ids of its table."""
-    rows = re.findall(r"^\| AG(\d+) to AG(\d+) \|.*\| (.+) \|$", TEXT, re.MULTILINE)
-    ranges = {range(int(first), int(last) + 1): place for first, last, place in rows}
+    rows = re.findall(r"^\| AG(\d+)(?: to AG(\d+))? \|.+\| (.+) \|$", TEXT, re.MULTILINE)
+    ranges = {range(int(first), int(last or first) + 1): place for first, last, place in rows}
 
     for number in {int(number) for text in PACKAGE.values() for number in re.findall(r'"AG(\d{3})"', text)}:
         (place,) = [place for numbers, place in ranges.items() if number in numbers]

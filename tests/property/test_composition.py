@@ -1,10 +1,10 @@
 """Fusing is invisible: a fused stack does what the same layers do when each is a middleware of its own.
 
 Random stacks of scripted layers stand around random applications and random servers. Each layer may refuse, raise,
-rescue, hold the start or look into the body, in any of its hooks; the same layer may stand in a stack twice; somebody outside, or the application, may
-override what it does for this request. The stack
-is run once fused and once nested for real (`fuse=False`), and all that can be seen must be equal: the messages on the
-wire, how the call ended, what the application saw, and for each layer the hooks that ran and in which order.
+rescue, hold the start or look into the body, in any of its hooks; the same layer may stand in a stack twice; somebody
+outside, or the application, may override what it does for this request. The stack is run once fused and once nested for
+real (`fuse=False`), and all that can be seen must be equal: the messages on the wire, how the call ended, what the
+application saw, and for each layer the hooks that ran and in which order.
 """
 
 from __future__ import annotations

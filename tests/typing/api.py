@@ -14,7 +14,23 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware as StarletteMiddleware
 from starlette.types import ASGIApp as StarletteApp
 
-from asgi_guard import CORS, HTTPS, ClientAddress, FetchMetadata, Guard, IPFilter, TrustedHost
+from asgi_guard import (
+    CORS,
+    HTTPS,
+    ClientAddress,
+    FetchMetadata,
+    Guard,
+    IPFilter,
+    RateLimit,
+    RateLimitMiddleware,
+    RequestLimits,
+    RequestLimitsMiddleware,
+    SecurityMiddleware,
+    TrustedHost,
+    by_client,
+    by_header,
+    client_key,
+)
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
@@ -60,6 +76,16 @@ async def any_app(scope: Any, receive: Any, send: Any) -> None:
     """An application that does not say."""
 
 
+async def customer_of(exchange: Exchange) -> str | bytes | None:
+    """Name whom to count, after a look into a database."""
+    return by_client(exchange)
+
+
+def rate_of(exchange: Exchange) -> str | None:
+    """Tell what a customer has paid for."""
+    return None if exchange.path == "/health" else "100/minute"
+
+
 # Anybody's application goes in ...
 framework = Starlette()
 apps = [Middleware(app, Teapot()) for app in (typed_app, dict_app, any_app)]
@@ -84,7 +110,19 @@ by_settings = Guard(
     https=HTTPS(mode="require"),
     ip_filter=IPFilter(block=["192.0.2.0/24"]),
     fetch_metadata=FetchMetadata(shadow=True),
+    request_limits=RequestLimits(total_seconds=30, idle_seconds=10, max_concurrent=100),
+    rate_limit=[
+        RateLimit("5/minute", name="login", paths=["/login"], count=lambda exchange: exchange.status == 401),
+        RateLimit(rate_of, key=customer_of, exclusive=True),
+    ],
 )
+by_settings.reconfigure(rate_limit="5/second", cors=False)
+with by_settings.disabled():
+    pass
+configured = Guard.from_env(Guard.from_toml(Guard.from_mapping(typed_app, {}), "guard.toml"), {}, rate_limit=False)
+earlier = SecurityMiddleware(typed_app, rate_limit_requests=5, allowed_ips=["192.0.2.0/24"], https="require")
+alone = RequestLimitsMiddleware(RateLimitMiddleware(typed_app, "5/second", key=by_header("X-Customer")), max_headers=50)
+RateLimitMiddleware(typed_app, "5/second").reset(client_key("2001:db8::1"))
 
 # ... and the result goes wherever an application goes.
 accepted: StarletteApp = wrapped

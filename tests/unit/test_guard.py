@@ -68,8 +68,13 @@ EVERYTHING: dict[str, Any] = {
     "trusted_host": "api.example",
     "https": "require",
     "ip_filter": IPFilter(block=["203.0.113.66"]),
+    "request_limits": RequestLimits(total_seconds=60, idle_seconds=60, max_concurrent=100),
     "fetch_metadata": True,
-    "rate_limit": "2/minute",
+    "rate_limit": [
+        RateLimit("2/minute"),
+        RateLimit("9/minute", name="failures", algorithm="gcra", count=lambda exchange: exchange.status >= 500),
+        RateLimit("9/minute", name="at once", algorithm="concurrency", paths=["/"], exempt_paths=["/health"]),
+    ],
 }
 ASKED = {
     "Host": "api.example",

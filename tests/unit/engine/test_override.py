@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from asgi_guard import ErrorEnvelopeMiddleware, SecurityHeadersMiddleware
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
@@ -170,3 +171,18 @@ async def test_the_scope_of_the_caller_is_as_it_was() -> None:
 
     assert said == {"doorman": {"open": True}}
     assert "asgi_guard" not in seen[0]
+
+
+@pytest.mark.parametrize("wrong", [{"preset": "nonsense"}, {"headers": {}}, True])
+@pytest.mark.parametrize("path", ["/outside", "/inside"])
+async def test_what_is_wrong_does_not_reach_the_answer_to_it(wrong: Any, path: str) -> None:
+    """The client gets a whole 500, with the headers of the settings where their layer stands outside."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["asgi_guard"]["security_headers"] = wrong
+
+    said = {"asgi_guard": {"security_headers": wrong}} if path == "/outside" else {}
+    answer = await call(ErrorEnvelopeMiddleware(SecurityHeadersMiddleware(ErrorEnvelopeMiddleware(app))), **said)
+
+    assert (answer.status, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert answer.headers.get("x-frame-options") == (None if said else "DENY")
