@@ -184,5 +184,5 @@ async def test_what_is_wrong_does_not_reach_the_answer_to_it(wrong: Any, path: s
     said = {"asgi_guard": {"security_headers": wrong}} if path == "/outside" else {}
     answer = await call(ErrorEnvelopeMiddleware(SecurityHeadersMiddleware(ErrorEnvelopeMiddleware(app))), **said)
 
-    assert (answer.status, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert (answer.status, answer.json()["error"]["code"]) == (500, "CONFIGURATION_ERROR")
     assert answer.headers.get("x-frame-options") == (None if said else "DENY")
