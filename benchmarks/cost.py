@@ -1,53 +1,69 @@
-"""What the guard adds to a request: in all, layer by layer, and against the same protections as nested middlewares."""
+"""What the guard adds to a request: in all, part by part, and against the same protections as nested middlewares."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import re
+from statistics import median
+from time import perf_counter
 from typing import Any
 
 import reference
-from reference import nested
+from reference import fully_nested, nested
+from sameness import require_same_answers
 from scenarios import (
+    BLOCKED,
     PAIRS,
-    PARTS,
-    App,
-    Call,
+    REFUSING,
     Contender,
+    altered,
     chat,
-    engine_alone,
     failing,
+    from_one_client,
     get,
-    guard,
     handshake,
-    marked,
     null,
-    one_part,
     oversized,
     post,
+    preflight,
+    proxied,
     reader,
-    unfused,
 )
-from timing import added, in_tasks, interleaved, ratio
+from stacks import LIMITS, blocking, engine_alone, full_guard, guard, marked, only, parts, unfused
+from timing import Samples, added, in_tasks, interleaved, ratio
 
-from asgi_guard import MemoryStore, RateLimit, RequestID
+GETS = ("guard", "nested", "nested, letting go", "unfused", "engine")
+FULL = ("full guard", "full nested", "full nested, letting go")
+ANSWERS = ("429", "413", "500", "403", "preflight")
+BY_HAND = {"hand-written middlewares": "nested", "hand-written middlewares, letting go": "nested, letting go"}
+blocked = altered(proxied, (b"x-forwarded-for", BLOCKED.encode()))
 
-REFUSING = "1/day"
 
-
-def figures(rounds: int = 300, batch: int = 200) -> dict[str, Any]:
+def figures(rounds: int = 150, batch: int = 100) -> dict[str, Any]:
     """Measure all of them, interleaved in one run."""
     with_log_off()
     require_same_answers()
-    samples = interleaved(contenders(), rounds=rounds, batch=batch)
-    gets = ("guard", "nested", "nested, letting go", "unfused", "engine", *PARTS)
+    alone = {f"{name} alone": Contender(only(null, one.settings), one.call) for name, one in parts().items()}
+    engine_under = {one.call: f"engine under {one.call}" for one in alone.values()}
+    engines = {name: Contender(engine_alone(null), call) for call, name in engine_under.items()}
+    samples = interleaved({**contenders(), **alone, **engines}, rounds=rounds, batch=batch)
     return {
-        "added to a GET": {name: added(samples, name, "bare") for name in gets},
+        "added to a GET": {
+            **{name: added(samples, name, "bare") for name in GETS},
+            **{name: added(samples, name, "bare, proxied") for name in FULL},
+        },
         "fused over nested": {
-            "hand-written middlewares": ratio(samples, "guard", "nested", "bare"),
-            "hand-written middlewares, letting go": ratio(samples, "guard", "nested, letting go", "bare"),
+            **{name: ratio(samples, "guard", other, "bare") for name, other in BY_HAND.items()},
             "the same layers unfused": ratio(samples, "guard", "unfused", "bare"),
+            **{
+                f"full, {name}": ratio(samples, "full guard", f"full {other}", "bare, proxied")
+                for name, other in BY_HAND.items()
+            },
+        },
+        "each part, over the engine": {
+            name.removesuffix(" alone"): added(samples, name, engine_under[one.call]) for name, one in alone.items()
+        },
+        "each limit, over request_limits": {
+            limit: added(samples, f"request_limits, {limit} alone", "request_limits alone") for limit in LIMITS
         },
         "each further one": {
             "layer": added(samples, "ten layers", "engine", count=len(PAIRS)),
@@ -56,23 +72,20 @@ def figures(rounds: int = 300, batch: int = 200) -> dict[str, Any]:
         "added to others": {
             "POST of 3 chunks": added(samples, "post", "post, bare"),
             "POST of 3 chunks, nested": added(samples, "post, nested", "post, bare"),
+            "POST of 3 chunks, full guard": added(samples, "full post", "post, bare"),
+            "POST of 3 chunks, full nested": added(samples, "full post, nested", "post, bare"),
             "WebSocket handshake": added(samples, "websocket", "websocket, bare"),
         },
-        "whole answers": {
-            name: added(samples, name) for name in ("429", "429, nested", "413", "413, nested", "500", "500, nested")
+        "an override from outside, over the guard": {
+            name: added(samples, f"override, {name}", "guard") for name in overrides()
         },
+        "whole answers": whole_answers(samples),
     }
-
-
-def figures_in_tasks(rounds: int = 60, batch: int = 200) -> dict[str, Any]:
-    """Measure the first of them once more with an asyncio task for each request."""
-    few = {"bare": null, "guard": guard(null), "nested": nested(null)}
-    samples = in_tasks({name: Contender(app, get) for name, app in few.items()}, rounds=rounds, batch=batch)
-    return {name: added(samples, name, "bare") for name in ("guard", "nested")}
 
 
 def contenders() -> dict[str, Contender]:
     """Name every stack under every request."""
+    secure_post = altered(post, scheme="https")
     return {
         "bare": Contender(null, get),
         "guard": Contender(guard(null), get),
@@ -82,19 +95,82 @@ def contenders() -> dict[str, Contender]:
         "engine": Contender(engine_alone(null), get),
         "ten layers": Contender(marked(null, PAIRS), get),
         "ten middlewares": Contender(reference.marked(null, PAIRS), get),
-        **{part: Contender(one_part(null, part), get) for part in PARTS},
+        "bare, proxied": Contender(null, proxied),
+        "full guard": Contender(full_guard(null), proxied),
+        "full nested": Contender(fully_nested(null), proxied),
+        "full nested, letting go": Contender(fully_nested(null, lets_go=True), proxied),
+        **{
+            f"override, {name}": Contender(guard(null), altered(get, asgi_guard=said))
+            for name, said in overrides().items()
+        },
         "post, bare": Contender(reader, post),
         "post": Contender(guard(reader), post),
         "post, nested": Contender(nested(reader), post),
+        "full post": Contender(full_guard(reader), secure_post),
+        "full post, nested": Contender(fully_nested(reader), secure_post),
         "websocket, bare": Contender(chat, handshake),
         "websocket": Contender(guard(chat), handshake),
-        "429": Contender(guard(null, rate_limit=REFUSING), _from_one_client),
-        "429, nested": Contender(nested(null, REFUSING), _from_one_client),
+        "429": Contender(guard(null, rate_limit=REFUSING), from_one_client),
+        "429, nested": Contender(nested(null, REFUSING), from_one_client),
         "413": Contender(guard(null), oversized),
         "413, nested": Contender(nested(null), oversized),
         "500": Contender(guard(failing), get),
         "500, nested": Contender(nested(failing), get),
+        "403": Contender(full_guard(null), blocked),
+        "403, nested": Contender(fully_nested(null), blocked),
+        "preflight": Contender(full_guard(null), preflight),
+        "preflight, nested": Contender(fully_nested(null), preflight),
+        "preflight, cors alone": Contender(only(null, parts()["cors, an Origin"].settings), preflight),
     }
+
+
+def overrides() -> dict[str, Any]:
+    """Name what whoever stands outside may say for one request."""
+    return {
+        "another limit": {"request_limits": {"max_body_bytes": 1_000_000_000}},
+        "a layer left out": {"request_id": False},
+    }
+
+
+def whole_answers(samples: Samples) -> dict[str, Any]:
+    """Tell what the answers cost that the application has no part in."""
+    names = [name for answer in ANSWERS for name in (answer, f"{answer}, nested")]
+    return {name: added(samples, name) for name in (*names, "preflight, cors alone")}
+
+
+def figures_in_tasks(rounds: int = 30, batch: int = 200) -> dict[str, Any]:
+    """Measure the first of them once more with an asyncio task for each request."""
+    few = {
+        "bare": Contender(null, get),
+        "guard": Contender(guard(null), get),
+        "nested": Contender(nested(null), get),
+        "bare, proxied": Contender(null, proxied),
+        "full guard": Contender(full_guard(null), proxied),
+        "full nested": Contender(fully_nested(null), proxied),
+    }
+    samples = in_tasks(few, rounds=rounds, batch=batch)
+    bases = {"guard": "bare", "nested": "bare", "full guard": "bare, proxied", "full nested": "bare, proxied"}
+    return {name: added(samples, name, base) for name, base in bases.items()}
+
+
+def reconfiguring(runs: int = 20) -> dict[str, Any]:
+    """Time a change of settings while the guard serves; the settings themselves are made before."""
+    lists = [blocking(count) for count in (1_000, 100_000)]
+    changes: dict[str, list[dict[str, Any]]] = {
+        "another rate": [{"rate_limit": "100/minute"}, {"rate_limit": "200/minute"}],
+        "another list of 1,000 or 100,000 networks": [{"ip_filter": one} for one in lists],
+    }
+    return {name: _reconfigured(settings, runs) for name, settings in changes.items()}
+
+
+def _reconfigured(settings: list[dict[str, Any]], runs: int) -> dict[str, float]:
+    app = full_guard(null)
+    took: list[float] = []
+    for number in range(runs):
+        began = perf_counter()
+        app.reconfigure(**settings[number % len(settings)])
+        took.append((perf_counter() - began) * 1_000)
+    return {"min_ms": round(min(took), 3), "median_ms": round(median(took), 3)}
 
 
 def with_log_off() -> None:
@@ -103,52 +179,3 @@ def with_log_off() -> None:
         logger = logging.getLogger(name)
         logger.propagate = False
         logger.addHandler(logging.NullHandler())
-
-
-def require_same_answers() -> None:
-    """Make sure that the guard and the reference answer alike, to the byte.
-
-    Raises:
-        RuntimeError: they do not.
-    """
-    asyncio.run(_require_same_answers())
-
-
-async def _require_same_answers() -> None:
-    for name, app, call, rate in (
-        ("200", null, get, "100/minute"),
-        ("200 under two limits", null, get, "5/second;100/minute"),
-        ("200 to a POST", reader, post, "100/minute"),
-        ("413", null, oversized, "100/minute"),
-        ("429", null, _from_one_client, REFUSING),
-        ("500", failing, get, "100/minute"),
-    ):
-        limit = RateLimit(rate, store=MemoryStore(clock=_standing_clock))
-        ours = guard(app, rate_limit=limit, request_id=RequestID(factory=_one_id))
-        theirs = nested(app, rate, clock=_standing_clock, factory=_one_id)
-        for number in range(2):
-            mine, other = await _answer_of(ours, *call(number)), await _answer_of(theirs, *call(number))
-            if mine != other:
-                raise RuntimeError(f"{name}: the guard answers {mine}, the reference {other}")
-
-
-async def _answer_of(app: App, scope: dict[str, Any], receive: Any) -> str:
-    messages: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        messages.append({"more_body": False, **message})
-
-    await app(scope, receive, send)
-    return re.sub(r'"timestamp":"[^"]*"', "", str(messages))
-
-
-def _one_id() -> str:
-    return "req_00000000000000000000000000000000"
-
-
-def _standing_clock() -> int:
-    return 1_000_000_000_000
-
-
-def _from_one_client(_number: int) -> Call:
-    return get(0)

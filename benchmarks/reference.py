@@ -1,28 +1,40 @@
-"""Reference: the same protections as five middlewares, as a careful author writes them by hand, one around the other.
+"""Reference: the same protections as middlewares that a careful author writes by hand, one around the other.
 
 What they answer is equal to the byte to what `Guard` answers (`cost` sees to that before anything is measured), and
 they are fast: everything that can be is computed when they are built. They do less than the guard where doing it would
 cost them more: errors are JSON only, a held start is let go after 50 ms only when asked (`lets_go`), the application's
-headers are not searched for line breaks, nobody listens to events, and WebSockets pass untouched. The counts of the
-rate limit are kept by the package's own store on both sides: what differs is the middleware around it.
+headers are not searched for line breaks, nobody listens to events, nothing can be changed for one request or while it
+runs, and WebSockets pass untouched. The counts of the rate limit are kept by the package's own store on both sides:
+what differs is the middleware around it. Who asks, from where and for what is judged in `reference_access`, how
+much of it in `reference_limits`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from scenarios import PLENTY, App
+from reference_access import CORS, HTTPS, ClientAddress, FetchMetadata, IPFilter, TrustedHost
+from reference_answers import answer, error
+from reference_limits import Concurrency, Deadlines, RateLimit, RequestLimits
+from scenarios import (
+    ALLOWED_HEADERS,
+    ALLOWED_METHODS,
+    HOSTS,
+    IDLE_SECONDS,
+    MAX_CONCURRENT,
+    ORIGINS,
+    PLENTY,
+    PROXIES,
+    TOTAL_SECONDS,
+    App,
+    networks,
+)
 
-from asgi_guard import MemoryStore
 from asgi_guard.layers.request_id import new_request_id
 from asgi_guard.layers.security_headers import PRESETS
-from asgi_guard.limiting.rate import parse_rate
 
 logger = logging.getLogger("reference")
 
@@ -57,9 +69,9 @@ class RequestIDs:
 class SecurityHeaders:
     """Adds what the kind of the response calls for and the application has not set."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, preset: str = "auto") -> None:
         self.app = app
-        self.secure = {kind: _pairs(table) for kind, table in PRESETS["auto"].items()}
+        self.secure = {kind: _pairs(table) for kind, table in PRESETS[preset].items()}
         self.plain = {
             kind: tuple(pair for pair in pairs if pair[0] != b"strict-transport-security")
             for kind, pairs in self.secure.items()
@@ -135,109 +147,6 @@ class ErrorEnvelope:
             await answer(scope, send, 500, INTERNAL)
 
 
-class RequestLimits:
-    """Refuses a head or a body that is too large."""
-
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self.max_body, self.max_headers, self.max_bytes, self.max_url = 10 * 1024 * 1024, 100, 32 * 1024, 8 * 1024
-        text = "The request body is too large."
-        self.too_large = error("validation", "BODY_TOO_LARGE", text, details={"limit": self.max_body})
-
-    async def __call__(self, scope, receive, send):  # noqa: C901  one frame is faster than three
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = scope["headers"]
-        if len(scope["raw_path"]) + len(scope["query_string"]) > self.max_url:
-            await answer(scope, send, 414, error("validation", "URL_TOO_LONG", "The URL is too long."))
-            return
-        size = 0
-        lengths = []
-        chunked = False
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name == b"content-length":
-                lengths.append(value)
-            elif name == b"transfer-encoding":
-                chunked = True
-        if len(headers) > self.max_headers or size > self.max_bytes:
-            await answer(scope, send, 431, error("validation", "HEADERS_TOO_LARGE", "The headers are too large."))
-            return
-        if lengths:
-            if chunked or len(set(lengths)) > 1 or not lengths[0].isdigit():
-                await answer(scope, send, 400, error("validation", "MALFORMED_REQUEST", "The length is malformed."))
-                return
-            if int(lengths[0]) > self.max_body:
-                await self._too_large(scope, send)
-                return
-        received = 0
-        is_cut_off = False
-
-        async def receive_counted():
-            nonlocal received, is_cut_off
-            if is_cut_off:
-                return {"type": "http.disconnect"}
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_body:
-                is_cut_off = True
-                await self._too_large(scope, send)
-                return {"type": "http.disconnect"}
-            return message
-
-        async def send_unless_cut_off(message):
-            if not is_cut_off:
-                await send(message)
-
-        await self.app(scope, receive_counted, send_unless_cut_off)
-
-    async def _too_large(self, scope, send):
-        await answer(scope, send, 413, self.too_large, last=[(b"connection", b"close")])
-
-
-class RateLimit:
-    """Refuses a client that asks too often, and tells each what it has left."""
-
-    def __init__(self, app: App, rate: str, clock: Callable[[], int]) -> None:
-        self.app = app
-        limits = parse_rate(rate)
-        self.hit = MemoryStore(clock=clock).bucket("default", limits).hit
-        policy = ",".join(f'"{one.name}";q={one.amount};w={one.seconds}' for one in limits)
-        self.policy = (b"ratelimit-policy", policy.encode())
-        self.state = ",".join(f'"{one.name}";r=%d;t=%d' for one in limits).encode()
-        self.names = [one.name for one in limits]
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        decision = self.hit(_client(scope))
-        counts = []
-        for left, wait_ns in zip(decision.remaining, decision.reset_after_ns, strict=True):
-            counts += left, -(-wait_ns // 1_000_000_000)
-        told = [(b"ratelimit", self.state % tuple(counts)), self.policy]
-        if not decision.allowed:
-            await self._refuse(scope, send, decision, told)
-            return
-
-        async def send_with_counts(message):
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *told]}
-            await send(message)
-
-        await self.app(scope, receive, send_with_counts)
-
-    async def _refuse(self, scope, send, decision, told):
-        wait = decision.retry_after_seconds
-        names = [self.names[position] for position in decision.violated]
-        body = error(
-            "rate_limit", "RATE_LIMIT_EXCEEDED", "Too many requests.", retryable=True, details={"limits": names}
-        )
-        suggestions = [f"Try again in {wait} s."]
-        await answer(scope, send, 429, body, suggestions, first=[(b"retry-after", b"%d" % wait)], last=told)
-
-
 class Marks:
     """Adds one header to each response."""
 
@@ -266,9 +175,30 @@ def nested(
     *,
     lets_go: bool = False,
 ) -> App:
-    """Wrap in all five, in the order of the guard."""
+    """Wrap in the five that stand for `Guard(app)`, in its order."""
     app = RequestLimits(RateLimit(app, rate, clock))
     return RequestIDs(SecurityHeaders(ErrorEnvelope(app, lets_go=lets_go)), factory)
+
+
+def fully_nested(
+    app: App,
+    rate: str = PLENTY,
+    clock: Callable[[], int] = time.monotonic_ns,
+    factory: Callable[[], str] = new_request_id,
+    *,
+    lets_go: bool = False,
+    https: str = "require",
+    total_seconds: float = TOTAL_SECONDS,
+    idle_seconds: float = IDLE_SECONDS,
+    max_concurrent: int = MAX_CONCURRENT,
+) -> App:
+    """Wrap in all of them, in the order and with the settings of the full guard."""
+    app = FetchMetadata(RateLimit(app, rate, clock))
+    app = RequestLimits(Concurrency(Deadlines(app, total_seconds, idle_seconds), max_concurrent))
+    app = TrustedHost(HTTPS(IPFilter(app, block=networks(1_000)), https), HOSTS)
+    app = SecurityHeaders(ErrorEnvelope(app, lets_go=lets_go), "strict")
+    app = RequestIDs(CORS(app, ORIGINS, ALLOWED_METHODS, ALLOWED_HEADERS), factory)
+    return ClientAddress(app, PROXIES)
 
 
 def marked(app: App, pairs: Iterable[tuple[bytes, bytes]]) -> App:
@@ -293,14 +223,3 @@ def _kind(content_type: bytes) -> str:
 
 def _is_streamed(headers) -> bool:
     return any(name == b"content-type" and value.startswith(STREAMED) for name, value in headers)
-
-
-def _client(scope) -> str | bytes:
-    client = scope.get("client")
-    host = client[0] if client else "unknown"
-    if ":" not in host:
-        return host
-    host = host.partition("%")[0].lower()
-    if host.startswith("::ffff:") and "." in host:
-        return host[7:]
-    return socket.inet_pton(socket.AF_INET6, host)[:8]

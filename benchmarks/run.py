@@ -23,8 +23,17 @@ RESULTS = Path(__file__).with_name("results")
 
 MEASUREMENTS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "startup": {"startup": startup.figures},
-    "cost": {"stepped": cost.figures, "in asyncio tasks": cost.figures_in_tasks},
-    "limiter": {"requests": limiter.figures, "memory": limiter.memory, "stalls": limiter.stalls},
+    "cost": {
+        "stepped": cost.figures,
+        "in asyncio tasks": cost.figures_in_tasks,
+        "reconfiguring": cost.reconfiguring,
+    },
+    "limiter": {
+        "requests": limiter.figures,
+        "hits": limiter.hits,
+        "memory": limiter.memory,
+        "stalls": limiter.stalls,
+    },
 }
 
 

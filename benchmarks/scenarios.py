@@ -1,4 +1,4 @@
-"""Scenarios: the applications, requests and stacks that are measured, each made fresh for each request as servers do.
+"""Scenarios: the applications and requests that are measured; a request is made fresh each time, as servers do.
 
 Rule 1: whoever is compared gets the same requests, answers with the same headers, and is warm.
 Rule 2: a request is made before the clock starts: its scope, its state, and header bytes whose hash nobody knows yet.
@@ -6,13 +6,12 @@ Rule 2: a request is made before the clock starts: its scope, its state, and hea
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
+from random import Random
 from typing import Any
-
-from asgi_guard import Guard, Middleware
-from asgi_guard.engine.exchange import Exchange
-from asgi_guard.engine.layer import Layer
 
 App = Callable[..., Awaitable[None]]
 Call = tuple[dict[str, Any], Callable[[], Awaitable[dict[str, Any]]]]
@@ -20,10 +19,21 @@ Call = tuple[dict[str, Any], Callable[[], Awaitable[dict[str, Any]]]]
 PLENTY = "1000000/minute"
 """A rate that no measurement exceeds."""
 
+REFUSING = "1/day"
+"""A rate that the second request exceeds."""
+
 PAIRS = tuple((b"x-mark-%d" % number, b"on") for number in range(10))
 
-PARTS = ("request_id", "security_headers", "error_envelope", "request_limits", "rate_limit")
-"""The parts of the standard stack that are built, outermost first."""
+# What the full guard, and the full stack by hand, are told.
+PROXIES = ("10.0.0.0/8", "fd00::/8")
+HOSTS = ("shop.example", "*.shop.example")
+ORIGINS = ("https://app.shop.example", "https://admin.shop.example")
+ALLOWED_METHODS = ("GET", "PUT", "DELETE")
+ALLOWED_HEADERS = ("Authorization", "Content-Type")
+TOTAL_SECONDS, IDLE_SECONDS, MAX_CONCURRENT = 30.0, 10.0, 1_000
+
+_NETWORKS = 1 << 21
+"""The networks of 16 addresses in 64.0.0.0/6, with as many addresses between each two of them."""
 
 ADDRESSES = tuple(f"198.51.{number // 250}.{number % 250}" for number in range(1_000))
 
@@ -75,6 +85,12 @@ async def reader(scope, receive, send):
     await send(BODY)
 
 
+async def slow(scope, receive, send):
+    """Answer late."""
+    await asyncio.sleep(0.25)
+    await null(scope, receive, send)
+
+
 async def failing(scope, receive, send):
     """Raise what nobody handles."""
     raise LookupError("on purpose")
@@ -102,10 +118,60 @@ def post(number: int) -> Call:
     return {**scope, "method": "POST"}, _from(messages)
 
 
+def unfinished(number: int) -> Call:
+    """Make a POST whose body does not come."""
+    scope, _ = post(number)
+    return scope, _nothing
+
+
+def from_one_client(_number: int) -> Call:
+    """Make a GET of always the same client."""
+    return get(0)
+
+
 def oversized(number: int) -> Call:
     """Make a POST that declares a body of a gigabyte."""
     scope, receive = get(number, None, (b"content-length", b"1073741824"))
     return {**scope, "method": "POST"}, receive
+
+
+def proxied(number: int) -> Call:
+    """Make a GET that came over TLS to a trusted proxy, which names the client."""
+    address = ADDRESSES[number % len(ADDRESSES)].encode()
+    scope, receive = get(number, "10.20.30.40", (b"x-forwarded-for", address))
+    return {**scope, "scheme": "https"}, receive
+
+
+def stranger(number: int) -> Call:
+    """Make a GET of a client that never asked before, at an address between two blocked networks."""
+    place = 16 + (64 << 24) + (number * 2_654_435_761 % _NETWORKS << 5)
+    return get(number, ".".join(map(str, place.to_bytes(4, "big"))))
+
+
+def altered(call: Callable[[int], Call], *headers: tuple[bytes, bytes], **fields: Any) -> Callable[[int], Call]:
+    """Make requests like those of another maker, with other headers, and other fields of the scope."""
+    names = {name for name, _ in headers}
+
+    def make(number: int) -> Call:
+        scope, receive = call(number)
+        kept = [pair for pair in scope["headers"] if pair[0] not in names]
+        own = [(copied(name), copied(value)) for name, value in headers]
+        return {**scope, **fields, "headers": [*kept, *own]}, receive
+
+    return make
+
+
+ORIGIN = (b"origin", ORIGINS[0].encode())
+ASKED = (
+    ORIGIN,
+    (b"access-control-request-method", b"PUT"),
+    (b"access-control-request-headers", b"authorization,content-type"),
+)
+cross_origin = altered(get, ORIGIN)
+"""A GET of another origin's page."""
+
+preflight = altered(proxied, *ASKED, method="OPTIONS")
+"""What a browser asks before that page may PUT."""
 
 
 def handshake(number: int) -> Call:
@@ -133,6 +199,17 @@ def _scope(number: int, client: str | None, extra: tuple[tuple[bytes, bytes], ..
     }
 
 
+@cache
+def networks(count: int) -> tuple[str, ...]:
+    """Choose networks to block; none of them has a client of these scenarios in it."""
+    places = [(64 << 24) + (number << 5) for number in Random(5).sample(range(_NETWORKS), count)]
+    return tuple(".".join(map(str, place.to_bytes(4, "big"))) + "/28" for place in places)
+
+
+BLOCKED = networks(1_000)[0].removesuffix("/28")
+"""An address that is blocked where 1,000 networks are."""
+
+
 def copied(text):
     """Return an equal text or bytes object that nobody has seen before."""
     return (text + text[:1])[:-1]
@@ -147,46 +224,9 @@ def _from(messages):
     return receive
 
 
+async def _nothing():
+    await asyncio.sleep(60)
+
+
 async def _never():
     raise AssertionError("nobody has asked for this body")
-
-
-# Stacks.
-
-
-def guard(app: App, **settings: Any) -> Guard:
-    """Wrap in every part that is built, with a rate that is never exceeded."""
-    return Guard(app, **{"rate_limit": PLENTY, **settings})
-
-
-def one_part(app: App, part: str) -> Guard:
-    """Wrap in one part alone."""
-    only = {name: name == part for name in PARTS} | ({"rate_limit": PLENTY} if part == "rate_limit" else {})
-    return Guard(app, **only)
-
-
-def unfused(app: App) -> App:
-    """Wrap in the layers of `guard`, each a middleware of its own."""
-    for layer in reversed(guard(app).layers):
-        app = Middleware(app, layer, fuse=False)
-    return app
-
-
-def engine_alone(app: App) -> Middleware:
-    """Wrap in a layer that does nothing."""
-    return Middleware(app, Layer())
-
-
-class Marks(Layer):
-    """Adds one header to each response."""
-
-    def __init__(self, pair: tuple[bytes, bytes]) -> None:
-        self.pair = pair
-
-    def head(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
-        headers.append(self.pair)
-
-
-def marked(app: App, pairs: Iterable[tuple[bytes, bytes]]) -> Middleware:
-    """Wrap in a layer for each pair."""
-    return Middleware(app, *[Marks(pair) for pair in pairs])

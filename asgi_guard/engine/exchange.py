@@ -90,7 +90,7 @@ class Exchange(Wire):
         layer = self.plan.layers[position]
         if layer.listeners:
             notify(layer.listeners, RequestRefused(**self.about(layer), **_refusal(reply)))
-        await self._answer(position, reply)
+        await self.answer(position, reply)
 
     async def expire(self, position: int, reply: Reply) -> None:
         """Answer from the ticker: the application took too long."""
@@ -104,7 +104,8 @@ class Exchange(Wire):
         async with Turn(self):
             await self.refuse(position, reply)
 
-    async def _answer(self, position: int, reply: Reply) -> None:
+    async def answer(self, position: int, reply: Reply) -> None:
+        """Answer from `position` in the application's place, unless somebody has had the last word already."""
         bottom = max((cut for cut in self.cuts if cut < position), default=-1) + 1
         has_started = self.floor <= position
         has_replied = self._has_replied(position)
@@ -168,6 +169,9 @@ class Exchange(Wire):
         if self.broken is not None and self.broken_at <= self.answered_at:
             await self.fail(self.broken, self.broken_at)
             return
+        if self._parked is not None and not self._is_deserted:
+            await self._settle_parked(None)
+            return
         is_silent = self._held is not None or self.floor == self.over_at == self.plan.size
         if is_silent and not self._is_deserted:
             await self._rescue(NoResponseError("the application returned without a response"), self.plan.size)
@@ -191,6 +195,8 @@ class Exchange(Wire):
             return
         if exc is self.foreign or (self._outer is not None and self._outer._is_cut_off):  # noqa: SLF001
             raise exc
+        if self._parked is not None and origin == self.plan.size and await self._settle_parked(exc):
+            return
         if min(origin, self.plan.size - 1) >= self.over_at:
             if steps_back(self.host_app):
                 raise exc
@@ -200,6 +206,16 @@ class Exchange(Wire):
             if self.status and self._outer is None:  # whoever stands outside logs the exception, but not whose it is
                 logger.error("%s failed with %s after its response had started", self.log_name, type(exc).__name__)
             raise exc
+
+    async def _settle_parked(self, exc: Exception | None) -> bool:
+        """Let go of an error that was kept back until the call was over; tell whether a layer answered in its place."""
+        try:
+            return await self.commit_parked(exc)
+        except Exception as failure:
+            if failure is not self.broken:
+                raise
+            await self.fail(failure, self.broken_at)
+            return True
 
     async def _rescue(self, exc: Exception, origin: int) -> bool:
         failed = -1
@@ -224,7 +240,7 @@ class Exchange(Wire):
 
     async def _answer_for(self, position: int, reply: Reply) -> bool:
         try:
-            await self._answer(position, reply)
+            await self.answer(position, reply)
         except Exception as exc:
             if exc is not self.broken:
                 raise

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LookAhead = Callable[[], Awaitable[Message | None]]
 """What a `body` hook reads with: the next message, or None at the end, on disconnect, or at the declared bound."""
 
-HOOKS = ("admit", "admit_async", "inbound", "body", "head", "outbound", "rescue", "complete", "finish")
+HOOKS = ("admit", "admit_async", "inbound", "body", "head", "outbound", "rescue", "replace", "complete", "finish")
 
 
 class Layer:
@@ -75,6 +75,22 @@ class Layer:
 
     def rescue(self, exchange: Exchange, exc: Exception) -> Reply | None:
         """Turn an exception into a reply while nothing is on the wire; None lets it pass."""
+
+    def replace(self, exchange: Exchange, start: Message, body: Message, exc: Exception | None) -> Reply | None:
+        """Answer in place of an error that the application has sent, whole, while its start was held.
+
+        It is asked when the response is let go, for statuses from 400. One from 500 on is kept until the application is
+        through, as its start is, since frameworks answer for an exception before they raise it.
+
+        Args:
+            exchange: the request.
+            start: the start, whose headers no layer has edited yet.
+            body: the one message of the body.
+            exc: what the application has raised afterwards; None where it has not, or not yet.
+
+        Returns:
+            What to answer instead; None leaves the response as it is.
+        """
 
     def complete(self, exchange: Exchange) -> None:
         """Run once, after the last byte was sent and before the application's background work."""

@@ -53,14 +53,13 @@ def step(layer: Layer) -> Callable[[Exchange], None]:
     """Make what runs before a layer's `admit` where something was said: whoever stands outside answers for mistakes."""
 
     def override(exchange: Exchange) -> None:
-        for name, said in (exchange.overrides or {}).items():
+        overrides = exchange.overrides or {}
+        for name, said in overrides.items():
             if said is not False and is_called(layer, name):
                 try:
                     _override(exchange, layer, name, said)
                 except Exception:  # what is wrong with it must not reach the answer to that
-                    exchange.overrides = {
-                        other: fields for other, fields in exchange.overrides.items() if other != name
-                    }
+                    exchange.overrides = {other: fields for other, fields in overrides.items() if other != name}
                     raise
 
     return override

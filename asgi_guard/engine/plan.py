@@ -45,6 +45,7 @@ class Plan:
         "outbounds",
         "overridable",
         "positions",
+        "replaces",
         "rescues",
         "silent",
         "size",
@@ -82,6 +83,7 @@ class Plan:
         self.heads: Steps = _collect("head", working)[::-1]
         self.outbounds: Steps = _collect("outbound", working)[::-1]
         self.rescues: Steps = _collect("rescue", working)[::-1]
+        self.replaces: Steps = _collect("replace", working)[::-1]
         self.finishes: Steps = _collect("finish", present)[::-1]
         self.listened: tuple[Layer, ...] = tuple(
             layer

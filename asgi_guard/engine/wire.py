@@ -27,10 +27,14 @@ from asgi_guard.engine.types import Headers, Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from asgi_guard.engine.layer import Layer
     from asgi_guard.engine.plan import Plan, Steps
+    from asgi_guard.engine.replies import Reply
 
 logger: logging.Logger = logging.getLogger("asgi_guard")
 
 SWITCHING_PROTOCOLS = 101
+FIRST_ERROR, FIRST_PARKED = 400, 500
+MOST_REPLACED_BYTES = 65_536
+"""A larger body is no error page that a framework wrote by itself."""
 
 HEADS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 """The messages with which an application starts its answer."""
@@ -69,6 +73,7 @@ class Wire(Request):
     _intake: Receive | None
     _opening: Any
     _outer: Wire | None
+    _parked: Message | None
     _overridden_outside: Any
     _ticker: Ticker
     answered_at: int
@@ -95,6 +100,7 @@ class Wire(Request):
         "_opening",
         "_outer",
         "_overridden_outside",
+        "_parked",
         "_promises_trailers",
         "_send",
         "_ticker",
@@ -137,7 +143,7 @@ class Wire(Request):
         self.floor = self.over_at = self.answered_at = self.broken_at = plan.size
         self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = self._promises_trailers = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
-        self.overrides = self._overridden_outside = None
+        self.overrides = self._overridden_outside = self._parked = None
         self.turn = self._opening = self.foreign = self.broken = self.deadlines = None
         peer = scope.get("client")
         host = peer[0] if peer else None
@@ -206,6 +212,8 @@ class Wire(Request):
             message = outgoing
             follows_head = False
         elif self._held is not None:
+            if self.status >= FIRST_ERROR and await self._is_taken_away(message):
+                return
             start = self._let_go(self._held)
         try:
             if start is not None:
@@ -286,9 +294,70 @@ class Wire(Request):
             await self.turn.wait()
         if self._held is not None:
             async with Turn(self):
+                if self._parked is not None:
+                    await self.commit_parked()
+                    return
                 start = self._let_go(self._held)
                 if start is not None:
                     await self._pass(start)
+
+    # Errors that the application has sent, while their start is held --------------------------------------------------
+
+    async def _is_taken_away(self, message: Message) -> bool:
+        """Keep back, or replace, an error that the application sends whole; tell whether this message is dealt with."""
+        if self._parked is not None:
+            await self.commit_parked()
+            return False
+        if message["type"] != "http.response.body" or message.get("more_body", False) or not self._can_be_replaced:
+            return False
+        if len(message.get("body") or b"") > MOST_REPLACED_BYTES:
+            return False
+        self._parked = message
+        if self.status < FIRST_PARKED:
+            await self.commit_parked()
+        return True
+
+    @property
+    def _can_be_replaced(self) -> bool:
+        return bool(self.plan.replaces) or (self._outer is not None and self._outer._can_be_replaced)  # noqa: SLF001
+
+    async def commit_parked(self, exc: Exception | None = None) -> bool:
+        """Let go of a whole response that was kept back, unless a layer answers in its place; tell whether one does."""
+        held, message, self._parked = self._held, self._parked, None
+        if held is None or message is None:
+            return False
+        if await self._replaced(held, message, exc):
+            return True
+        start = self._let_go(held)
+        if start is not None:
+            await self._pass(start)
+        if self.plan.outbounds and self.floor < self.plan.size:
+            self._observe(message, self.plan.size - 1, self.cut + 1)
+        if self.cut < 0:
+            await self._pass(message)
+        self._end(message["type"])
+        return False
+
+    async def _replaced(self, start: Message, body: Message, exc: Exception | None) -> bool:
+        """Let the innermost layer that wants to answer do so, here or further out."""
+        position = self.plan.size
+        for position, hook in self.plan.replaces:
+            if position <= self.cut:
+                break
+            try:
+                reply: Reply | None = hook(self, start, body, exc)
+            except Exception as failure:
+                self.fail_at(position, failure)
+                raise
+            if reply is not None:
+                await self.answer(position, reply)
+                return True
+        outer = self._outer
+        return outer is not None and outer.cut < 0 and await outer._replaced(start, body, exc)  # noqa: SLF001
+
+    async def answer(self, position: int, reply: Reply) -> None:
+        """Answer from `position` in the application's place."""
+        raise NotImplementedError
 
     async def _pass(self, message: Message) -> None:
         try:

@@ -48,6 +48,7 @@ class Script:
     head: str | None = None
     outbound: tuple[int, str] | None = None
     rescue: str | None = None
+    replace: str | None = None
     complete: str | None = None
     finish: str | None = None
     holds_start: bool = False
@@ -67,7 +68,18 @@ class Scripted(Layer):
         self.script = script
         self.trace = trace
         self.holds_start = script.holds_start
-        for hook in ("admit", "admit_async", "inbound", "body", "head", "outbound", "rescue", "complete", "finish"):
+        for hook in (
+            "admit",
+            "admit_async",
+            "inbound",
+            "body",
+            "head",
+            "outbound",
+            "rescue",
+            "replace",
+            "complete",
+            "finish",
+        ):
             if getattr(script, hook) is not None:
                 setattr(self, hook, getattr(self, f"_{hook}"))
 
@@ -113,6 +125,9 @@ class Scripted(Layer):
 
     def _rescue(self, exchange: Exchange, exc: Exception) -> Reply | None:
         return self._act("rescue", self.script.rescue, repr(exc))
+
+    def _replace(self, exchange: Exchange, start: Any, body: Any, exc: Exception | None) -> Reply | None:
+        return self._act("replace", self.script.replace, (start["status"], body.get("body"), repr(exc)))
 
     def _complete(self, exchange: Exchange) -> None:
         self._act("complete", self.script.complete)
@@ -223,6 +238,7 @@ scripts = st.builds(
     head=st.none() | quiet,
     outbound=st.none() | st.tuples(st.integers(1, 3), quiet),
     rescue=st.none() | st.sampled_from([PASS, REFUSE, REFUSE, RAISE]),
+    replace=st.none() | actions,
     complete=st.none() | quiet,
     finish=st.none() | quiet,
     holds_start=st.sampled_from([False, False, True]),
@@ -243,6 +259,9 @@ http_steps = st.lists(
                 {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]},
             ),
             ("send", {"type": "http.response.start", "status": 201, "trailers": True}),
+            ("send", {"type": "http.response.start", "status": 404, "headers": []}),
+            ("send", {"type": "http.response.start", "status": 500, "headers": []}),
+            ("send", {"type": "http.response.start", "status": 500, "headers": []}),
             ("send", {"type": "http.response.early_hint", "links": []}),
             ("send", {"type": "http.response.body", "body": b"part", "more_body": True}),
             ("send", {"type": "http.response.body", "body": b"last"}),

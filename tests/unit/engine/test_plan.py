@@ -26,6 +26,8 @@ class Everything(Layer):
 
     def rescue(self, exchange, exc): ...
 
+    def replace(self, exchange, start, body, exc): ...
+
     def complete(self, exchange): ...
 
     def finish(self, exchange): ...
@@ -36,7 +38,7 @@ class Holding(Layer):
 
 
 FROM_OUTSIDE_IN = ("admits", "inbounds", "bodies", "completes")
-FROM_INSIDE_OUT = ("heads", "outbounds", "rescues", "finishes")
+FROM_INSIDE_OUT = ("heads", "outbounds", "rescues", "replaces", "finishes")
 
 
 def test_hooks_run_in_the_order_of_nesting() -> None:
