@@ -89,6 +89,15 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/render.py")
 
 
+@nox.session(requires=["package"])
+def peers(session: nox.Session) -> None:
+    """Measure the wheel beside its peers for some minutes, on a machine at rest; write the results and their table."""
+    install(session, "peers")
+    session.run("python", "benchmarks/peers.py")
+    session.run("python", "benchmarks/peers_table.py")
+    session.run("pytest", "tests/benchmarks/test_peers.py", env=INSTALLED)
+
+
 @nox.session(python=PYTHONS, requires=["package"])
 def matrix(session: nox.Session) -> None:
     """The suite on each supported Python that is installed."""
