@@ -59,8 +59,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def tests(session: nox.Session) -> None:
-    """The whole suite with branch coverage; with arguments, pytest alone: `nox -s tests -- -k breaker`."""
-    install(session, "tests")
+    """The suite but for what is slow, with branch coverage; with arguments, pytest alone: `nox -s tests -- -k cors`."""
+    install(session, "tests", "servers", "frameworks")
     if session.posargs:
         session.run("pytest", *session.posargs, env=INSTALLED)
         return
@@ -71,11 +71,18 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def servers(session: nox.Session) -> None:
+    """Every server and every framework, for some minutes; `tests` has a part of each."""
+    install(session, "tests", "servers", "frameworks")
+    session.run("pytest", "-m", "slow", *(session.posargs or ["tests"]), env=INSTALLED)
+
+
+@nox.session(requires=["package"])
 def examples(session: nox.Session) -> None:
     """Every example prints what its docstring promises, and the demo runs."""
     if not any(Path("examples").glob("*.py")):
         session.skip("there is no example yet")
-    install(session, "tests", "examples")
+    install(session, "tests", "examples", "servers")
     session.run("pytest", "tests/docs", *session.posargs, env=INSTALLED)
     session.run("asgi-guard", "demo", "--once", env=INSTALLED)
 
