@@ -1,0 +1,396 @@
+"""Circuit breaker: leaves a dependency alone that fails, so that it can recover, and its callers need not wait for it.
+
+    payments = circuit_breaker(failure_threshold=5, recovery_timeout=60.0, name="payments")
+
+    @payments
+    async def charge(order): ...
+
+    async with payments: ...            # or `with`
+    await payments.call(charge, order)
+
+What decides is in `circuit.py`, as a table; here are the lock, the clock, and who is told. Works in `async def`, on
+asyncio and trio, and in plain functions in any thread, also by turns.
+Must never await anything, and never tell a listener, while it holds its lock.
+
+A failure is any `Exception` but a `GuardError` whose status is below 500: an answer that says "no" is an answer. A
+cancellation, and what a policy on this side refused, say nothing about the other side.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from inspect import isawaitable
+from threading import Lock
+from types import CoroutineType, TracebackType
+from typing import Any, Final, TypeVar
+
+from asgi_guard.clock import SYSTEM_CLOCK, Clock
+from asgi_guard.errors.exceptions import GuardError
+from asgi_guard.events import Listener, notify
+from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_async, name_of, refuse_coroutine
+from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SLOW, SLOW_FAILURE, SUCCESS, Circuit, Permit, State, Trigger
+from asgi_guard.resilience.errors import CircuitOpenError, was_refused_here
+from asgi_guard.resilience.events import CircuitChanged
+from asgi_guard.resilience.matching import Which, check_which, matcher
+from asgi_guard.resilience.policy import BreakerPolicy
+from asgi_guard.resilience.recovery import Recovery
+from asgi_guard.settings import Problems
+
+T = TypeVar("T")
+
+logger: logging.Logger = logging.getLogger("asgi_guard")
+
+_SECOND: Final = 1_000_000_000
+
+
+class Calls:
+    """How many calls ended in which way, for telemetry; only ever added to.
+
+    Threads that count at the same moment may lose one of the counts where Python runs without its global lock.
+
+    Attributes:
+        success: they succeeded.
+        slow: they succeeded, and took too long.
+        failure: they failed, whether slow or not.
+        neutral: they were cancelled, or refused further in.
+        rejected: they were not made, since the circuit was open.
+    """
+
+    __slots__ = ("failure", "neutral", "rejected", "slow", "success")
+
+    def __init__(self) -> None:
+        self.success: int = 0
+        self.slow: int = 0
+        self.failure: int = 0
+        self.neutral: int = 0
+        self.rejected: int = 0
+
+
+def is_failure(exc: Exception) -> bool:
+    """Tell whether an exception speaks against the other side: all do but a `GuardError` whose status is below 500."""
+    return not (isinstance(exc, GuardError) and isinstance(exc.status, int) and exc.status < 500)
+
+
+class CircuitBreaker(Around):
+    """One circuit: a decorator, a context manager, and an object that can be asked and told.
+
+    Args:
+        name: for events, errors and the log, at most 128 characters; that of the function where none is given.
+        policy: when it opens, for how long, and what closes it.
+        on: which exceptions are failures: classes, or a function that tells.
+        fallback: called instead, with the same arguments, where the circuit is open; for decorated functions.
+        recovery: run when the recovery timeout has passed, before the first probe.
+        listeners: told each change of state.
+        clock: tells the time.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
+
+    __slots__ = (
+        "_circuit",
+        "_fallback",
+        "_is_failure",
+        "_listeners",
+        "_lock",
+        "_recovery",
+        "_slow_ns",
+        "calls",
+        "name",
+        "now_ns",
+        "policy",
+    )
+
+    def __init__(
+        self,
+        name: str = "",
+        policy: BreakerPolicy | None = None,
+        *,
+        on: Which[bool] = is_failure,
+        fallback: Callable[..., Any] | None = None,
+        recovery: Recovery | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        problems = Problems("circuit_breaker")
+        if name != "":
+            problems.text("name", name, max_length=128)
+        check_which(problems, "on", on)
+        if fallback is not None:
+            problems.callable("fallback", fallback)
+        problems.raise_if_any()
+        self.name: str = name
+        self.policy: BreakerPolicy = policy or BreakerPolicy()
+        self.calls: Calls = Calls()
+        slow = self.policy.slow_call_seconds
+        self._slow_ns = None if slow is None else round(slow * _SECOND)
+        self._is_failure = matcher(on)
+        self._fallback = fallback
+        self._recovery = recovery
+        self._listeners = tuple(listeners)
+        self.now_ns: Callable[[], int] = clock.monotonic_ns
+        self._lock = Lock()
+        self._circuit = Circuit(self.policy, recovers=recovery is not None)
+
+    @property
+    def state(self) -> State:
+        """What it does with a call; after its recovery timeout an open circuit is open until somebody calls."""
+        return self._circuit.state
+
+    @property
+    def generation(self) -> int:
+        """How often it has changed its state."""
+        return self._circuit.generation
+
+    def force_open(self) -> None:
+        """Refuse all calls until `reset`."""
+        self._do(self._circuit.command, Trigger.FORCE_OPEN)
+
+    def disable(self) -> None:
+        """Let all calls through and judge by none, until `reset`."""
+        self._do(self._circuit.command, Trigger.DISABLE)
+
+    def metrics_only(self) -> None:
+        """Let all calls through and watch them, until `reset`."""
+        self._do(self._circuit.command, Trigger.WATCH)
+
+    def reset(self) -> None:
+        """Close it, and forget everything."""
+        self._do(self._circuit.command, Trigger.RESET)
+
+    def around_async(self, function: AsyncFunction) -> AsyncFunction:
+        """Put the circuit around an `async def`; one without a name takes that of the function."""
+        self.name = self.name or name_of(function)
+        circuit, calls, fallback, now_ns = self._circuit, self.calls, self._fallback, self.now_ns
+        is_timed = self._slow_ns is not None
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            permit = circuit.permit
+            if permit is None:
+                try:
+                    permit = await self.enter()
+                except CircuitOpenError:
+                    if fallback is None:
+                        raise
+                    instead = fallback(*args, **kwargs)
+                    return await instead if isawaitable(instead) else instead
+            began_ns = now_ns() if is_timed else 0
+            try:
+                result = await function(*args, **kwargs)
+            except BaseException as exc:
+                self.leave(permit, began_ns, exc)
+                raise
+            if circuit.is_calm and permit is circuit.permit and not is_timed:
+                calls.success += 1
+            else:
+                self.leave(permit, began_ns)
+            return result
+
+        return guarded
+
+    def around_plain(self, function: PlainFunction) -> PlainFunction:
+        """Put the circuit around a plain function; one without a name takes that of the function.
+
+        Raises:
+            ConfigError: the fallback or an action of the recovery is `async def`.
+        """
+        self.check_plain()
+        self.name = self.name or name_of(function)
+        circuit, calls, fallback, now_ns = self._circuit, self.calls, self._fallback, self.now_ns
+        is_timed = self._slow_ns is not None
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            permit = circuit.permit
+            if permit is None:
+                try:
+                    permit = self.enter_plain()
+                except CircuitOpenError:
+                    if fallback is None:
+                        raise
+                    return fallback(*args, **kwargs)
+            began_ns = now_ns() if is_timed else 0
+            try:
+                result = function(*args, **kwargs)
+                if result.__class__ is CoroutineType:
+                    refuse_coroutine(result, function)
+            except BaseException as exc:
+                self.leave(permit, began_ns, exc)
+                raise
+            if circuit.is_calm and permit is circuit.permit and not is_timed:
+                calls.success += 1
+            else:
+                self.leave(permit, began_ns)
+            return result
+
+        return guarded
+
+    def check_plain(self) -> None:
+        """Check that all that is called on behalf of a plain function is plain.
+
+        Raises:
+            ConfigError: the fallback or an action of the recovery is `async def`.
+        """
+        problems = Problems("circuit_breaker")
+        rule, remedy = "must be plain around a plain function", "Make it plain, or what is guarded `async def`."
+        if is_async(self._fallback):
+            problems.add("AG601", "fallback", self._fallback, rule, remedy)
+        if self._recovery is not None and self._recovery.is_async:
+            problems.add("AG601", "recovery", self._recovery, rule, remedy)
+        problems.raise_if_any()
+
+    async def enter(self) -> Permit:
+        """Ask to make a call; what is returned goes to `leave`, exactly once.
+
+        Raises:
+            CircuitOpenError: the circuit does not let it through.
+        """
+        permit = self._admitted(self._circuit.admit)
+        if permit.recovers and self._recovery is not None:
+            try:
+                await self._recovery.run()
+            except BaseException:
+                self._do(self._circuit.report, permit, NEUTRAL)
+                raise
+            permit = self._admitted(self._circuit.recovered, permit)
+        return permit
+
+    def enter_plain(self) -> Permit:
+        """Ask to make a call in a plain function; what is returned goes to `leave`, exactly once.
+
+        Raises:
+            CircuitOpenError: the circuit does not let it through.
+        """
+        permit = self._admitted(self._circuit.admit)
+        if permit.recovers and self._recovery is not None:
+            try:
+                self._recovery.run_plain()
+            except BaseException:
+                self._do(self._circuit.report, permit, NEUTRAL)
+                raise
+            permit = self._admitted(self._circuit.recovered, permit)
+        return permit
+
+    def leave(self, permit: Permit, began_ns: int, exc: BaseException | None = None) -> None:
+        """Say how a call ended.
+
+        Args:
+            permit: what it was admitted with.
+            began_ns: when it began; looked at only where there are slow calls.
+            exc: what it raised.
+        """
+        circuit, calls, slow_ns, now_ns = self._circuit, self.calls, self._slow_ns, self.now_ns()
+        is_slow = slow_ns is not None and now_ns - began_ns >= slow_ns
+        if exc is None and not is_slow and permit is circuit.permit:
+            window = circuit.window
+            if circuit.is_calm or now_ns < window.calm_until_ns:
+                window.quick += 1
+                calls.success += 1
+                return
+        if exc is not None and (not isinstance(exc, Exception) or was_refused_here(exc)):
+            outcome = NEUTRAL
+            calls.neutral += 1
+        elif exc is not None and self._speaks_against(exc):
+            outcome = SLOW_FAILURE if is_slow else FAILURE
+            calls.failure += 1
+        elif is_slow:
+            outcome = SLOW
+            calls.slow += 1
+        else:
+            outcome = SUCCESS
+            calls.success += 1
+        self._do(circuit.report, permit, outcome)
+
+    def _speaks_against(self, exc: Exception) -> bool:
+        try:
+            return bool(self._is_failure(exc))
+        except Exception:
+            # Whatever happens in there, a permit is given back: else a probe would be held for as long as its lease.
+            logger.exception("The circuit %r could not tell whether %s is a failure.", self.name, type(exc).__name__)
+            return True
+
+    def _admitted(self, ask: Callable[..., Permit | None], *args: Permit) -> Permit:
+        permit = self._do(ask, *args)
+        if permit is None:
+            self.calls.rejected += 1
+            raise CircuitOpenError(self.name, self._circuit.wait_ns(self.now_ns()) / _SECOND)
+        return permit
+
+    def _do(self, action: Callable[..., T], *args: object) -> T:
+        circuit = self._circuit
+        with self._lock:
+            before = circuit.state
+            result = action(*args, self.now_ns())
+            after = circuit.state
+        if after is not before:
+            tell = logger.info if after is State.CLOSED else logger.warning
+            tell("The circuit %r was %s and is %s", self.name, before, after)
+            notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after))
+        return result
+
+    def attempt(self) -> Attempt:
+        """Make a context manager for one call, where `with breaker:` would be left in another task than entered."""
+        return Attempt(self)
+
+    def __enter__(self) -> None:
+        attempt = Attempt(self)
+        attempt.__enter__()
+        _entered.set((*_entered.get(), attempt))
+
+    async def __aenter__(self) -> None:
+        attempt = Attempt(self)
+        await attempt.__aenter__()
+        _entered.set((*_entered.get(), attempt))
+
+    def __exit__(self, _: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        entered = _entered.get()
+        if not entered or entered[-1].breaker is not self:
+            raise RuntimeError(
+                f"{self!r} is left in another task than it was entered in; use `with breaker.attempt():`"
+            )
+        _entered.set(entered[:-1])
+        entered[-1].__exit__(None, exc, tb)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, exc, tb)
+
+    def __repr__(self) -> str:
+        return f"CircuitBreaker({self.name!r}, {self.state})"
+
+
+class Attempt:
+    """One call through a circuit breaker, as a context manager for `with` or `async with`.
+
+    Attributes:
+        breaker: the circuit breaker.
+    """
+
+    __slots__ = ("_began_ns", "_permit", "breaker")
+
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self.breaker: CircuitBreaker = breaker
+
+    def __enter__(self) -> None:
+        self.breaker.check_plain()
+        self._begin(self.breaker.enter_plain())
+
+    async def __aenter__(self) -> None:
+        self._begin(await self.breaker.enter())
+
+    def __exit__(self, _: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.breaker.leave(self._permit, self._began_ns, exc)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, exc, tb)
+
+    def _begin(self, permit: Permit) -> None:
+        self._permit: Permit = permit
+        self._began_ns: int = self.breaker.now_ns()
+
+
+_entered: Final[ContextVar[tuple[Attempt, ...]]] = ContextVar("asgi_guard_circuit_breaker", default=())

@@ -1,0 +1,353 @@
+"""Retry: tries again what failed for a moment, and knows when that would do harm.
+
+    @retry_on_failure(max_retries=3)
+    async def fetch(url): ...
+
+    async for attempt in retry_on_failure(max_retries=3):       # or `for`
+        with attempt:
+            await fetch(url)
+
+    await retry_on_failure(max_retries=3).call(fetch, url)
+
+What decides is in `decision.py`, as a table of rules. Works in `async def`, on asyncio and trio, and in plain
+functions, which sleep in their thread, and so are not tried again on an event loop.
+Must never retry a cancellation, an open circuit, or, with `idempotent=False`, what may have been done already; must
+never keep or tell the arguments of a call.
+
+In the end the exception is the very one that was raised last, with a note on how often it was tried.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from random import random as random_number
+from types import CoroutineType, TracebackType
+from typing import Any, Final, Literal
+
+from asgi_guard.clock import SYSTEM_CLOCK, Clock
+from asgi_guard.events import Listener, notify
+from asgi_guard.resilience.around import (
+    Around,
+    AsyncFunction,
+    PlainFunction,
+    is_on_a_loop,
+    name_of,
+    refuse_coroutine,
+)
+from asgi_guard.resilience.backoff import MAX_SECONDS, Backoff
+from asgi_guard.resilience.budget import RetryBudget
+from asgi_guard.resilience.deadline import deadline as deadline_of
+from asgi_guard.resilience.deadline import remaining_seconds
+from asgi_guard.resilience.decision import NOT_RETRYABLE, RetryPolicy, failure, is_retryable, reason_to_end
+from asgi_guard.resilience.events import RetriesEnded, RetryScheduled
+from asgi_guard.resilience.matching import Which, check_which, matcher
+from asgi_guard.settings import Problems
+
+logger: logging.Logger = logging.getLogger("asgi_guard")
+
+MAX_RETRIES: Final = 100
+
+_SECOND: Final = 1_000_000_000
+
+
+class Retry(Around):
+    """Retries: a decorator, an iterator and an object; holds nothing of a call, so that one serves all.
+
+    Args:
+        max_retries: the attempts besides the first, 0 to 100; an exception's own `max_retries` may lower it.
+        base: the bound of the first delay in seconds; it doubles with each retry.
+        cap: the bound that no delay exceeds, in seconds.
+        jitter: `full`, any delay up to the bound; or `none`, the bound itself.
+        on: which exceptions are tried again: classes, or a function that tells, or that returns the seconds to wait. By
+            default what the network does, and each `GuardError` that says that it is `retryable`.
+        deadline: seconds for everything together, above 0; an attempt that is under way then is cancelled in an
+            `async def`. None is without one; whatever deadline stands further out is kept to.
+        budget: the retries for each call in the long run; or a `RetryBudget` that several share; None is without one.
+        idempotent: False tries again only what was provably not sent; see `asgi_guard.resilience.errors.was_not_sent`.
+        max_retry_after: an exception that wants a longer wait, in seconds, is not tried again: to come back sooner
+            than asked would be rude, and to wait so long would hold up the caller.
+        name: for events, at most 128 characters; that of the function where none is given.
+        listeners: told of each retry, and why there was no other.
+        clock: tells the time.
+        random: returns a number from 0 up to 1.
+        sleep: waits for so many seconds; awaited in an `async def`. By default that of anyio, or of `time`.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_clock",
+        "_deadline",
+        "_listeners",
+        "_random",
+        "_sleep",
+        "_withdraw",
+        "given_up",
+        "name",
+        "policy",
+        "recovered",
+        "retries",
+    )
+
+    def __init__(
+        self,
+        max_retries: int = 3,
+        *,
+        base: float = 0.1,
+        cap: float = 5.0,
+        jitter: Literal["full", "none"] = "full",
+        on: Which[bool | float] = is_retryable,
+        deadline: float | None = None,
+        budget: float | RetryBudget | None = 0.1,
+        idempotent: bool = True,
+        max_retry_after: float = 60.0,
+        name: str = "",
+        listeners: Iterable[Listener] = (),
+        clock: Clock = SYSTEM_CLOCK,
+        random: Callable[[], float] = random_number,
+        sleep: Callable[[float], Any] | None = None,
+    ) -> None:
+        problems = Problems("retry_on_failure")
+        problems.integer("max_retries", max_retries, minimum=0, maximum=MAX_RETRIES)
+        check_which(problems, "on", on)
+        if deadline is not None:
+            problems.number("deadline", deadline, minimum=0.001, maximum=MAX_SECONDS)
+        if budget is not None and not isinstance(budget, RetryBudget):
+            problems.number("budget", budget, minimum=0, maximum=1)
+        problems.boolean("idempotent", idempotent)
+        problems.number("max_retry_after", max_retry_after, minimum=0, maximum=MAX_SECONDS)
+        if name != "":
+            problems.text("name", name, max_length=128)
+        problems.raise_if_any()
+        self.policy: RetryPolicy = RetryPolicy(
+            max_retries=max_retries,
+            backoff=Backoff(base, cap, jitter),
+            asked=matcher(on),
+            max_retry_after=max_retry_after,
+            idempotent=idempotent,
+        )
+        self.name: str = name
+        self.retries: int = 0  # these three for telemetry, only ever added to
+        self.recovered: int = 0
+        self.given_up: int = 0
+        self._budget = budget if isinstance(budget, RetryBudget) else RetryBudget(budget or 0)
+        self._withdraw = self._budget.withdraw if budget is not None else lambda: True
+        self._clock = clock
+        self._deadline = deadline
+        self._listeners = tuple(listeners)
+        self._random = random
+        self._sleep = sleep
+
+    def around_async(self, function: AsyncFunction) -> AsyncFunction:
+        """Put the retries around an `async def`; where they have no name, they take that of the function."""
+        self.name = self.name or name_of(function)
+        budget = self._budget
+
+        async def retried(*args: Any, **kwargs: Any) -> Any:
+            if budget.level < budget.full:
+                budget.deposit()
+            try:
+                return await function(*args, **kwargs)
+            except Exception as exc:  # noqa: BLE001  the rules say which
+                error = exc
+            course = Course(self._clock.monotonic_ns())
+            try:
+                while True:
+                    wait = self.failed(course, error)
+                    if wait is None:
+                        raise error
+                    await self.pause(wait)
+                    try:
+                        result = await function(*args, **kwargs)
+                    except Exception as exc:  # noqa: BLE001
+                        error = exc
+                    else:
+                        self.recovered += 1
+                        return result
+            finally:
+                del error  # it holds this frame, which would hold it
+
+        return retried if self._deadline is None else deadline_of(self._deadline, clock=self._clock).wrapped(retried)
+
+    def around_plain(self, function: PlainFunction) -> PlainFunction:  # noqa: C901  one loop, as above
+        """Put the retries around a plain function; where they have no name, they take that of the function."""
+        self.name = self.name or name_of(function)
+        budget, seconds = self._budget, self._deadline
+
+        def retried(*args: Any, **kwargs: Any) -> Any:
+            if budget.level < budget.full:
+                budget.deposit()
+            try:
+                result = function(*args, **kwargs)
+            except Exception as exc:  # noqa: BLE001  the rules say which
+                error = exc
+            else:
+                if result.__class__ is CoroutineType:
+                    refuse_coroutine(result, function)
+                return result
+            course = Course(self._clock.monotonic_ns())
+            try:
+                while True:
+                    wait = self.failed(course, error, blocks=True)
+                    if wait is None:
+                        raise error
+                    self.pause_plain(wait)
+                    try:
+                        result = function(*args, **kwargs)
+                    except Exception as exc:  # noqa: BLE001
+                        error = exc
+                    else:
+                        self.recovered += 1
+                        return result
+            finally:
+                del error
+
+        def bounded(*args: Any, **kwargs: Any) -> Any:
+            with deadline_of(seconds or 0, clock=self._clock):
+                return retried(*args, **kwargs)
+
+        return retried if seconds is None else bounded
+
+    def __iter__(self) -> Attempts:
+        return self._attempts(blocks=True)
+
+    def __aiter__(self) -> Attempts:
+        return self._attempts(blocks=False)
+
+    def failed(self, course: Course, exc: Exception, *, blocks: bool = False) -> float | None:
+        """Return the seconds to wait before the next retry; None where there is none, with a note on why.
+
+        Args:
+            course: what is known of the call.
+            exc: what it raised.
+            blocks: to wait would hold up this thread.
+        """
+        would_block = blocks and is_on_a_loop()
+        left = course.left(self._clock)
+        failed = failure(self.policy, exc, course.retries, random=self._random, left=left, would_block=would_block)
+        reason = reason_to_end(self.policy, failed, self._withdraw)
+        kind = type(exc).__name__
+        if reason is None:
+            course.retries += 1
+            self.retries += 1
+            if self._listeners:
+                told = RetryScheduled(name=self.name, retry=course.retries, delay_seconds=failed.wait, exception=kind)
+                notify(self._listeners, told)
+            return failed.wait
+        self.given_up += 1
+        if course.retries or reason != NOT_RETRYABLE:
+            exc.add_note(course.note(self._clock, reason))
+        if self._listeners:
+            ended = RetriesEnded(name=self.name, reason=reason, attempts=course.retries + 1, exception=kind)
+            notify(self._listeners, ended)
+        return None
+
+    async def pause(self, seconds: float) -> None:
+        """Wait on the event loop."""
+        from anyio import sleep
+
+        await (self._sleep or sleep)(seconds)
+
+    def pause_plain(self, seconds: float) -> None:
+        """Wait in this thread."""
+        if seconds:
+            (self._sleep or time.sleep)(seconds)
+
+    def _attempts(self, *, blocks: bool) -> Attempts:
+        self._budget.deposit()
+        now_ns = self._clock.monotonic_ns()
+        ends_ns = None if self._deadline is None else now_ns + round(self._deadline * _SECOND)
+        return Attempts(self, Course(now_ns, ends_ns), blocks=blocks)
+
+    def __repr__(self) -> str:
+        return f"retry_on_failure({self.policy.max_retries}, name={self.name!r})"
+
+
+retry_on_failure = Retry
+"""How users write it."""
+
+
+class Course:
+    """What is known of one call.
+
+    Args:
+        began_ns: when it had failed for the first time; of a block, when it began.
+        ends_ns: when its time is over; None where only a deadline further out says so.
+    """
+
+    __slots__ = ("_began_ns", "_ends_ns", "retries")
+
+    def __init__(self, began_ns: int, ends_ns: int | None = None) -> None:
+        self.retries: int = 0
+        self._began_ns = began_ns
+        self._ends_ns = ends_ns
+
+    def left(self, clock: Clock) -> float | None:
+        """Return the seconds until the nearest deadline; None where there is none."""
+        outer = remaining_seconds(clock)
+        if self._ends_ns is None:
+            return outer
+        own = (self._ends_ns - clock.monotonic_ns()) / _SECOND
+        return own if outer is None else min(own, outer)
+
+    def note(self, clock: Clock, reason: str) -> str:
+        """Write the note for the last exception."""
+        seconds = (clock.monotonic_ns() - self._began_ns) / _SECOND
+        attempts = "1 attempt" if not self.retries else f"{self.retries + 1} attempts in {seconds:.2f} s"
+        return f"asgi_guard: {attempts}, then {reason}"
+
+
+class Attempts:
+    """The attempts of one block, for `for` and `async for`: each is this object, as a context manager.
+
+    Attributes:
+        number: of the attempt, from 1.
+    """
+
+    __slots__ = ("_blocks", "_course", "_retry", "_wait", "number")
+
+    def __init__(self, retry: Retry, course: Course, *, blocks: bool) -> None:
+        self.number: int = 0
+        self._retry = retry
+        self._course = course
+        self._blocks = blocks
+        self._wait: float | None = 0.0  # None where there is no further attempt
+
+    def __iter__(self) -> Attempts:
+        return self
+
+    def __next__(self) -> Attempts:
+        if self._wait is None:
+            raise StopIteration
+        if self.number:
+            self._retry.pause_plain(self._wait)
+        return self._begin()
+
+    def __aiter__(self) -> Attempts:
+        return self
+
+    async def __anext__(self) -> Attempts:
+        if self._wait is None:
+            raise StopAsyncIteration
+        if self.number:
+            await self._retry.pause(self._wait)
+        return self._begin()
+
+    def __enter__(self) -> None:
+        """Begin the attempt."""
+
+    def __exit__(self, _: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> bool:
+        if isinstance(exc, Exception):
+            self._wait = self._retry.failed(self._course, exc, blocks=self._blocks)
+        elif exc is None and self._course.retries:
+            self._retry.recovered += 1
+        return self._wait is not None
+
+    def _begin(self) -> Attempts:
+        self.number += 1
+        self._wait = None
+        return self

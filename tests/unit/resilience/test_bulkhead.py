@@ -1,0 +1,184 @@
+"""Bulkhead: at most so many at a time, in the order of their coming, and no place is ever lost."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from anyio import Event, create_task_group, lowlevel, to_thread, wait_all_tasks_blocked
+
+from asgi_guard.errors import ConfigError
+from asgi_guard.resilience import Bulkhead, BulkheadFullError
+
+anyio_test = pytest.mark.anyio
+
+
+class Held:
+    """Calls that stay until they are let go, and the order in which they began."""
+
+    def __init__(self) -> None:
+        self.began: list[object] = []
+        self.go = Event()
+
+    async def __call__(self, name: object) -> None:
+        self.began.append(name)
+        await self.go.wait()
+
+
+@anyio_test
+async def test_one_too_many_is_refused() -> None:
+    """At once, where nobody may wait: status 503."""
+    held, bulkhead = Held(), Bulkhead(2, name="reports")
+    async with create_task_group() as tasks:
+        for name in "ab":
+            tasks.start_soon(bulkhead.call, held, name)
+        await wait_all_tasks_blocked()
+        assert bulkhead.under_way == 2
+        with pytest.raises(BulkheadFullError) as caught:
+            await bulkhead.call(held, "c")
+        held.go.set()
+
+    assert (sorted(held.began), bulkhead.under_way, bulkhead.rejected) == (["a", "b"], 0, 1)
+    assert (caught.value.status, caught.value.name, caught.value.not_sent) == (503, "reports", True)
+
+
+@anyio_test
+async def test_who_waits_is_served_in_order() -> None:
+    """First come, first served; who comes when the line is full is refused."""
+    held, bulkhead = Held(), Bulkhead(1, max_waiting=3)
+    async with create_task_group() as tasks:
+        for name in "abcd":
+            tasks.start_soon(bulkhead.call, held, name)
+            await wait_all_tasks_blocked()
+        assert (held.began, bulkhead.waiting) == (["a"], 3)
+        with pytest.raises(BulkheadFullError):
+            await bulkhead.call(held, "e")
+        held.go.set()
+
+    assert held.began == list("abcd")
+    assert (bulkhead.under_way, bulkhead.waiting) == (0, 0)
+
+
+@anyio_test
+async def test_nobody_waits_longer_than_the_bound() -> None:
+    """And the place in the line is free again."""
+    held, bulkhead = Held(), Bulkhead(1, max_waiting=1, max_wait=0.01)
+    async with create_task_group() as tasks:
+        tasks.start_soon(bulkhead.call, held, "a")
+        await wait_all_tasks_blocked()
+        for _ in range(2):
+            with pytest.raises(BulkheadFullError):
+                await bulkhead.call(held, "b")
+        held.go.set()
+
+    assert (held.began, bulkhead.under_way, bulkhead.waiting) == (["a"], 0, 0)
+
+
+@anyio_test
+async def test_a_place_handed_to_who_is_cancelled_goes_to_the_next() -> None:
+    """Even in the very moment in which it is handed over."""
+    held, bulkhead = Held(), Bulkhead(1, max_waiting=2)
+    async with create_task_group() as tasks, create_task_group() as others:
+        tasks.start_soon(bulkhead.call, held, "a")
+        await wait_all_tasks_blocked()
+        others.start_soon(bulkhead.call, held, "b")
+        await wait_all_tasks_blocked()
+        tasks.start_soon(bulkhead.call, held, "c")
+        await wait_all_tasks_blocked()
+        held.go.set()
+        others.cancel_scope.cancel()
+
+    assert "c" in held.began
+    assert (bulkhead.under_way, bulkhead.waiting) == (0, 0)
+
+
+@anyio_test
+async def test_a_place_that_comes_before_the_wait_begins_is_not_missed() -> None:
+    """Another thread may leave in between."""
+    bulkhead = Bulkhead(1, max_waiting=1)
+    first, second = bulkhead._enter(), bulkhead._enter()
+    bulkhead._leave(first)
+
+    await bulkhead._wait(second)
+    assert bulkhead.under_way == 1
+
+
+@anyio_test
+async def test_threads_and_tasks_share_the_places() -> None:
+    """A thread waits for a task, and a task for a thread."""
+    bulkhead = Bulkhead(1, max_waiting=1)
+    order: list[str] = []
+    inside = threading.Event()
+
+    def plain(name: str) -> None:
+        order.append(name)
+        inside.wait(5)
+
+    async def tasks_wait(name: str) -> None:
+        order.append(name)
+        await lowlevel.checkpoint()
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(to_thread.run_sync, lambda: bulkhead.call(plain, "thread"))
+        while not order:
+            await lowlevel.checkpoint()
+        tasks.start_soon(bulkhead.call, tasks_wait, "task")
+        while not bulkhead.waiting:
+            await lowlevel.checkpoint()
+        inside.set()
+    assert order == ["thread", "task"]
+
+    release = Event()
+
+    async def first() -> None:
+        await release.wait()
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(bulkhead.call, first)
+        await wait_all_tasks_blocked()
+        tasks.start_soon(to_thread.run_sync, lambda: bulkhead.call(order.append, "thread again"))
+        while not bulkhead.waiting:
+            await lowlevel.checkpoint()
+        release.set()
+    assert order[-1] == "thread again"
+
+
+@anyio_test
+async def test_a_plain_function_on_an_event_loop_does_not_wait() -> None:
+    """It is refused, since nobody could ever leave."""
+    held, bulkhead = Held(), Bulkhead(1, max_waiting=5)
+    async with create_task_group() as tasks:
+        tasks.start_soon(bulkhead.call, held, "a")
+        await wait_all_tasks_blocked()
+        with pytest.raises(BulkheadFullError):
+            bulkhead.call(int)
+        held.go.set()
+    assert bulkhead.waiting == 0
+
+
+def test_a_call_that_fails_leaves_its_place() -> None:
+    """Whatever it raises."""
+    bulkhead = Bulkhead(1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            bulkhead.call(divmod, 1, 0)
+    with pytest.raises(TypeError, match="coroutine"):
+        bulkhead.call(lambda: Held.__call__(None, 1))
+
+    assert bulkhead.under_way == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_concurrent": 0},
+        {"max_concurrent": 1, "max_waiting": -1},
+        {"max_concurrent": 1, "max_wait": 0},
+        {"max_concurrent": 1, "name": ""},
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused(options) -> None:
+    """When it is made."""
+    with pytest.raises(ConfigError):
+        Bulkhead(**options)
