@@ -26,7 +26,7 @@ INSTALLED = {
     "ASGI_GUARD_WHEEL": "1",  # tests/house proves that the package under test is the wheel
     "PYTHONSAFEPATH": "1",  # `python -m` and `python -c` leave the checkout out of sys.path
 }
-COVERAGE = {"asgi_guard/engine/*": 100, "asgi_guard/limiting/*": 100, "asgi_guard/*": 95}
+COVERAGE = {"asgi_guard/engine/*": 100, "asgi_guard/limiting/*": 100, "asgi_guard/resilience/*": 100, "asgi_guard/*": 95}
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -102,6 +102,8 @@ def peers(session: nox.Session) -> None:
     install(session, "peers")
     session.run("python", "benchmarks/peers.py")
     session.run("python", "benchmarks/peers_table.py")
+    session.run("python", "benchmarks/breakers.py")
+    session.run("python", "benchmarks/resilience.py")
     session.run("pytest", "tests/benchmarks/test_peers.py", env=INSTALLED)
 
 

@@ -13,7 +13,7 @@ from asgi_guard.testing.sockets.application import WRAP, serve
 
 
 def _wrapped() -> Any:
-    module, _, attribute = os.environ[WRAP].partition(":")
+    module, _, attribute = os.environ.get(WRAP, "").partition(":")
     return getattr(import_module(module), attribute)(serve) if module else serve
 
 
