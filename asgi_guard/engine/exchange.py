@@ -9,13 +9,15 @@ never swallow a `BaseException` but the cancellation that its own deadline asked
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import override, replies
 from asgi_guard.engine.intake import stages, taken
-from asgi_guard.engine.life import Deadline, Turn, ticker
+from asgi_guard.engine.life import Deadline, Turn, guarded, logger, ticker
 from asgi_guard.engine.types import Message
-from asgi_guard.engine.wire import Wire, guarded, logger
+from asgi_guard.engine.wire import Wire
 from asgi_guard.errors.exceptions import NoResponseError
 from asgi_guard.errors.recognise import steps_back
 from asgi_guard.events import RequestAllowed, RequestRefused, RequestWouldBeRefused, notify
@@ -42,15 +44,21 @@ class Exchange(Wire):
         return self.over_at < self.plan.size
 
     def set_deadline(self, layer: Layer, seconds: float, reply: Reply) -> Deadline:
-        """Answer with `reply` in the application's place when it takes longer than `seconds`.
+        """Answer with `reply` in the application's place when it takes longer than `seconds`; `inf` for never yet.
 
         The ticker answers, to its period; no cancellation is needed. Afterwards the application is cancelled where the
         server's tasks allow that.
         """
-        deadline = Deadline(self, self.plan.positions[layer], seconds, reply)
-        if self.deadlines is None:
-            self.deadlines: list[Deadline] | None = []
-        self.deadlines.append(deadline)
+        position = self.plan.positions[layer]
+        deadlines = self.deadlines
+        if deadlines is None:
+            deadline = Deadline(self, position, reply)
+            self.deadlines: list[Deadline] | None = [deadline]
+        else:
+            deadline = Deadline(self, position, reply, deadlines[0])
+            deadlines.append(deadline)
+        if seconds != inf:
+            deadline.move(monotonic() + seconds)
         return deadline
 
     def would_refuse(self, layer: Layer, reply: Reply) -> None:
@@ -261,8 +269,9 @@ class Exchange(Wire):
         if self._held is not None:
             self._held = None
             ticker().release(self)
-        for deadline in self.deadlines or ():
-            deadline.cancel()
+        if self.deadlines is not None:
+            for deadline in self.deadlines:
+                deadline.cancel()
         for position, hook in self.plan.finishes:
             if position < entered:
                 guarded(hook, self)

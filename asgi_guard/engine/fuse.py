@@ -15,9 +15,9 @@ from weakref import WeakSet
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.layer import HOOKS, Layer
+from asgi_guard.engine.life import logger
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
-from asgi_guard.engine.wire import logger
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems
 
@@ -109,7 +109,7 @@ class Middleware:
                 origin = size
                 if plan.listened:
                     exchange.tell_allowed()
-                await self._target(exchange.scope, exchange.receive, exchange)
+                await self._target(exchange.scope, exchange.receive, exchange.send)
             except Exception as exc:  # noqa: BLE001  the exchange decides, and raises what is not its own
                 await exchange.fail(exc, origin)
             else:

@@ -45,7 +45,7 @@ def begin(exchange: Exchange, given: Any) -> None:
         rule, remedy = "must be a mapping from names of layers", 'Write {"rate_limit": False}, say.'
         raise ConfigError([Problem("AG227", f'scope["{KEY}"]', type(given).__name__, rule, remedy)])
     exchange.overrides = dict(said)
-    exchange.plan = exchange.plan.overridden([name for name, fields in said.items() if fields is False])
+    exchange.plan = exchange.plan.overridden(exchange.overrides)
     exchange.holds = exchange.plan.holds
 
 
@@ -94,6 +94,9 @@ def is_called(layer: Layer, name: str) -> bool:
 
 
 def _override(exchange: Exchange, layer: Layer, name: str, said: Any) -> None:
+    if _is_mapping(said) and layer.overridable.issuperset(said):
+        layer.override(exchange, said)
+        return
     problems = Problems(f'scope["{KEY}"]')
     if not _is_mapping(said):
         rule = "must be False, or some of the layer's fields"
@@ -108,7 +111,6 @@ def _override(exchange: Exchange, layer: Layer, name: str, said: Any) -> None:
             if field not in layer.overridable
         )
     problems.raise_if_any()
-    layer.override(exchange, said)
 
 
 def _is_mapping(given: object) -> TypeGuard[Fields]:

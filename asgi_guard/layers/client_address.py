@@ -177,7 +177,9 @@ class ClientAddressLayer(Layer):
         self._memo: dict[bytes, Origin] = {}
         extras = [(settings.proto, b"x-forwarded-proto"), (settings.host, b"x-forwarded-host")]
         is_asked = not self._trusts_nobody and not self._is_standard
-        self.wants: frozenset[bytes] = frozenset([*_HEADERS, *[name for on, name in extras if on and is_asked]])
+        told = [name for on, name in extras if on and is_asked]
+        self.wants: frozenset[bytes] = frozenset([*_HEADERS, *told])
+        self._tells = frozenset([self._header] if self._is_standard else told)
 
     def admit(self, exchange: Exchange) -> None:
         """Set `exchange.client` and `exchange.is_peer_trusted`."""
@@ -188,14 +190,14 @@ class ClientAddressLayer(Layer):
                 self._look_for_a_proxy(exchange)
             return
         exchange.is_peer_trusted = True
-        has_entries = exchange.header(self._header) is not None
-        origin = self._origin(exchange.header_lines(self._header)) if has_entries else _PEER
+        lines = exchange.header_lines(self._header)
+        origin = self._origin(lines) if lines else _PEER
         if origin.address is not None:
             if self._rewrites:
                 exchange.set_client(origin.address, origin.port)
             else:
                 exchange.client = origin.address
-        if self._proto or self._host:
+        if not self._tells.isdisjoint(exchange.found):
             self._restore(exchange, origin)
 
     def _look_for_a_proxy(self, exchange: Exchange) -> None:

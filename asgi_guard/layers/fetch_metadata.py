@@ -89,7 +89,9 @@ class FetchMetadataLayer(Layer):
 
     def admit(self, exchange: Exchange) -> Reply | None:
         """Judge who started the request, and what for."""
-        if exchange.header(b"sec-fetch-site") in self._friends or _is_navigation(exchange) or self._exempts(exchange):
+        if exchange.found.get(b"sec-fetch-site") in self._friends:
+            return None
+        if _is_navigation(exchange) or self._exempts(exchange):
             return None
         if self._settings.shadow:
             exchange.would_refuse(self, _CROSS_SITE)

@@ -18,6 +18,7 @@ from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.life import spawn
+from asgi_guard.engine.override import is_called
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Header, Headers, Message
 from asgi_guard.events import Listener
@@ -127,7 +128,7 @@ class RateLimitLayer(Layer, Desk):
 
     def _admit_usual(self, exchange: Exchange) -> Reply | None:
         """Count the request, or refuse it: one policy, every request, one call of the store."""
-        if exchange.overrides is not None:
+        if exchange.overrides is not None and any(is_called(self, name) for name in exchange.overrides):
             return self._admit(exchange)
         key = self._key(exchange)
         if key is None:

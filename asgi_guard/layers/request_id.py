@@ -103,6 +103,7 @@ class RequestIDLayer(Layer):
         self._new: Callable[[], str] = new_request_id if settings.factory is new_request_id else self._checked
         self._has_complained = False
         self._takes_over = settings.inbound != "never"
+        self.wants: frozenset[bytes] = frozenset({self.header} if self._takes_over else ())
         self._from_anyone = settings.inbound == "always"
 
     def admit(self, exchange: Exchange) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from time import monotonic
 from typing import Any, ClassVar, Final, TypedDict, Unpack
@@ -140,16 +141,26 @@ def _check(problems: Problems, limits: Mapping[str, Any]) -> bool:
 class _Allowance:
     """What one request may take, and has taken.
 
+    Where the application may not wait for the body for ever, this is its `receive`, under a clock that runs only while
+    it waits there.
+
     Attributes:
         max_body_bytes: how much of a body it may have.
         too_large: the answer to more.
         received: how much of it has come.
         is_received: whether that is all.
         deadline: the end of its time, if it has one.
-        intake: where the application waits for the body, if it may not do so for ever.
+        terms: what its patience is made of, if it has an end.
+        patience: that, once there was need of it.
+        clock, receive, waiting: where there are terms, when patience ends, whose messages come, how many wait for them.
     """
 
-    __slots__ = ("deadline", "intake", "is_received", "max_body_bytes", "received", "too_large")
+    __slots__ = ("clock", "deadline", "is_received", "max_body_bytes", "patience", "receive", "received", "terms",
+                 "too_large", "waiting")  # fmt: skip
+
+    clock: Deadline
+    receive: Receive
+    waiting: int
 
     def __init__(self, max_body_bytes: int, too_large: Reply) -> None:
         self.max_body_bytes = max_body_bytes
@@ -157,37 +168,27 @@ class _Allowance:
         self.received = 0
         self.is_received = False
         self.deadline: Deadline | None = None
-        self.intake: _Intake | None = None
-
-
-class _Intake:
-    """The `receive` of one request, under a clock that runs only while the application waits in it for the body."""
-
-    __slots__ = ("_allowance", "_deadline", "_receive", "_waiting", "patience")
-
-    def __init__(self, receive: Receive, deadline: Deadline, allowance: _Allowance, patience: Patience) -> None:
-        self._receive = receive
-        self._deadline = deadline
-        self._allowance = allowance
-        self._waiting = 0
-        self.patience: Patience = patience
+        self.terms: tuple[float, float | None] | None = None
+        self.patience: Patience | None = None
 
     async def __call__(self) -> Message:
-        if self._allowance.is_received:  # whoever asks now wants to know when the client leaves
-            return await self._receive()
-        if not self._waiting:
-            self._deadline.at = self.patience.begin(monotonic())
-        self._waiting += 1
+        if self.is_received or self.terms is None:  # whoever asks now wants to know when the client leaves
+            return await self.receive()
+        begins = self.patience is None or not self.waiting
+        patience = self.patience = Patience(*self.terms) if self.patience is None else self.patience
+        if begins:
+            self.clock.move(patience.begin(monotonic()))
+        self.waiting += 1
         size = 0
         try:
-            message = await self._receive()
+            message = await self.receive()
             size = len(message.get("body") or b"")
-            self._allowance.is_received = not message.get("more_body", False)
+            self.is_received = not message.get("more_body", False)
         finally:  # also where somebody only looked whether there is something, and did not wait
-            self._waiting -= 1
-            out_of_patience_at = self.patience.hear(monotonic(), size)
-            waits_for_more = self._waiting and not self._allowance.is_received
-            self._deadline.at = out_of_patience_at if waits_for_more else inf
+            self.waiting -= 1
+            out_of_patience_at = patience.hear(monotonic(), size)
+            waits_for_more = self.waiting and not self.is_received
+            self.clock.at = out_of_patience_at if waits_for_more else inf
         return message
 
 
@@ -218,6 +219,7 @@ class RequestLimitsLayer(Layer):
         self._total = settings.total_seconds
         self._idle = settings.idle_seconds
         self._places = settings.max_concurrent
+        self._lease = settings.lease_seconds
         self._exempt = Prefixes(settings.exempt_paths) if settings.exempt_paths else None
         self._in_flight = InFlight()
         self._is_timed = self._total is not None or self._idle is not None
@@ -258,10 +260,12 @@ class RequestLimitsLayer(Layer):
         refusal = RequestLimitsLayer.admit(self, exchange)
         if refusal is not None:
             return refusal
-        if self._places is not None and not (self._exempt is not None and self._exempt.cover(exchange.path)):
-            lease_seconds = self._settings.lease_seconds
-            if not self._in_flight.take(exchange, monotonic(), self._places, lease_seconds):
-                return self._busy
+        if (
+            self._places is not None
+            and (self._exempt is None or not self._exempt.cover(exchange.path))
+            and not self._in_flight.take(exchange, monotonic(), self._places, self._lease)
+        ):
+            return self._busy
         if self._is_timed and exchange.kind == "http" and self not in exchange.cells:
             self._begin(exchange)
         return None
@@ -278,12 +282,11 @@ class RequestLimitsLayer(Layer):
         return own
 
     def _limit_idle(self, exchange: Exchange, own: _Allowance, seconds: float) -> None:
-        patience = Patience(seconds, self._settings.min_body_bytes_per_second)
-        if own.intake is None:
-            own.intake = _Intake(exchange.outside, exchange.set_deadline(self, inf, _TOO_SLOW), own, patience)
-            exchange.outside = own.intake
-        else:
-            own.intake.patience = patience
+        if own.terms is None:
+            own.clock = exchange.set_deadline(self, inf, _TOO_SLOW)
+            own.receive, own.waiting = exchange.outside, 0
+            exchange.outside = own
+        own.terms, own.patience = (seconds, self._settings.min_body_bytes_per_second), None
 
     def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
         """Count the body as it comes in."""
@@ -359,6 +362,7 @@ def _refusal(status: int, code: str, message: str, *, retry_after_seconds: int |
     return Reply.refusal(fault, headers=headers, close_connection=status in {400, 408, 413})
 
 
+@lru_cache(64)
 def _too_large(limit: int) -> Reply:
     return _refusal(413, "BODY_TOO_LARGE", "The request body is too large.", limit=limit)
 

@@ -274,7 +274,9 @@ class SecurityHeadersLayer(Layer):
             headers[:] = [pair for pair in headers if pair[0] not in gone]
         if self._merges:
             present = dict(headers)
-            headers[:0] = [pair for pair in pairs if pair[0] in self._merges and pair[0] in present]
+            beside = [pair for pair in pairs if pair[0] in self._merges and pair[0] in present]
+            headers[:0] = beside
+            exchange.head_size += len(beside)  # the application's own are still the first
         if self._cookies != "off" and exchange.is_secure:
             for index, (name, value) in enumerate(headers):
                 flags = missing_flags(value, self._readable) if name == b"set-cookie" else b""
