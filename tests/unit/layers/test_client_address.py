@@ -476,6 +476,33 @@ async def test_a_stranger_does_not_use_up_what_is_said_of_a_proxy(caplog) -> Non
     assert f"client_address=['{PROXY}']" in near.getMessage()
 
 
+@pytest.mark.parametrize(("header", "peer"), [
+    ("9.9.9.9", ("9.9.9.9", 0)),
+    ("10.1.2.3", ["10.1.2.3", 0]),
+    ("9.9.9.9:4711", ("9.9.9.9", 4711)),
+    ("8.8.8.8, 9.9.9.9, 127.0.0.1", ("9.9.9.9", 0)),
+])  # fmt: skip
+async def test_a_header_that_the_server_has_read_is_told_as_that(header, peer, caplog) -> None:
+    """The peer that it shows is the client, so nobody is told to trust it."""
+    app = ClientAddressMiddleware(tell)
+
+    for _ in range(2):
+        await call(app, headers={"X-Forwarded-For": header}, client=peer)
+
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "start the server with --no-proxy-headers" in record.getMessage()
+    assert "write client_address=['127.0.0.1']" in record.getMessage()
+    assert peer[0] not in record.getMessage()
+
+
+async def test_a_peer_that_writes_its_own_address_is_a_peer(caplog) -> None:
+    """It has a port, and the entry has not: so it is when the proxy's own machine asks through it."""
+    await call(ClientAddressMiddleware(tell), headers={"X-Forwarded-For": "127.0.0.1"}, client=("127.0.0.1", 40_000))
+
+    assert "an undeclared proxy: all who come through it" in caplog.text
+
+
 async def test_an_empty_header_says_nothing(caplog) -> None:
     """So there is nothing to ignore."""
     app = ClientAddressMiddleware(tell)
