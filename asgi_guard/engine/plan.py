@@ -26,6 +26,7 @@ class Plan:
         absent: the positions of layers that keep their place and do nothing at all.
         at_rest: those of layers that do nothing more but release what they have taken.
         is_overridden: before each `admit` stands a look at what was said of the layer for this request.
+        variants: the plans of these layers with others absent or at rest, shared among all of them.
     """
 
     __slots__ = (
@@ -59,13 +60,15 @@ class Plan:
         absent: frozenset[int] = frozenset(),
         at_rest: frozenset[int] = frozenset(),
         is_overridden: bool = False,
+        variants: dict[tuple[frozenset[int], frozenset[int], bool], Plan] | None = None,
     ) -> None:
         self.layers: tuple[Layer, ...] = tuple(layers)
         self.silent: frozenset[int] = absent | at_rest
         self._absent = absent
         self._at_rest = at_rest
         self._is_overridden = is_overridden
-        self._variants: dict[tuple[frozenset[int], frozenset[int], bool], Plan] = {}
+        # One table for all: a chain of tables would grow with each word that an application says.
+        self._variants: dict[tuple[frozenset[int], frozenset[int], bool], Plan] = {} if variants is None else variants
         present = [(position, layer) for position, layer in enumerate(self.layers) if position not in absent]
         working = [(position, layer) for position, layer in present if position not in at_rest]
         self.size: int = len(self.layers)
@@ -107,7 +110,9 @@ class Plan:
         if variant is None:
             if len(self._variants) >= _MEMO_SIZE:
                 self._variants.clear()
-            variant = Plan(self.layers, absent=absent, at_rest=at_rest, is_overridden=is_overridden)
+            variant = Plan(
+                self.layers, absent=absent, at_rest=at_rest, is_overridden=is_overridden, variants=self._variants
+            )
             self._variants[key] = variant
         return variant
 

@@ -222,8 +222,10 @@ class RateLimitLayer(Layer, Desk):
 
     def _release(self, exchange: Exchange) -> None:
         """Give back what the request has held; and count it, where its response never was complete."""
-        self._settle(exchange)
-        self._carry_out(release(exchange.cells.get(self, ())))
+        try:
+            self._settle(exchange)
+        finally:
+            self._carry_out(release(exchange.cells.get(self, ())))
 
     def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
         """Take over another cost, key or rate for one request; where it was counted already, the cost alone."""

@@ -30,7 +30,7 @@ from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.life import Deadline
 from asgi_guard.engine.paths import Prefixes
 from asgi_guard.engine.replies import Reply
-from asgi_guard.engine.types import ASGIApp, Message, Receive
+from asgi_guard.engine.types import ASGIApp, Headers, Message, Receive
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
@@ -172,6 +172,11 @@ class _Intake:
         self._waiting = 0
         self.patience: Patience = patience
 
+    def stop(self) -> None:
+        """Let the clock stand still from now on."""
+        self.patience = Patience(inf, None)
+        self._deadline.at = inf
+
     async def __call__(self) -> Message:
         if self._allowance.is_received:  # whoever asks now wants to know when the client leaves
             return await self._receive()
@@ -225,6 +230,8 @@ class RequestLimitsLayer(Layer):
             self.__dict__["admit"] = self._let_in  # nobody else pays for the hooks
         if self._places is not None:
             self.__dict__["finish"] = self._let_out
+        if self._idle is not None:
+            self.__dict__["head"] = self._stop_the_clock
 
     def admit(self, exchange: Exchange) -> Reply | None:
         """Judge the head of the request."""
@@ -258,7 +265,7 @@ class RequestLimitsLayer(Layer):
         refusal = RequestLimitsLayer.admit(self, exchange)
         if refusal is not None:
             return refusal
-        if self._places is not None and not (self._exempt is not None and self._exempt.cover(exchange.path)):
+        if self._places is not None and not (self._exempt is not None and self._exempt.cover(exchange.scope)):
             lease_seconds = self._settings.lease_seconds
             if not self._in_flight.take(exchange, monotonic(), self._places, lease_seconds):
                 return self._busy
@@ -284,6 +291,12 @@ class RequestLimitsLayer(Layer):
             exchange.outside = own.intake
         else:
             own.intake.patience = patience
+
+    def _stop_the_clock(self, exchange: Exchange, _headers: Headers) -> None:
+        """Wait without a limit once the answer has begun: it may be a stream, and go on for long."""
+        own: _Allowance | None = exchange.cells.get(self)
+        if own is not None and own.intake is not None:
+            own.intake.stop()
 
     def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
         """Count the body as it comes in."""
