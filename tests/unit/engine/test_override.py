@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from asgi_guard import ErrorEnvelopeMiddleware, RequestLimitsMiddleware, SecurityHeadersMiddleware
+from asgi_guard.engine import override
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
@@ -157,6 +158,19 @@ async def test_a_layer_further_out_answers_for_the_mistake() -> None:
 async def test_a_name_that_nobody_has_changes_nothing() -> None:
     """It may be meant for a guard that stands elsewhere."""
     assert (await call(Middleware(hello, Doorman()), asgi_guard={"nobody": False})).status == 403
+
+
+async def test_a_name_that_looks_misspelt_is_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no error, since a guard that stands elsewhere may have a layer of that name."""
+    monkeypatch.setattr(override, "_looked_up", set())
+    for _ in range(2):
+        assert (await call(Middleware(hello, Doorman()), asgi_guard={"dorman": {"open": True}})).status == 403
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "scope[\"asgi_guard\"] speaks of 'dorman', and no layer here has that name; is it 'doorman'?"
+    ]
 
 
 async def test_the_scope_of_the_caller_is_as_it_was() -> None:
