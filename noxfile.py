@@ -105,6 +105,14 @@ def peers(session: nox.Session) -> None:
     session.run("pytest", "tests/benchmarks/test_peers.py", env=INSTALLED)
 
 
+@nox.session(requires=["package"])
+def conformance(session: nox.Session) -> None:
+    """Every rule of ASGI on every server, and on the peers, whose faults it finds; write the matrix. Some minutes."""
+    install(session, "tests", "conformance")
+    session.run("pytest", "tests/conformance", *session.posargs, env={**INSTALLED, "CONFORMANCE": "1"})
+    session.run("python", "benchmarks/conformance.py", env=INSTALLED)
+
+
 @nox.session(python=PYTHONS, requires=["package"])
 def matrix(session: nox.Session) -> None:
     """The suite on each supported Python that is installed."""

@@ -6,6 +6,12 @@ Three lines ask, on anybody's middleware:
         report = await check_middleware(MyMiddleware)
         report.raise_for_failures()
 
+Outside of a test, `print(anyio.run(check_middleware, MyMiddleware))` writes a line for each rule. A middleware with
+settings is wrapped in a function, `lambda app: MyMiddleware(app, limit=10)`; that it refuses requests, or answers for
+an application that fails, is said by `Expectations`, and the rules about that are asked as well. The hundreds of a
+rule's number are its subject: 1 the scope, 2 `receive`, 3 `send`, 4 how calls end, 5 what lies between calls,
+6 WebSockets, 7 refusals. `asgi_guard.testing.sockets` asks the same middleware on real servers, by rules of its own.
+
 Rule 1: the middleware is asked from outside only: it wraps small applications, and a strict server looks at the rest.
 Rule 2: every rule stands alone: it has a number that it keeps, a name that says what a good middleware does, and why.
 Rule 3: the event loop of the caller is the one that is tested; run it on asyncio and on trio.

@@ -145,6 +145,28 @@ def rebuilds_the_scope(app):
     return tampering(lambda scope: {key: scope[key] for key in known if key in scope})(app)
 
 
+@breaks("what is optional may be missing all at once")
+def reads_what_is_optional_where_the_rest_is_missing(app):
+    def peer(scope):
+        return {**scope, "peer": scope["client"] if "server" not in scope and "scheme" not in scope else None}
+
+    return tampering(peer)(app)
+
+
+@breaks("an odd host is served or refused")
+def takes_every_host_to_pieces(app):
+    def port(scope):
+        host = next(value for name, value in scope["headers"] if name == b"host")
+        return {**scope, "port": int(host.partition(b":")[2] or 80)}
+
+    return tampering(port)(app)
+
+
+@breaks("nothing is advertised that the server has not")
+def advertises_what_it_would_like(app):
+    return tampering(lambda scope: {**scope, "extensions": {"http.response.push": {}}})(app)
+
+
 # The way in -----------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +273,14 @@ def translates_what_receive_raises(app):
         await app(scope, translating, send)
 
     return middleware
+
+
+@breaks("an odd content length is served or refused")
+def reads_every_length_as_a_number(app):
+    def length(scope):
+        return {**scope, "length": int(dict(scope["headers"]).get(b"content-length", 0))}
+
+    return tampering(length)(app)
 
 
 # The way out ----------------------------------------------------------------------------------------------------------
@@ -411,6 +441,42 @@ def corrects_the_length_of_head(app):
         return [(name, b"0" if name == b"content-length" else value) for name, value in headers]
 
     return tampering(on_send=lambda message: [with_headers(message, change)])(app)
+
+
+@breaks("another body has another tag")
+def makes_upper_case_of_every_body(app):
+    def shout(message):
+        return [{**message, "body": message["body"].upper()}] if message.get("body") else [message]
+
+    return tampering(on_send=shout)(app)
+
+
+@breaks("headers of the application arrive once")
+def says_it_once_more(app):
+    change = lambda headers: [*headers, (b"x-frame-options", b"SAMEORIGIN")]  # noqa: E731
+    return tampering(on_send=lambda message: [with_headers(message, change)])(app)
+
+
+@breaks("headers of the application arrive once")
+def loses_the_content_type(app):
+    def change(headers):
+        return [pair for pair in headers if pair[0] != b"content-type"]
+
+    return tampering(on_send=lambda message: [with_headers(message, change)])(app)
+
+
+@breaks("what depends on the origin says so")
+def permits_without_a_word_to_caches(app):
+    async def middleware(scope, receive, send):
+        origin = [value for name, value in scope.get("headers", ()) if name == b"origin"]
+
+        async def permit(message):
+            allow = [(b"access-control-allow-origin", value) for value in origin]
+            await send(with_headers(message, lambda headers: [*headers, *allow]))
+
+        await app(scope, receive, permit)
+
+    return middleware
 
 
 @breaks("what send raises reaches the application")

@@ -92,6 +92,35 @@ whole_guard = partial(
     fetch_metadata=True,
     rate_limit=UNLIMITED,
 )
+DEFAULT_PARTS = ["client_address", "request_id", "security_headers", "error_envelope", "request_limits", "rate_limit"]
+OVERRIDES = {"rate_limit": {"cost": 2}, "request_limits": {"max_body_bytes": 10**9}, "security_headers": False}
+
+
+def nested_guard(app, **parts):
+    """Wrap an application in a middleware of its own for each part of a guard."""
+    return nested(app, *whole_guard(print, **parts).layers)
+
+
+def mounted(app, **parts):
+    """Wrap an application in a guard, a router around it, and a guard around that."""
+    inner = Guard(app, **parts)
+
+    async def router(scope, receive, send):
+        await inner(scope, receive, send)
+
+    return Guard(router, rate_limit=UNLIMITED)
+
+
+def overriding(app, **said):
+    """Wrap an application in a guard that is told something for each request."""
+    guard = Guard(app, rate_limit=UNLIMITED)
+
+    async def outside(scope, receive, send):
+        await guard({**scope, "asgi_guard": said}, receive, send)
+
+    return outside
+
+
 MIDDLEWARES = {
     "no layer": (Middleware, Expectations(answers_errors=False)),
     "an empty layer": (lambda app: Middleware(app, Layer()), Expectations(answers_errors=False)),
@@ -117,7 +146,10 @@ MIDDLEWARES = {
         lambda app: ClientAddressMiddleware(app, hops=1, host=True, rewrite_scope=True),
         Expectations(answers_errors=False),
     ),
-    "cors": (lambda app: CORSMiddleware(app, origins=[ORIGIN]), Expectations(answers_errors=False)),
+    "cors": (
+        lambda app: CORSMiddleware(app, origins=[ORIGIN]),
+        Expectations(answers_errors=False, foreign_origin=b"https://evil.example"),
+    ),
     "trusted host": (
         lambda app: TrustedHostMiddleware(app, hosts=["testserver"]),
         Expectations(answers_errors=False, refusing=lambda app: TrustedHostMiddleware(app, hosts=["other.example"])),
@@ -151,7 +183,45 @@ MIDDLEWARES = {
             request={"headers": BEHIND_A_PROXY},
             refusing=partial(whole_guard, ip_filter=EVERYBODY_ELSE),
             refusing_uploads=partial(whole_guard, request_limits=RequestLimits(max_body_bytes=10)),
+            foreign_origin=b"https://evil.example",
         ),
+    ),
+    "every part nested for real": (
+        nested_guard,
+        replace(
+            ANSWERS,
+            request={"headers": BEHIND_A_PROXY},
+            refusing=partial(nested_guard, ip_filter=EVERYBODY_ELSE),
+            refusing_uploads=partial(nested_guard, request_limits=RequestLimits(max_body_bytes=10)),
+            foreign_origin=b"https://evil.example",
+        ),
+    ),
+    "a guard within a guard": (
+        lambda app: Guard(Guard(app, rate_limit=UNLIMITED), rate_limit=UNLIMITED),
+        replace(ANSWERS, refusing=lambda app: Guard(Guard(app, rate_limit="1/hour")), refuses_after=1),
+    ),
+    "a guard mounted below a guard": (
+        lambda app: mounted(app, rate_limit=UNLIMITED),
+        replace(
+            ANSWERS,
+            refusing=partial(mounted, rate_limit="1/hour"),
+            refuses_after=1,
+            refusing_uploads=partial(mounted, request_limits=RequestLimits(max_body_bytes=10)),
+        ),
+    ),
+    "guard with overrides": (
+        partial(Guard, rate_limit=UNLIMITED),
+        replace(
+            ANSWERS,
+            request={"asgi_guard": OVERRIDES},
+            refusing=partial(Guard, rate_limit="3/hour"),
+            refuses_after=1,
+            refusing_uploads=partial(overriding, request_limits={"max_body_bytes": 10}),
+        ),
+    ),
+    "guard of which nothing is left by override": (
+        partial(Guard, rate_limit="1/hour"),
+        Expectations(answers_errors=False, request={"asgi_guard": dict.fromkeys(DEFAULT_PARTS, False)}),
     ),
 }
 
@@ -162,6 +232,15 @@ def built_before() -> None:
     for wrap, expectations in MIDDLEWARES.values():
         for build in filter(None, (wrap, expectations.refusing, expectations.refusing_uploads)):
             build(print)
+
+
+@pytest.mark.parametrize("name", MIDDLEWARES)
+def test_adapters_take_it_for_what_it_is(name) -> None:
+    """Servers that speak ASGI 2 as well ask asgiref, which must not wrap it as such."""
+    compatibility = pytest.importorskip("asgiref.compatibility")
+    app = MIDDLEWARES[name][0](print)
+
+    assert compatibility.guarantee_single_callable(app) is app
 
 
 @pytest.mark.anyio

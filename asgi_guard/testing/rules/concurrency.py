@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import anyio
-from anyio import Event, create_task_group, fail_after, get_current_task, lowlevel, to_thread
+from anyio import Event, create_task_group, fail_after, from_thread, get_current_task, lowlevel, to_thread
 
 from asgi_guard.engine.types import Message, Receive, Scope, Send
 from asgi_guard.testing.rules.rule import (
@@ -24,6 +24,7 @@ from asgi_guard.testing.rules.rule import (
     rule,
     sending,
 )
+from asgi_guard.testing.scopes import request_messages
 from asgi_guard.testing.server import StrictServer
 
 _mark: ContextVar[str] = ContextVar("asgi_guard_testing_mark", default="unset")
@@ -148,6 +149,51 @@ async def _it_needs_no_cancellation(subject: Subject) -> None:
     expect(not waiting, "the call did not end")
     task.result()
     expect_response(server)
+
+
+@rule(508)
+async def _context_variables_of_requests_do_not_mix(subject: Subject) -> None:
+    """The user, the tenant, the locale: in a task that requests share, one request would act for another."""
+    seen: dict[str, str] = {}
+    both = {"/a": Event(), "/b": Event()}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        _mark.set(path)
+        both[path].set()
+        for event in both.values():
+            await event.wait()
+        seen[path] = _mark.get()
+        await sending(*response(b"ok"))(scope, receive, send)
+
+    wrapped = subject.wrap(app)
+    async with create_task_group() as tasks:
+        for path in both:
+            tasks.start_soon(_served, subject, wrapped, path)
+    expect(seen == {path: path for path in both}, f"the applications read {seen}")
+
+
+@rule(509)
+async def _a_thread_may_answer(subject: Subject) -> None:
+    """An adapter runs a WSGI application in a thread, and hands its chunks over to the loop one by one."""
+    chunks = (b"one", b"two", b"three")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def read() -> bytes:
+            return bytes((await receive())["body"])
+
+        async def write(message: Message) -> None:
+            await send(message)
+
+        def in_a_thread() -> None:
+            for message in response(from_thread.run(read), *chunks):
+                from_thread.run(write, message)
+
+        await to_thread.run_sync(in_a_thread)
+
+    server = await subject.serve(app, subject.upload(), request_messages(b"zero"))
+    expect_response(server, at_most=200)
+    expect(b"".join(bodies(server)) == b"zeroonetwothree", f"the client got {bodies(server)}")
 
 
 async def _echo(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from anyio import CancelScope, get_cancelled_exc_class, lowlevel
 
 from asgi_guard.engine.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,8 +66,9 @@ async def _an_error_after_the_end_adds_nothing(subject: Subject) -> None:
 @rule(405)
 async def _what_is_no_exception_is_never_swallowed(subject: Subject) -> None:
     """`KeyboardInterrupt`, `SystemExit` and their like end the program: swallowed, it does not stop, or not cleanly."""
-    for moment, messages in _PARTS.items():
-        stop = _Stop(moment)
+    stops: list[type[BaseException]] = [_Stop, KeyboardInterrupt, SystemExit, GeneratorExit]
+    for kind, (moment, messages) in product(stops, _PARTS.items()):
+        stop = kind(moment)
         ending: BaseException | None = None
         try:
             await subject.serve(_failing(messages, stop))

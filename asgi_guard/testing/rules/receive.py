@@ -3,10 +3,21 @@
 # ruff: noqa: ARG001  an application takes scope, receive and send, used or not
 from __future__ import annotations
 
+from typing import Final
+
 from anyio import create_task_group
 
 from asgi_guard.engine.types import Message, Receive, Scope, Send
-from asgi_guard.testing.rules.rule import Rule, Subject, expect, expect_response, response, rule, sending
+from asgi_guard.testing.rules.rule import (
+    Rule,
+    RuleBrokenError,
+    Subject,
+    expect,
+    expect_response,
+    response,
+    rule,
+    sending,
+)
 from asgi_guard.testing.scopes import request_messages
 from asgi_guard.testing.server import StrictServer
 
@@ -15,6 +26,21 @@ _SOME: list[Message] = [
     {"type": "http.request", "body": b"two", "more_body": True},
     {"type": "http.request", "body": b"three", "more_body": False},
 ]
+
+
+ODD_LENGTHS: Final[tuple[tuple[bytes, ...], ...]] = (
+    (b"",),
+    (b"abc",),
+    (b"-1",),
+    (b"+5",),
+    (b"1_0",),
+    ("\u0665".encode(),),
+    (b"2, 2",),
+    (b"2", b"3"),
+    (b"1" + b"0" * 30,),
+    (b"9" * 5_000,),  # more digits than `int` reads
+)
+"""What clients write after `Content-Length:`, and some servers pass on."""
 
 
 class _Reader:
@@ -144,6 +170,25 @@ async def _what_receive_raises_reaches_the_application(subject: Subject) -> None
     server.receive = receive  # type: ignore[method-assign]
     await server.serve(subject.wrap(app), timeout_seconds=subject.timeout_seconds)
     expect(caught == [error], f"the application caught {caught}")
+
+
+@rule(210)
+async def _an_odd_content_length_is_served_or_refused(subject: Subject) -> None:
+    """`int()` takes `+5`, `1_0` and digits of every script, and raises for the rest: neither is what HTTP means."""
+    for values in ODD_LENGTHS:
+        lengths = [(b"content-length", value) for value in values]
+        scope = subject.upload()
+        scope["headers"].extend(lengths)
+        server = await subject.serve(sending(*response(b"ok")), scope, _copies(_SOME))
+        try:
+            expect_response(server, at_most=499)
+        except RuleBrokenError as exc:
+            raise RuleBrokenError(f"Content-Length {shown(values)}: {exc}") from exc
+
+
+def shown(lengths: tuple[bytes, ...]) -> str:
+    """Write such lengths, the long ones cut."""
+    return ", ".join(repr(value[:40]) for value in lengths)
 
 
 def _copies(messages: list[Message]) -> list[Message]:

@@ -8,6 +8,7 @@ unless `Expectations` says which one was meant.
 # ruff: noqa: ARG001  an application takes scope, receive and send, used or not
 from __future__ import annotations
 
+import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -42,6 +43,8 @@ class Expectations:
         refuses_after: how many requests `refusing` lets through first.
         refusing_uploads: the same middleware with settings by which it refuses a body of more than 10 bytes while the
             application reads it; None leaves out the rules about that.
+        foreign_origin: an `Origin` whose pages may not open a WebSocket, by the middleware's present settings; None
+            leaves out the rule about that.
     """
 
     request: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -50,6 +53,18 @@ class Expectations:
     refusing: Wrap | None = None
     refuses_after: int = 0
     refusing_uploads: Wrap | None = None
+    foreign_origin: bytes | None = None
+
+
+class SpellingServer(StrictServer):
+    """A strict server that corrects how headers are spelled: names in lower case, text as latin-1."""
+
+    async def send(self, message: Message) -> None:
+        """Be the `send` that the application is given."""
+        if "headers" in message:
+            pairs = [(_bytes(name).lower(), _bytes(value)) for name, value in message["headers"]]
+            message = {**message, "headers": pairs}
+        await super().send(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +118,16 @@ class Subject:
         *,
         afterwards: Afterwards = "wait",
         on_send: Hook | None = None,
+        server: type[StrictServer] = SpellingServer,
     ) -> StrictServer:
-        """Make a strict server for one request or handshake."""
+        """Make a server for one request or handshake; strict, but for the spelling of headers, which one rule is about.
+
+        Otherwise a single name in the wrong case would break every rule, and hide which ones really are broken.
+        """
         scope = self.request() if scope is None else scope
         if incoming is None:
             incoming = request_messages() if scope["type"] == "http" else [{"type": "websocket.connect"}]
-        return StrictServer(scope, incoming, afterwards=afterwards, on_send=on_send)
+        return server(scope, incoming, afterwards=afterwards, on_send=on_send)
 
 
 Check: TypeAlias = Callable[[Subject], Awaitable[None]]
@@ -200,8 +219,13 @@ def heads(server: StrictServer) -> list[Message]:
 
 
 def bodies(server: StrictServer) -> list[bytes]:
-    """Return the body of each body message that was sent."""
-    return [message.get("body", b"") for message in server.sent if message["type"].endswith("http.response.body")]
+    """Return what the client could read of each body message that was sent: a coding that it asked for is undone."""
+    chunks = [message.get("body", b"") for message in server.sent if message["type"].endswith("http.response.body")]
+    coded = any(
+        (b"content-encoding", b"gzip") in message["headers"] for message in heads(server) if "headers" in message
+    )
+    undo = zlib.decompressobj(wbits=31).decompress if coded else bytes
+    return [undo(chunk) for chunk in chunks]
 
 
 def expect_response(server: StrictServer, *, at_least: int = 200, at_most: int = 599) -> Message:
@@ -214,3 +238,7 @@ def expect_response(server: StrictServer, *, at_least: int = 200, at_most: int =
     status = starts[0]["status"]
     expect(at_least <= status <= at_most, f"status {status} instead of {at_least} to {at_most}")
     return starts[0]
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("latin-1") if isinstance(text, str) else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 from asgi_guard.engine.types import Receive, Scope, Send
 from asgi_guard.testing.rules.rule import (
@@ -17,8 +17,18 @@ from asgi_guard.testing.rules.rule import (
     rule,
     sending,
 )
-from asgi_guard.testing.scopes import HEADER_FORMS, ODD_SCOPES
+from asgi_guard.testing.scopes import ABSENT, HEADER_FORMS, ODD_SCOPES
 from asgi_guard.testing.sessions import lifespan
+
+_ODD_HOSTS: Final[tuple[tuple[bytes, ...], ...]] = (
+    (),
+    (b"",),
+    (b"a.example", b"b.example"),
+    (b"a/b@c",),
+    (b"a.example:99999999999999999999",),
+    (b"[::1",),
+    (b"\xff\x01",),
+)
 
 
 @rule(101)
@@ -140,6 +150,37 @@ async def _extensions_and_unknown_keys_reach_the_application(subject: Subject) -
     await subject.serve(app, subject.request(**keys))
     changed = [key for key, value in keys.items() if app.scope.get(key) != value]
     expect(not changed, f"the application saw other values of {changed}")
+
+
+@rule(110)
+async def _what_is_optional_may_be_missing_all_at_once(subject: Subject) -> None:
+    """One server leaves out six keys together: whoever tried each alone has not tried that server."""
+    needed = {"type", "http_version", "method", "path", "query_string", "headers", *subject.expectations.request}
+    scope = {key: value for key, value in subject.request().items() if key in needed}
+    await _expect_served(subject, f"nothing but {sorted(scope)}", {**scope, "asgi": {"version": "3.0"}})
+
+
+@rule(111)
+async def _an_odd_host_is_served_or_refused(subject: Subject) -> None:
+    """Anybody can write the Host line: two of them, or bytes that are no host, must never be an error of the server."""
+    others = [pair for pair in subject.request()["headers"] if pair[0] != b"host"]
+    for hosts in _ODD_HOSTS:
+        scope = subject.request(headers=[*[(b"host", host) for host in hosts], *others])
+        try:
+            expect_response(await subject.serve(Witness(), scope), at_most=499)
+        except RuleBrokenError as exc:
+            raise RuleBrokenError(f"Host {list(hosts)}: {exc}") from exc
+
+
+@rule(112)
+async def _nothing_is_advertised_that_the_server_has_not(subject: Subject) -> None:
+    """An application that believes in an extension sends a message on which the real server breaks off."""
+    cases: tuple[Any, ...] = ({}, {"http.response.pathsend": {}}, ABSENT)
+    for given in cases:
+        app = Witness()
+        await subject.serve(app, subject.request(extensions=given))
+        seen = app.scope.get("extensions", ABSENT)
+        expect(seen == given or not (seen or given), f"the server said {given}, the application was told {seen}")
 
 
 async def _expect_served(subject: Subject, name: str, scope: Scope) -> Witness:

@@ -28,13 +28,11 @@ def refusing(app):
     """Wrap an application in a middleware that refuses everything, in the simplest way."""
 
     async def middleware(scope, receive, send):
+        start, body = {"type": "http.response.start", "status": 403}, {"type": "http.response.body"}
         is_http = scope["type"] == "http"
-        if not is_http:
-            await send({"type": "websocket.close", "code": 1008})
-            return
         try:
-            await send({"type": "http.response.start", "status": 403})
-            await send({"type": "http.response.body"})
+            for message in (start, body) if is_http else [{"type": "websocket.close", "code": 1008}]:
+                await send(message)
         except OSError:
             pass
 
@@ -82,7 +80,7 @@ async def test_refusals_are_asked_where_there_are_some() -> None:
     report = await check_middleware(faultless, expectations, rules=[rule for rule in RULES if rule.number // 100 == 7])
 
     report.raise_for_failures()
-    assert [finding.passed for finding in report.findings] == [True] * 5 + [None] * 2
+    assert [finding.passed for finding in report.findings] == [True] * 5 + [None] * 7
 
 
 @pytest.mark.anyio
@@ -106,6 +104,24 @@ async def test_what_every_request_must_have_is_sent_with_each() -> None:
     )
 
     assert [str(finding) for finding in report.failures] == []
+
+
+@pytest.mark.anyio
+async def test_a_name_in_the_wrong_case_breaks_one_rule() -> None:
+    """The rule about how headers are spelled; all others look at what they are about."""
+
+    def title_case(app):
+        async def middleware(scope, receive, send):
+            async def add(message):
+                if message["type"] == "http.response.start":
+                    message = {**message, "headers": [*message.get("headers", ()), (b"X-Guard", "1")]}
+                await send(message)
+
+            await app(scope, receive, add if scope["type"] == "http" else send)
+
+        return middleware
+
+    assert [finding.rule.number for finding in (await check_middleware(title_case)).failures] == [307]
 
 
 @pytest.mark.anyio
