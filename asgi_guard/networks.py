@@ -97,6 +97,14 @@ def is_private(client: str | None) -> bool:
         return False
 
 
+def is_loopback(client: str | None) -> bool:
+    """Tell whether a peer is on this machine: at a loopback address, or, None, on a Unix socket."""
+    try:
+        return client is None or ip_address(client).is_loopback
+    except ValueError:
+        return False
+
+
 def parse(text: str) -> Network:
     """Read an address or a network.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import override, replies
 from asgi_guard.engine.intake import stages, taken
-from asgi_guard.engine.life import Deadline, Turn, guarded, logger, ticker
+from asgi_guard.engine.life import Deadline, Turn, guarded, has_loop, logger, ticker
 from asgi_guard.engine.types import Message
 from asgi_guard.engine.wire import Wire
 from asgi_guard.errors.exceptions import NoResponseError
@@ -73,9 +73,17 @@ class Exchange(Wire):
     def __setitem__(self, name: str, said: Any) -> None:
         """Say it, from now on and in the guards around this one too; see `asgi_guard.engine.override`.
 
+        A function that a framework runs in a thread of anyio's may say it as well.
+
         Raises:
             ConfigError: lists every problem.
+            RuntimeError: it is said in a thread that knows nothing of the event loop.
         """
+        if not has_loop():
+            from anyio import from_thread
+
+            from_thread.run_sync(self.__setitem__, name, said)
+            return
         override.say(self, name, said)
         if self._overridden_outside is not None:
             self._overridden_outside[name] = said
@@ -279,6 +287,7 @@ class Exchange(Wire):
             self.restore_state()
         if self.scope is not self._origin:
             self.restore_scope()
+        self.over_at = 0  # nothing that is said afterwards has an effect
 
     # Events -----------------------------------------------------------------------------------------------------------
 

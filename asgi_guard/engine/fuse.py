@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
+from threading import RLock
 from typing import Any
 from weakref import WeakSet
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.layer import HOOKS, Layer
 from asgi_guard.engine.life import logger
+from asgi_guard.engine.override import KEY
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems
+
+restructuring: RLock = RLock()
+"""Held while layers are changed, since several threads may, and what is fused changes together."""
 
 
 class Middleware:
@@ -48,7 +53,8 @@ class Middleware:
         self._may_fuse = fuse and isinstance(app, Middleware) and type(app).__call__ is Middleware.__call__
         self._fused_into: WeakSet[Middleware] = WeakSet()
         self._times_disabled = 0
-        self._assemble()
+        with restructuring:
+            self._assemble()
         if isinstance(app, Middleware) and self._may_fuse:
             app._fused_into.add(self)  # noqa: SLF001
 
@@ -70,8 +76,9 @@ class Middleware:
 
     def _replace_layers(self, layers: Iterable[Layer]) -> None:
         """Go on with other layers, from the next request on."""
-        self._own_layers = tuple(layers)
-        self._assemble()
+        with restructuring:
+            self._own_layers = tuple(layers)
+            self._assemble()
 
     @contextmanager
     def disabled(self) -> Generator[None]:
@@ -80,12 +87,15 @@ class Middleware:
         It holds for all tasks and threads until the block is left; blocks may overlap. What is fused around or inside
         keeps its protection.
         """
-        self._times_disabled += 1
-        self._assemble()
+        self._disable(1)
         try:
             yield
         finally:
-            self._times_disabled -= 1
+            self._disable(-1)
+
+    def _disable(self, times: int) -> None:
+        with restructuring:
+            self._times_disabled += times
             self._assemble()
 
     async def __call__(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
@@ -123,6 +133,8 @@ class Middleware:
 
     async def _serve_other(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
         """Relay what no layer sees; the end of a lifespan releases what the layers share."""
+        if self._times_disabled and scope["type"] in {"http", "websocket"}:
+            scope = {KEY: {}, **scope}  # what the application says of layers goes nowhere
         try:
             await self._target(scope, receive, send)
         finally:

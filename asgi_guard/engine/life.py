@@ -29,6 +29,8 @@ logger: logging.Logger = logging.getLogger("asgi_guard")
 PERIOD_SECONDS = 0.025
 """A start is held for one to two periods, 50 ms at most; a deadline is late by one at most."""
 IDLE_PERIODS = 40
+ANSWER_SECONDS = 1.0
+"""How long the answer of a deadline may take; then the application is cancelled, whether the client reads or not."""
 
 
 class Deadline:
@@ -86,15 +88,20 @@ class Deadline:
         Args:
             now: when the ticker saw that the time had come.
         """
+        from anyio import move_on_after  # now, not with the first import of the package
+
         exchange = self._exchange
         if exchange is None:
             return
         if self.at > now:  # it was moved since
             ticker().watch(self)
             return
-        await exchange.expire(self.position, self._reply)
-        if self._exchange is not None and exchange.is_expired and self.task is not None:
-            self._has_cancelled = bool(self.task.cancel())
+        try:
+            with move_on_after(ANSWER_SECONDS):  # a client that reads nothing must not keep the application alive
+                await exchange.expire(self.position, self._reply)
+        finally:
+            if self._exchange is not None and exchange.is_expired and self.task is not None:
+                self._has_cancelled = bool(self.task.cancel())
 
     def takes_back(self, exc: BaseException) -> bool:
         """Tell whether `exc` is no more than the cancellation that `expire` asked for, and take that back."""
@@ -171,9 +178,12 @@ class Ticker:
 
     def _start(self) -> None:
         """Start running, or start again on the loop of today when that of yesterday died without saying so."""
+        here = _what_tells_loops_apart()
+        home = here()
+        if home is None:
+            raise RuntimeError("no event loop runs in this thread")
         self._era += 1
-        self._here = _what_tells_loops_apart()
-        self._home = self._here()
+        self._here, self._home = here, home
         _forget_dead_loops()
         spawn(self._run, self._era, Context())  # no request's variables: they would live as long as the ticker
 
@@ -193,7 +203,7 @@ class Ticker:
         late, self._held_before, self._held = self._held_before, self._held, {}
         for exchange, context in late.items():
             spawn(_logged, exchange.commit_late, context)
-        for deadline in [deadline for deadline in self._deadlines if deadline.at <= now]:
+        for deadline in [deadline for deadline in tuple(self._deadlines) if deadline.at <= now]:
             self._deadlines.discard(deadline)
             spawn(_logged, partial(deadline.expire, now), deadline.context)
         return bool(self._held_before or self._deadlines)
@@ -248,6 +258,12 @@ def _what_tells_loops_apart() -> Callable[[], object]:
     if _trio() is not None:
         return bool
     return sys.modules["asyncio"]._get_running_loop  # type: ignore[no-any-return]  # noqa: SLF001  it raises nothing
+
+
+def has_loop() -> bool:
+    """Tell whether an event loop runs in this thread."""
+    asyncio = sys.modules.get("asyncio")
+    return (asyncio is not None and asyncio._get_running_loop() is not None) or _trio() is not None  # noqa: SLF001
 
 
 def _current_task() -> Any:

@@ -26,6 +26,7 @@ class Plan:
         absent: the positions of layers that keep their place and do nothing at all.
         at_rest: those of layers that do nothing more but release what they have taken.
         overridden: those of layers of whose settings something was said: before their `admit` stands a look at it.
+        variants: the plans of these layers with others absent or at rest, shared among all of them.
     """
 
     __slots__ = (
@@ -60,13 +61,17 @@ class Plan:
         absent: frozenset[int] = frozenset(),
         at_rest: frozenset[int] = frozenset(),
         overridden: frozenset[int] = frozenset(),
+        variants: dict[tuple[frozenset[int], frozenset[int], frozenset[int]], Plan] | None = None,
     ) -> None:
         self.layers: tuple[Layer, ...] = tuple(layers)
         self.silent: frozenset[int] = absent | at_rest
         self._absent = absent
         self._at_rest = at_rest
         self._overridden = overridden
-        self._variants: dict[tuple[frozenset[int], frozenset[int], frozenset[int]], Plan] = {}
+        # One table for all: a chain of tables would grow with each word that an application says.
+        self._variants: dict[tuple[frozenset[int], frozenset[int], frozenset[int]], Plan] = (
+            {} if variants is None else variants
+        )
         self._by_said: dict[tuple[tuple[str, bool], ...], Plan] = {}
         present = [(position, layer) for position, layer in enumerate(self.layers) if position not in absent]
         working = [(position, layer) for position, layer in present if position not in at_rest]
@@ -126,7 +131,9 @@ class Plan:
         if variant is None:
             if len(self._variants) >= _MEMO_SIZE:
                 self._variants.clear()
-            variant = Plan(self.layers, absent=absent, at_rest=at_rest, overridden=overridden)
+            variant = Plan(
+                self.layers, absent=absent, at_rest=at_rest, overridden=overridden, variants=self._variants
+            )
             self._variants[key] = variant
         return variant
 

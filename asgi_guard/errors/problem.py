@@ -30,8 +30,9 @@ from typing import Any, Final, cast
 
 from asgi_guard.errors import negotiate
 from asgi_guard.errors.details import plain
-from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity, GuardError
-from asgi_guard.errors.phrases import title, withheld
+from asgi_guard.errors.exceptions import CATEGORY_OF_STATUS, ErrorCategory, ErrorSeverity, GuardError
+from asgi_guard.errors.foreign import HTTPError, http_error
+from asgi_guard.errors.phrases import code_of, title, withheld
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,31 +70,47 @@ class Fault:
 
 
 _FIRST, _SERVER_ERROR, _LAST = 400, 500, 599
+_NO_SUGGESTIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 _UNEXPECTED: Final = Fault(
     status=_SERVER_ERROR, code="INTERNAL_ERROR", message=withheld(_SERVER_ERROR), severity=ErrorSeverity.HIGH
 )
 
 
-def fault_from_exception(exc: BaseException) -> Fault:
+def fault_from_exception(exc: BaseException, suggestions: Mapping[str, Sequence[str]] = _NO_SUGGESTIONS) -> Fault:
     """Decide what a client may be told about an exception.
 
-    A group is told as the most urgent of its leaves: one that is not ours, else the highest status. The texts of
+    A group is told as the most urgent of its leaves: one that nobody expects, else the highest status. The texts of
     several are never joined.
+
+    Args:
+        exc: the exception, or a group of them.
+        suggestions: sentences by error code or by category, for errors that bring none of their own.
     """
+    return _told(urgent_leaf(exc), suggestions)
+
+
+def urgent_leaf(exc: BaseException) -> BaseException:
+    """Return the exception of a group that is told; one that is no group is its own."""
     waiting = [exc]
-    leaves: list[Fault] = []
+    leaves: list[BaseException] = []
     while waiting:
         error = waiting.pop()
         if isinstance(error, BaseExceptionGroup):
             waiting.extend(reversed(cast("BaseExceptionGroup[BaseException]", error).exceptions))
         else:
-            leaves.append(_fault_of_leaf(error))
-    return max(leaves, key=lambda fault: (fault is _UNEXPECTED, fault.status))
+            leaves.append(error)
+    return max(leaves, key=_urgency) if len(leaves) > 1 else leaves[0]
 
 
-def _fault_of_leaf(exc: BaseException) -> Fault:
+def _urgency(leaf: BaseException) -> tuple[bool, int]:
+    fault = _told(leaf, _NO_SUGGESTIONS)
+    return fault is _UNEXPECTED, fault.status
+
+
+def _told(exc: BaseException, suggestions: Mapping[str, Sequence[str]]) -> Fault:
     if not isinstance(exc, GuardError):
-        return _UNEXPECTED
+        error = http_error(exc)
+        return _UNEXPECTED if error is None else _fault_of_framework(error, suggestions)
     status = int(exc.status) if isinstance(exc.status, int) and _FIRST <= exc.status <= _LAST else _SERVER_ERROR
     told = status < _SERVER_ERROR or exc.expose
     return Fault(
@@ -105,8 +122,39 @@ def _fault_of_leaf(exc: BaseException) -> Fault:
         details=exc.details if told else {},
         retryable=exc.retryable,
         retry_after=exc.retry_after,
-        suggestions=exc.suggestions,
+        suggestions=exc.suggestions or _suggested(suggestions, exc.error_code, exc.category),
     )
+
+
+def _fault_of_framework(error: HTTPError, suggestions: Mapping[str, Sequence[str]]) -> Fault:
+    is_the_servers = error.status >= _SERVER_ERROR
+    category = CATEGORY_OF_STATUS.get(
+        error.status, ErrorCategory.SYSTEM if is_the_servers else ErrorCategory.VALIDATION
+    )
+    code = code_of(error.status)
+    return Fault(
+        status=error.status,
+        code=code,
+        message=withheld(error.status) if is_the_servers else error.detail or f"{title(error.status)}.",
+        category=category,
+        severity=ErrorSeverity.HIGH if is_the_servers else ErrorSeverity.LOW,
+        details={"errors": list(error.errors)} if error.errors else {},
+        retryable=error.status in {429, 502, 503, 504},
+        suggestions=_suggested(suggestions, code, category),
+    )
+
+
+def _suggested(suggestions: Mapping[str, Sequence[str]], code: object, category: object) -> tuple[str, ...]:
+    return tuple(suggestions.get(str(code)) or suggestions.get(str(category)) or ())
+
+
+def fault_of_status(
+    status: int, detail: str | None = None, suggestions: Mapping[str, Sequence[str]] = _NO_SUGGESTIONS
+) -> Fault:
+    """Tell no more than what a status means, from 400 to 599, and below 500 a detail."""
+    if status == _SERVER_ERROR:
+        return _UNEXPECTED
+    return _fault_of_framework(HTTPError(status, detail), suggestions)
 
 
 def render(fault: Fault, accept: bytes | None, request_id: str | None, now: float) -> tuple[bytes, bytes]:

@@ -108,7 +108,7 @@ class FetchMetadataLayer(Layer):
             header_list.merge_vary(headers, *_VARY)
 
     def _exempts(self, exchange: Exchange) -> bool:
-        return self._exempt is not None and self._exempt.cover(exchange.path)
+        return self._exempt is not None and self._exempt.cover(exchange.scope)
 
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""

@@ -184,7 +184,7 @@ class IPFilterLayer(Layer):
         client = exchange.client
         if self._bans is not None and self._bans.is_banned(client):
             return _BANNED
-        if self._paths is not None and not self._paths.touch(exchange.path):
+        if self._paths is not None and not self._paths.touch(exchange.scope):
             return None
         allow, block = self._settings.lists
         if client in block:

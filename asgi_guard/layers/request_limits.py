@@ -31,7 +31,7 @@ from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.life import Deadline
 from asgi_guard.engine.paths import Prefixes
 from asgi_guard.engine.replies import Reply
-from asgi_guard.engine.types import ASGIApp, Message, Receive
+from asgi_guard.engine.types import ASGIApp, Headers, Message, Receive
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
@@ -128,21 +128,16 @@ class RequestLimitsFields(TypedDict, total=False):
 
 def _check(problems: Problems, limits: Mapping[str, Any]) -> bool:
     """Check sizes and times, each of which may be None; return whether all of them are sound."""
-    sound = [
-        problems.number(name, value, minimum=0.1, maximum=86_400)
-        if name in _TIMES
-        else problems.integer(name, value, minimum=1)
-        for name, value in limits.items()
-        if value is not None
-    ]
-    return all(sound)
+    given = {name: value for name, value in limits.items() if value is not None}
+    times = [problems.number(name, given[name], minimum=0.1, maximum=86_400) for name in given if name in _TIMES]
+    sizes = [problems.integer(name, given[name], minimum=1) for name in given if name not in _TIMES]
+    return all(times) and all(sizes)
 
 
 class _Allowance:
     """What one request may take, and has taken.
 
-    Where the application may not wait for the body for ever, this is its `receive`, under a clock that runs only while
-    it waits there.
+    Where it may not wait for its body for ever, this is its `receive`, under a clock that runs while it waits there.
 
     Attributes:
         max_body_bytes: how much of a body it may have.
@@ -187,7 +182,7 @@ class _Allowance:
         finally:  # also where somebody only looked whether there is something, and did not wait
             self.waiting -= 1
             out_of_patience_at = patience.hear(monotonic(), size)
-            waits_for_more = self.waiting and not self.is_received
+            waits_for_more = self.waiting and not self.is_received and patience is self.patience
             self.clock.at = out_of_patience_at if waits_for_more else inf
         return message
 
@@ -227,6 +222,8 @@ class RequestLimitsLayer(Layer):
             self.__dict__["admit"] = self._let_in  # nobody else pays for the hooks
         if self._places is not None:
             self.__dict__["finish"] = self._let_out
+        if self._idle is not None:
+            self.__dict__["head"] = self._stop_the_clock
 
     def admit(self, exchange: Exchange) -> Reply | None:
         """Judge the head of the request."""
@@ -262,7 +259,7 @@ class RequestLimitsLayer(Layer):
             return refusal
         if (
             self._places is not None
-            and (self._exempt is None or not self._exempt.cover(exchange.path))
+            and (self._exempt is None or not self._exempt.cover(exchange.scope))
             and not self._in_flight.take(exchange, monotonic(), self._places, self._lease)
         ):
             return self._busy
@@ -288,6 +285,12 @@ class RequestLimitsLayer(Layer):
             exchange.outside = own
         own.terms, own.patience = (seconds, self._settings.min_body_bytes_per_second), None
 
+    def _stop_the_clock(self, exchange: Exchange, _headers: Headers) -> None:
+        """Wait without a limit once the answer has begun: it may be a stream, and go on for long."""
+        own: _Allowance | None = exchange.cells.get(self)
+        if own is not None and own.terms is not None:
+            own.terms, own.patience, own.clock.at = (inf, None), None, inf
+
     def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
         """Count the body as it comes in."""
         if message["type"] != "http.request":
@@ -299,11 +302,7 @@ class RequestLimitsLayer(Layer):
         return own.too_large if own.received > own.max_body_bytes else None
 
     def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
-        """Give one request other limits; the times count from when it is said.
-
-        A declared body is judged before the application runs: beyond the limit of the settings, only whoever stands
-        outside can let it in.
-        """
+        """Give one request other limits; the times count from when it is said, and a declared body is judged before."""
         problems = Problems(self.name)
         _check(problems, fields)
         problems.raise_if_any()

@@ -167,7 +167,7 @@ class TrustedHostLayer(Layer):
         is_secure = exchange.is_secure
         if host not in (self._known_secure if is_secure else self._known_plain):
             reply = self._judge(host, is_secure=is_secure)
-            if reply is _MALFORMED or (reply is not None and not self._exempt.cover(exchange.path)):
+            if reply is _MALFORMED or (reply is not None and not self._exempt.cover(exchange.scope)):
                 return reply
         scope = exchange.scope
         if (scope.get("raw_path") or b"/")[:1] == b"/" and scope.get("path", "")[:1] == "/":

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from inspect import isclass, signature
 from traceback import format_exception
@@ -43,7 +44,7 @@ def find(name: str) -> ASGIApp:
         raise _wrong("AG550", name, "must name the application as module:attribute", _remedy_of_form(module_name, path))
     found: Any = _module(module_name, name)
     for attribute in path.split("."):
-        if not hasattr(found, attribute):
+        if not _of_its_own_code(partial(hasattr, found, attribute), name):
             close = get_close_matches(attribute, dir(found), n=1)
             remedy = f"Did you mean {close[0]!r}?" if close else _FORM
             raise _wrong("AG552", name, f"must name what is there; there is no {attribute!r}", remedy)
@@ -79,7 +80,7 @@ def _module(module_name: str, name: str) -> ModuleType:
 def _of_its_own_code(run: Callable[[], Any], name: str) -> Any:
     try:
         return run()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that ends the process must not end it without a word
         rule = f"must load without an exception, and raised {shown(error)}"
         raise _wrong("AG554", name, rule, "Mend what the traceback shows.") from error
 

@@ -95,7 +95,8 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
     if options.config is not None:
         environ[CONFIG] = str(options.config.absolute())
     paths = [str(options.app_dir.absolute()), *filter(None, [environ.get("PYTHONPATH")])]
-    return {**environ, "PYTHONPATH": os.pathsep.join(paths)}
+    # Without the second, `python -m` would look for the application in the current directory first.
+    return {**environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _check_free(place: Place) -> None:
@@ -107,6 +108,8 @@ def _check_free(place: Place) -> None:
                 if os.name == "posix":  # what the last server has left behind is in nobody's way
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
+    except UnicodeError:
+        raise CannotServeError(f"cannot listen on {place.authority}: that is no host name") from None
     except OSError as error:
         hint = "; stop what listens there, or choose another --port" if error.errno == EADDRINUSE else ""
         raise CannotServeError(f"cannot listen on {place.authority}: {error.strerror}{hint}") from None

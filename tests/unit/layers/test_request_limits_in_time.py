@@ -444,3 +444,22 @@ async def test_who_never_asks_for_the_body_is_not_watched() -> None:
     await call(RequestLimitsMiddleware(app, idle_seconds=10), "POST", body=b"x")
 
     assert seen == [False, True]
+
+
+async def test_a_stream_may_go_on_while_the_body_does_not() -> None:
+    """Once the answer has begun, somebody who listens for more of the body, or for the client's leaving, may wait."""
+
+    async def app(scope, receive, send):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receive)
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"first,", "more_body": True})
+            await anyio.sleep(0.4)
+            await send({"type": "http.response.body", "body": b"last"})
+            tasks.cancel_scope.cancel()
+
+    server = StrictServer(http_scope("POST"), [])
+    await server.serve(RequestLimitsMiddleware(app, idle_seconds=0.1))
+
+    assert [message.get("status") for message in server.sent][0] == 200
+    assert b"".join(message.get("body", b"") for message in server.sent) == b"first,last"
