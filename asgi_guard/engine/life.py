@@ -168,7 +168,7 @@ class Ticker:
     def watch(self, deadline: Deadline) -> None:
         """Let the deadline expire when its time has come."""
         self._deadlines.add(deadline)
-        here = self._here() if deadline.task is None else deadline.task.get_loop()
+        here = self._here()  # not the task's word: those of granian's own making are no whole tasks
         if here is not self._home:
             self._start()
 

@@ -131,9 +131,7 @@ class Plan:
         if variant is None:
             if len(self._variants) >= _MEMO_SIZE:
                 self._variants.clear()
-            variant = Plan(
-                self.layers, absent=absent, at_rest=at_rest, overridden=overridden, variants=self._variants
-            )
+            variant = Plan(self.layers, absent=absent, at_rest=at_rest, overridden=overridden, variants=self._variants)
             self._variants[key] = variant
         return variant
 
