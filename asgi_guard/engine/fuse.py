@@ -135,10 +135,15 @@ class Middleware:
         """Relay what no layer sees; the end of a lifespan releases what the layers share."""
         if self._times_disabled and scope["type"] in {"http", "websocket"}:
             scope = {KEY: {}, **scope}  # what the application says of layers goes nowhere
+        is_lifespan = scope["type"] == "lifespan"
+        is_strict = is_lifespan and any(getattr(layer, "strict_lifespan", False) for layer in self.layers)
         try:
-            await self._target(scope, receive, send)
+            if is_strict:
+                await _start_or_fail(self._target, scope, receive, send)
+            else:
+                await self._target(scope, receive, send)
         finally:
-            if scope["type"] == "lifespan":
+            if is_lifespan:
                 for layer in reversed(self.layers):
                     try:
                         await layer.shutdown()
@@ -150,6 +155,32 @@ class Middleware:
         if name.startswith("__") or "app" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.app, name)
+
+
+async def _start_or_fail(app: ASGIApp, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
+    """Run a lifespan; say of an application that raises at its start that it has failed to start.
+
+    Servers take the exception itself for an application that knows no lifespan, and serve it half started.
+    """
+    heard, said = set[str](), set[str]()
+
+    async def listen() -> Any:
+        message = await receive()
+        heard.add(message["type"])
+        return message
+
+    async def say(message: Any) -> None:
+        said.add(message["type"])
+        await send(message)
+
+    try:
+        await app(scope, listen, say)
+    except Exception as exc:
+        if "lifespan.startup" not in heard or said:
+            raise
+        logger.exception("the application failed to start")
+        text = f"the application failed to start: {type(exc).__name__}; the log says more"
+        await send({"type": "lifespan.startup.failed", "message": text})
 
 
 def check_door(problems: Problems, app: object, listeners: Iterable[Any]) -> tuple[Listener, ...]:

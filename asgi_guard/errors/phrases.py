@@ -72,6 +72,15 @@ _CODES: Final[Mapping[int, str]] = MappingProxyType(
 )
 """The codes of `asgi_guard.errors.ready` for the statuses that have one; others are named as their phrase."""
 
+SUGGESTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "authentication": ("Send valid credentials.",),
+        "rate_limit": ("Wait before you try again.",),
+        **dict.fromkeys(("database", "cache", "network", "external_service", "timeout"), ("Try again in a moment.",)),
+    }
+)
+"""What a client may do about an error of a category, where neither the error nor the user says it."""
+
 
 def title(status: int) -> str:
     """Return the reason phrase of a status; `Error` for one that the registry does not have."""

@@ -23,11 +23,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, Final, cast
 
+from asgi_guard.correlation import current_trace_id
 from asgi_guard.errors import negotiate
 from asgi_guard.errors.details import plain
 from asgi_guard.errors.exceptions import CATEGORY_OF_STATUS, ErrorCategory, ErrorSeverity, GuardError
@@ -110,7 +111,7 @@ def _urgency(leaf: BaseException) -> tuple[bool, int]:
 def _told(exc: BaseException, suggestions: Mapping[str, Sequence[str]]) -> Fault:
     if not isinstance(exc, GuardError):
         error = http_error(exc)
-        return _UNEXPECTED if error is None else _fault_of_framework(error, suggestions)
+        return _unexpected(suggestions) if error is None else fault_of_framework(error, suggestions)
     status = int(exc.status) if isinstance(exc.status, int) and _FIRST <= exc.status <= _LAST else _SERVER_ERROR
     told = status < _SERVER_ERROR or exc.expose
     return Fault(
@@ -126,8 +127,21 @@ def _told(exc: BaseException, suggestions: Mapping[str, Sequence[str]]) -> Fault
     )
 
 
-def _fault_of_framework(error: HTTPError, suggestions: Mapping[str, Sequence[str]]) -> Fault:
-    is_the_servers = error.status >= _SERVER_ERROR
+def _unexpected(suggestions: Mapping[str, Sequence[str]]) -> Fault:
+    suggested = _suggested(suggestions, _UNEXPECTED.code, _UNEXPECTED.category)
+    return replace(_UNEXPECTED, suggestions=suggested) if suggested else _UNEXPECTED
+
+
+def fault_of_framework(error: HTTPError, suggestions: Mapping[str, Sequence[str]] = _NO_SUGGESTIONS) -> Fault:
+    """Decide what a client may be told about an HTTP error of a framework.
+
+    Args:
+        error: what it says.
+        suggestions: sentences by error code or by category.
+    """
+    if error.status == _SERVER_ERROR:
+        return _unexpected(suggestions)
+    is_the_servers = error.status > _SERVER_ERROR
     category = CATEGORY_OF_STATUS.get(
         error.status, ErrorCategory.SYSTEM if is_the_servers else ErrorCategory.VALIDATION
     )
@@ -135,7 +149,7 @@ def _fault_of_framework(error: HTTPError, suggestions: Mapping[str, Sequence[str
     return Fault(
         status=error.status,
         code=code,
-        message=withheld(error.status) if is_the_servers else error.detail or f"{title(error.status)}.",
+        message=withheld(error.status) if is_the_servers else _said(error),
         category=category,
         severity=ErrorSeverity.HIGH if is_the_servers else ErrorSeverity.LOW,
         details={"errors": list(error.errors)} if error.errors else {},
@@ -144,17 +158,13 @@ def _fault_of_framework(error: HTTPError, suggestions: Mapping[str, Sequence[str
     )
 
 
+def _said(error: HTTPError) -> str:
+    phrase = title(error.status)
+    return f"{phrase}." if error.detail is None or error.detail == phrase else error.detail
+
+
 def _suggested(suggestions: Mapping[str, Sequence[str]], code: object, category: object) -> tuple[str, ...]:
     return tuple(suggestions.get(str(code)) or suggestions.get(str(category)) or ())
-
-
-def fault_of_status(
-    status: int, detail: str | None = None, suggestions: Mapping[str, Sequence[str]] = _NO_SUGGESTIONS
-) -> Fault:
-    """Tell no more than what a status means, from 400 to 599, and below 500 a detail."""
-    if status == _SERVER_ERROR:
-        return _UNEXPECTED
-    return _fault_of_framework(HTTPError(status, detail), suggestions)
 
 
 def render(fault: Fault, accept: bytes | None, request_id: str | None, now: float) -> tuple[bytes, bytes]:
@@ -188,6 +198,7 @@ def _house_body(fault: Fault, request_id: str | None, now: float) -> bytes:
             },
             "suggestions": _texts(fault.suggestions),
             "request_id": request_id,
+            **_trace(),
         }
     )
 
@@ -208,7 +219,13 @@ def _problem_body(fault: Fault, request_id: str | None, _now: float) -> bytes:
         "violated-policies": _texts(fault.violated_policies),
         "request_id": request_id,
     }
-    return _json(members | {name: value for name, value in present_only.items() if value})
+    return _json(members | {name: value for name, value in present_only.items() if value} | _trace())
+
+
+def _trace() -> dict[str, object]:
+    """Name the trace, where there is one."""
+    trace_id = current_trace_id()
+    return {} if trace_id is None else {"trace_id": trace_id}
 
 
 def _html_body(fault: Fault, request_id: str | None, _now: float) -> bytes:

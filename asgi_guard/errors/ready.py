@@ -38,11 +38,16 @@ class ValidationError(GuardError):
 
 
 class AuthenticationError(GuardError):
-    """Who is asking is not known. A 401 has to say how to authenticate: add `WWW-Authenticate` where you answer it."""
+    """Who is asking is not known.
+
+    Attributes:
+        challenge: the `WWW-Authenticate` of the answer, since a 401 has to say how to authenticate: visible ASCII.
+    """
 
     message = "Authentication is required."
     error_code = "AUTHENTICATION_ERROR"
     category = ErrorCategory.AUTHENTICATION
+    challenge: str = "Bearer"
 
 
 class AuthorizationError(GuardError):

@@ -7,12 +7,14 @@ too, and it is that of another server.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+from asgi_guard.errors.foreign import HTTPError, invalid
 from asgi_guard.errors.phrases import title
 
 
@@ -69,38 +71,80 @@ def is_plain(start: Message, body: Message) -> bool:
         start: the start of the response, with a status from 400 on.
         body: its only body message.
     """
-    media_type, content = _read(start, body)
-    content = content.strip()
-    if not content:
+    headers, media_type, content = _read(start, body)
+    phrases = _phrases(start["status"])
+    if content.strip():
+        return media_type == b"text/plain" and content.strip() in phrases
+    if media_type != b"text/plain":
         return media_type == b""
-    return media_type == b"text/plain" and content in _phrases(start["status"])
+    lengths = {b"%d" % len(phrase) for phrase in phrases}
+    return headers.get(b"content-length") in lengths  # an answer to HEAD, whose GET would be plain
 
 
-def detail_of(start: Message, body: Message) -> str | None:
-    """Return the detail of an error that is JSON and says no more; None for any other.
+def written(start: Message, body: Message) -> HTTPError | None:
+    """Read an error that a framework wrote in a format of its own; None for any other.
 
-    FastAPI writes `{"detail": ...}`, Litestar `{"status_code": ..., "detail": ...}`.
+    | framework        | what it writes                                                        |
+    |------------------|-----------------------------------------------------------------------|
+    | FastAPI          | `{"detail": ...}`, and a list of what is wrong for a validation error |
+    | Litestar         | `{"status_code": ..., "detail": ...}`, perhaps with `extra`           |
+    | Falcon           | `{"title": ...}`, perhaps with `description`, `code` and `link`       |
+    | Quart, Django    | a page with a title, a heading and a paragraph                        |
+
+    Args:
+        start: the start of the response, with a status from 400 on.
+        body: its only body message.
     """
-    media_type, content = _read(start, body)
-    if media_type != b"application/json":
-        return None
+    _, media_type, content = _read(start, body)
+    status: int = start["status"]
+    if media_type == b"text/html":
+        page = re.fullmatch(_PAGE, content, re.VERBOSE)
+        return None if page is None else HTTPError(status, _paragraph(page[1]))
+    said = _object(content) if media_type == b"application/json" else {}
+    if {"detail"} <= said.keys() <= {"detail", "status_code", "extra"}:
+        return _of_detail(status, said["detail"], said.get("extra"))
+    if {"title"} <= said.keys() <= {"title", "description", "code", "link"}:
+        text = said.get("description", said["title"])
+        return _of_detail(status, title(status) if text == f"{status} {title(status)}" else text, None)
+    return None
+
+
+def _object(content: bytes) -> dict[str, object]:
     from json import loads  # the first error pays for it, not every start
 
     try:
         given = loads(content)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(given, dict) or not {"detail"} <= given.keys() <= {"detail", "status_code", "extra"}:
-        return None
-    detail = cast("dict[str, object]", given)["detail"]
-    return detail if isinstance(detail, str) else None
+        return {}
+    return cast("dict[str, object]", given) if isinstance(given, dict) else {}
 
 
-def _read(start: Message, body: Message) -> tuple[bytes | None, bytes]:
-    """Return the media type and the content; None where it is encoded, so that nothing is known of it."""
+def _of_detail(status: int, detail: object, extra: object) -> HTTPError | None:
+    if isinstance(detail, list):
+        return invalid(status, cast("list[object]", detail))
+    if not isinstance(detail, str):
+        return None
+    return invalid(status, extra) if detail.startswith("Validation failed for ") else HTTPError(status, detail)
+
+
+def _paragraph(markup: bytes) -> str | None:
+    from html import unescape
+
+    return unescape(markup.decode("utf-8", "replace").replace("<br>", " ")) or None
+
+
+# Werkzeug's page, and Django's; both have the same text as title and heading, or the phrase as heading.
+_PAGE: Final = (
+    rb"""\s*<!doctype\ html>\s*<html\ lang="?en"?>\s*(?:<head>\s*)?<title>[^<]{1,80}</title>\s*"""
+    rb"""(?:</head>\s*<body>\s*)?<h1>[^<]{1,80}</h1>\s*<p>((?:[^<]|<br>)*)</p>\s*(?:</body>\s*</html>\s*)?"""
+)
+
+
+def _read(start: Message, body: Message) -> tuple[dict[bytes, bytes], bytes | None, bytes]:
+    """Return headers, media type and content; no media type where it is encoded, so that nothing is known of it."""
     headers: dict[bytes, bytes] = dict(start.get("headers") or ())
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    return None if b"content-encoding" in headers else media_type, bytes(body.get("body") or b"")
+    return headers, None if b"content-encoding" in headers else media_type, bytes(body.get("body") or b"")
 
 
 def _phrases(status: int) -> set[bytes]:
@@ -108,4 +152,6 @@ def _phrases(status: int) -> set[bytes]:
     known = {title(status)}
     with suppress(ValueError):
         known.add(HTTPStatus(status).phrase)
+    if status == HTTPStatus.NOT_FOUND:
+        known.add("Resource not found")  # BlackSheep
     return {text.encode() for phrase in known for text in (phrase, phrase.capitalize(), f"{status} {phrase}")}
