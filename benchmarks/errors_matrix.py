@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path += [str(ROOT / "tests/support"), str(ROOT / "tests/property")]
 
-from errors_in_process import CASES, LEFT_ALONE, ask, failing, faults  # noqa: E402
+from errors_in_process import CASES, ask, failing, faults  # noqa: E402
 from errors_on_the_wire import (  # noqa: E402
     CHECKS,
     GUARDED,
@@ -56,14 +56,12 @@ class Records(logging.Handler):
 async def in_process(framework: str) -> dict[str, Any]:
     """Ask every case of the matrix in one framework."""
     broken: dict[str, list[str]] = {}
-    left_alone = LEFT_ALONE if framework == "quart" else set[str]()
     for name, case in CASES.items():
         async with failing(framework, case) as app:
-            complaints = faults(case, await ask(app, case)) if name not in left_alone else []
+            complaints = faults(case, await ask(app, case))
         if complaints:
             broken[name] = complaints
-    kept = len(CASES) - len(broken) - len(left_alone)
-    return {"release": version(framework), "kept": kept, "left alone": sorted(left_alone), "broken": broken}
+    return {"release": version(framework), "kept": len(CASES) - len(broken), "broken": broken}
 
 
 def on_the_wire(server: str, folder: Path) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import override, replies
 from asgi_guard.engine.intake import stages, taken
-from asgi_guard.engine.life import Deadline, Turn, guarded, has_loop, logger, ticker
+from asgi_guard.engine.life import Deadline, Turn, guarded, has_loop, logger, new_event, ticker
+from asgi_guard.engine.parking import Parking
 from asgi_guard.engine.types import Message
-from asgi_guard.engine.wire import Wire
 from asgi_guard.errors.exceptions import NoResponseError
 from asgi_guard.errors.recognise import steps_back
 from asgi_guard.events import RequestAllowed, RequestRefused, RequestWouldBeRefused, notify
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from asgi_guard.engine.replies import Reply
 
 
-class Exchange(Wire):
+class Exchange(Parking):
     """One request on its way through a plan: what layers may ask of it, and how it comes to an end."""
 
     __slots__ = ()
@@ -112,8 +112,10 @@ class Exchange(Wire):
         """Answer from the ticker: the application took too long."""
         while self.turn is not None:
             await self.turn.wait()
-        if position >= min(self.answered_at, self.over_at) or self._has_replied(position):
+        if position >= self.over_at:
             return
+        if position >= self.answered_at or self._has_replied(position):
+            await new_event().wait()  # there is an answer, which perhaps nobody reads: whoever asked bounds this wait
         if self._outer is not None and self._outer._is_cut_off:  # noqa: SLF001  who stands outside has answered
             return
         self.is_expired = True

@@ -97,8 +97,10 @@ class Deadline:
             ticker().watch(self)
             return
         try:
-            with move_on_after(ANSWER_SECONDS):  # a client that reads nothing must not keep the application alive
+            with move_on_after(ANSWER_SECONDS) as answering:
                 await exchange.expire(self.position, self._reply)
+            if answering.cancelled_caught:  # a client that reads nothing must not keep the application alive
+                exchange.is_expired = not exchange.is_complete
         finally:
             if self._exchange is not None and exchange.is_expired and self.task is not None:
                 self._has_cancelled = bool(self.task.cancel())

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from asgi_guard.engine.plan import Plan
     from asgi_guard.engine.replies import Reply
 
-FIRST_ERROR, FIRST_PARKED = 400, 500
-MOST_REPLACED_BYTES = 65_536  # a larger body is no error page that a framework wrote by itself
+FIRST_ERROR = 400
 
 
 class Wire(Request):
@@ -41,11 +40,20 @@ class Wire(Request):
         is_accepted: whether this is a WebSocket whose handshake the application accepts or has accepted.
     """
 
+    client: str | None
+    found: dict[bytes, bytes]
+    header_bytes: int
+    header_count: int
+    host_app: Any
+    is_peer_trusted: bool
+    overrides: dict[str, Any] | None
+    request_id: str | None
+    scope: Scope
     _held: Message | None
     _intake: Receive | None
     _opening: Any
     _outer: Wire | None
-    _parked: Message | None
+    _parked: tuple[Message, ...] | None
     _overridden_outside: Any
     _ticker: Ticker
     answered_at: int
@@ -187,7 +195,7 @@ class Wire(Request):
         elif self._held is not None:
             if self.status >= FIRST_ERROR and await self._is_taken_away(message):
                 return
-            start = self._let_go(self._held)
+            start = None if self._held is None else self._let_go(self._held)
         try:
             if start is not None:  # whatever another task sends meanwhile waits, so as not to overtake it
                 self._opening = True
@@ -282,59 +290,12 @@ class Wire(Request):
                 if start is not None:
                     await self._pass(start)
 
-    # Errors that the application has sent, while their start is held --------------------------------------------------
-
     async def _is_taken_away(self, message: Message) -> bool:
-        """Keep back, or replace, an error that the application sends whole; tell whether this message is dealt with."""
-        if self._parked is not None:
-            await self.commit_parked()
-            return False
-        if message["type"] != "http.response.body" or message.get("more_body", False) or not self._can_be_replaced:
-            return False
-        if len(message.get("body") or b"") > MOST_REPLACED_BYTES:
-            return False
-        self._parked = message
-        if self.status < FIRST_PARKED:
-            await self.commit_parked()
-        return True
-
-    @property
-    def _can_be_replaced(self) -> bool:
-        return bool(self.plan.replaces) or (self._outer is not None and self._outer._can_be_replaced)  # noqa: SLF001
+        raise NotImplementedError
 
     async def commit_parked(self, exc: Exception | None = None) -> bool:
-        """Let go of a whole response that was kept back, unless a layer answers in its place; tell whether one does."""
-        held, message, self._parked = self._held, self._parked, None
-        if held is None or message is None:
-            return False
-        if await self._replaced(held, message, exc):
-            return True
-        start = self._let_go(held)
-        if start is not None:
-            await self._pass(start)
-        if self.plan.outbounds and self.floor < self.plan.size:
-            self._observe(message, self.plan.size - 1, self.cut + 1)
-        if self.cut < 0:
-            await self._pass(message)
-        self._end(message["type"])
-        return False
-
-    async def _replaced(self, start: Message, body: Message, exc: Exception | None) -> bool:
-        """Let the innermost layer that wants to answer do so, here or further out."""
-        position = self.plan.size
-        for position, hook in self.plan.replaces:
-            if position <= self.cut:
-                break
-            try:
-                reply: Reply | None = hook(self, start, body, exc)
-            except Exception as failure:
-                self.fail_at(position, failure)
-                raise
-            if reply is not None:
-                await self.answer(position, reply)
-                return True
-        outer = self._outer
-        return outer is not None and outer.cut < 0 and await outer._replaced(start, body, exc)  # noqa: SLF001
+        """Let go of an error that was kept back; see `asgi_guard.engine.parking`."""
+        raise NotImplementedError
 
     async def answer(self, position: int, reply: Reply) -> None:
         """Answer from `position` in the application's place."""

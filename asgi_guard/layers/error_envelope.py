@@ -140,10 +140,14 @@ class ErrorEnvelopeLayer(Layer):
         error = HTTPError(status) if is_plain(start, body) else written(start, body) if mode == "all" else None
         if error is None:
             return None
-        if exc is not None:
-            return self.rescue(exchange, exc)
-        fault = fault_of_framework(error, self._suggestions)
-        return Reply.refusal(fault, headers=[pair for pair in start["headers"] if pair[0] not in _OF_THE_BODY])
+        kept = [pair for pair in start["headers"] if pair[0] not in _OF_THE_BODY]  # such as those of somebody's CORS
+        if exc is None:
+            return Reply.refusal(fault_of_framework(error, self._suggestions), headers=kept)
+        reply = self.rescue(exchange, exc)
+        if reply is not None:
+            own = dict(reply.headers)
+            reply.headers = (*reply.headers, *[pair for pair in kept if pair[0] not in own])
+        return reply
 
     def rescue(self, exchange: Exchange, exc: Exception) -> Reply | None:
         """Log the exception and answer for it; None where the framework around the guard wants to see it."""

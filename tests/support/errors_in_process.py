@@ -95,10 +95,6 @@ CASES: Mapping[str, Case] = {
 }
 """All cases."""
 
-LEFT_ALONE = {"the framework's own 500", "the framework's own 404", "the framework's own 404 as a page"}
-"""What Quart answers itself passes as it is: it sends each in two pieces, and those are a stream to the guard."""
-
-
 @asynccontextmanager
 async def failing(framework: str, case: Case) -> AsyncIterator[Any]:
     """Open the guarded application of a case."""

@@ -15,6 +15,7 @@ from time import monotonic
 
 import anyio
 import pytest
+import sniffio
 
 from asgi_guard.engine import life
 from asgi_guard.engine.fuse import Middleware
@@ -968,3 +969,61 @@ async def test_a_plain_request_needs_no_ticker(layer, sending) -> None:
     await call(Middleware(sending(START, LAST), layer()))
 
     assert life.ticker()._era == era
+
+
+@pytest.mark.anyio
+async def test_a_client_that_reads_nothing_keeps_no_application_alive(limited, monkeypatch) -> None:
+    """The answer of the deadline does not get through; the application is cancelled where that works."""
+    monkeypatch.setattr(life, "ANSWER_SECONDS", 0.05)
+    is_cancelled = []
+
+    async def never(message):
+        await anyio.sleep_forever()
+
+    async def app(scope, receive, send):
+        all_times_have_come()
+        try:
+            await anyio.sleep(0.5)
+        except anyio.get_cancelled_exc_class():
+            is_cancelled.append(True)
+            raise
+
+    with anyio.move_on_after(5) as patience:
+        await Middleware(app, limited())(http_scope(), None, never)
+
+    assert not patience.cancelled_caught
+    assert is_cancelled == ([True] if sniffio.current_async_library() == "asyncio" else [])
+
+
+@pytest.mark.anyio
+async def test_where_no_loop_runs_nothing_can_be_watched() -> None:
+    """A thread of somebody's own is told so, and is not believed the next time either."""
+    ticker = life.Ticker()
+
+    def hold():
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="no event loop"):
+                ticker.hold(object())
+
+    await anyio.to_thread.run_sync(hold)
+
+
+@pytest.mark.anyio
+async def test_a_deadline_takes_back_the_cancellation_of_its_own_task_only(layer) -> None:
+    """One that a task of the application's has set must not swallow the server's."""
+    deadlines = []
+
+    def admit(exchange):
+        deadlines.append(exchange.set_deadline(made, 1000, Reply(504, body=b"")))
+
+    async def app(scope, receive, send):
+        (deadline,) = deadlines
+        deadline._has_cancelled, deadline.task = True, object()
+        assert deadline.takes_back(asyncio.CancelledError()) is False
+        deadline._has_cancelled = False
+        await send({**START})
+        await send({**LAST})
+
+    made = layer(admit=admit)
+
+    assert told(await serve(Middleware(app, made)))[0] == 200

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from asgi_guard import ErrorEnvelopeMiddleware, RequestLimitsMiddleware, SecurityHeadersMiddleware
-from asgi_guard.engine import override
+from asgi_guard.engine import override, plan
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
@@ -257,3 +257,45 @@ async def test_what_is_said_under_a_guard_that_is_disabled_goes_nowhere() -> Non
 
     with app.disabled():
         assert (await call(app, path="/unwatched")).status == 200
+
+
+async def test_what_was_said_can_be_read_and_the_clock_of_a_layer_that_is_left_out_stops() -> None:
+    """The application finds what it has written; a deadline goes with its layer."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        said = scope["asgi_guard"]
+        said["request_limits"] = {"total_seconds": 0.1}
+        seen.append(said["request_limits"])
+        said["request_limits"] = False
+        await anyio.sleep(0.3)
+        await hello(scope, receive, send)
+
+    class Patient(Doorman):
+        def admit(self, exchange: Any) -> None:
+            exchange.set_deadline(self, 1000, FORBIDDEN)
+
+    assert (await call(RequestLimitsMiddleware(Middleware(app, Patient())))).status == 200
+    assert seen == [{"total_seconds": 0.1}]
+
+
+async def test_whatever_is_said_the_memory_of_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names come from code, but nobody has to promise that."""
+    monkeypatch.setattr(override, "_looked_up", set())
+    monkeypatch.setattr(override, "_MEMO_SIZE", 2)
+    monkeypatch.setattr(plan, "_MEMO_SIZE", 2)
+    app = Middleware(hello, Marks(), Doorman())
+
+    for said in (
+        {"a": False},
+        {"b": False},
+        {"c": False},
+        {"marks": False},
+        {"doorman": {"open": True}},
+        {"marks": {}},
+    ):
+        await call(app, asgi_guard=said)
+
+    assert len(override._looked_up) == 2
+    assert len(app._plan._by_said) <= 2
+    assert len(app._plan._variants) <= 2
