@@ -142,9 +142,9 @@ async def test_a_client_that_leaves_before_a_kept_error_is_nobodys_to_answer(lay
     """What the server raises goes on to the server."""
 
     async def gone(message):
-        raise OSError
+        raise OSError("the client has left")
 
     guarded = Middleware(sending(start(500), part(b"word")), layer(holds_start=True, replace=lambda *_: None))
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="left"):
         await guarded(http_scope(), None, gone)
