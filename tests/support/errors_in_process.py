@@ -95,6 +95,7 @@ CASES: Mapping[str, Case] = {
 }
 """All cases."""
 
+
 @asynccontextmanager
 async def failing(framework: str, case: Case) -> AsyncIterator[Any]:
     """Open the guarded application of a case."""
