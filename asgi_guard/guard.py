@@ -246,8 +246,8 @@ class Guard(Middleware):
         Args:
             app: the application to wrap.
             environ: the environment; by default `os.environ`.
-            prefix: what the variables begin with; every variable that does is read, but for `ASGI_GUARD_APP` and
-                `ASGI_GUARD_CONFIG`.
+            prefix: what the variables begin with; every variable that does is read, but for `ASGI_GUARD_APP`,
+                `ASGI_GUARD_APP_DIR` and `ASGI_GUARD_CONFIG`.
             given: arguments of the constructor; they win over the environment, which is checked all the same.
 
         Raises:

@@ -25,7 +25,7 @@ from asgi_guard.config.part import PREFIX, Part
 from asgi_guard.config.reader import Configuration, Parts, Source
 from asgi_guard.settings import Problem
 
-RESERVED: Final = frozenset({"APP", "CONFIG"})
+RESERVED: Final = frozenset({"APP", "APP_DIR", "CONFIG"})
 """What stands after the prefix in the names that say what to serve, and not how."""
 
 MAX_BYTES: Final = 1_000_000
