@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from asgi_guard.engine.life import Turn
 from asgi_guard.engine.types import Message
 from asgi_guard.engine.wire import Wire
 
@@ -24,6 +25,23 @@ class Parking(Wire):
     """The part of an exchange that keeps errors back."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:  # what the exchange has
+
+        async def answer(self, position: int, reply: Reply) -> None: ...
+
+    async def commit_late(self) -> None:
+        """Put a start on the wire that the ticker has seen held for long enough."""
+        while self.turn is not None:  # a deadline's answer is on its way, and a slow client takes its time
+            await self.turn.wait()
+        if self._held is not None:
+            async with Turn(self):
+                if self._parked is not None:
+                    await self.commit_parked()
+                    return
+                start = self._let_go(self._held)
+                if start is not None:
+                    await self._pass(start)
 
     async def _is_taken_away(self, message: Message) -> bool:
         """Keep back, or replace, an error that the application sends in few words; tell whether this is dealt with."""

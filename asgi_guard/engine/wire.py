@@ -27,7 +27,6 @@ from asgi_guard.engine.types import Headers, Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from asgi_guard.engine.layer import Layer
     from asgi_guard.engine.plan import Plan
-    from asgi_guard.engine.replies import Reply
 
 FIRST_ERROR = 400
 
@@ -103,6 +102,12 @@ class Wire(Request):
         "status",
         "turn",
     )
+
+    if TYPE_CHECKING:  # what `parking` has; a class between this one and the exchange
+
+        async def commit_late(self) -> None: ...
+
+        async def _is_taken_away(self, message: Message) -> bool: ...
 
     def __init__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         # One flat constructor for all three classes: it runs for every request, and each further call would show.
@@ -276,30 +281,6 @@ class Wire(Request):
             raise
         self.floor = bottom
         return None if bottom else start
-
-    async def commit_late(self) -> None:
-        """Put a start on the wire that the ticker has seen held for long enough."""
-        while self.turn is not None:  # a deadline's answer is on its way, and a slow client takes its time
-            await self.turn.wait()
-        if self._held is not None:
-            async with Turn(self):
-                if self._parked is not None:
-                    await self.commit_parked()
-                    return
-                start = self._let_go(self._held)
-                if start is not None:
-                    await self._pass(start)
-
-    async def _is_taken_away(self, message: Message) -> bool:
-        raise NotImplementedError
-
-    async def commit_parked(self, exc: Exception | None = None) -> bool:
-        """Let go of an error that was kept back; see `asgi_guard.engine.parking`."""
-        raise NotImplementedError
-
-    async def answer(self, position: int, reply: Reply) -> None:
-        """Answer from `position` in the application's place."""
-        raise NotImplementedError
 
     async def _pass(self, message: Message) -> None:
         try:

@@ -28,7 +28,7 @@ def part(body, *, more=False):
 async def sent_by(app, layer, *, fuse=True, replace=lambda exchange, start, body, exc: None):
     """Serve it behind a layer that holds, and one that may answer in its place."""
     guarded = Middleware(Middleware(app, layer(holds_start=True)), layer(replace=replace), fuse=fuse)
-    server = StrictServer(http_scope())
+    server = StrictServer(http_scope(extensions={"http.response.trailers": {}}))
     await server.serve(guarded)
     return server
 
@@ -79,11 +79,32 @@ async def test_a_page_and_a_stream_pass_as_they_are(layer, sending, bodies, stat
 
 
 @pytest.mark.parametrize("fuse", [True, False])
-async def test_whatever_is_sent_after_the_last_word_is_the_applications_fault(layer, sending, fuse) -> None:
-    """The error goes out whole, and what follows is not mistaken for something else."""
-    server = await sent_by(sending(start(500), part(b"word"), part(b"another")), layer, fuse=fuse)
+async def test_what_follows_the_last_word_is_not_part_of_the_error(layer, sending, fuse) -> None:
+    """Who may answer in its place is shown the error alone; then both go out, such as trailers that were promised."""
+    seen = []
+    trailers = {"type": "http.response.trailers", "headers": [(b"x-sum", b"1")], "more_trailers": False}
+    promise = {**start(500), "trailers": True}
 
-    assert [message.get("body") for message in server.sent][:2] == [None, b"word"]
+    def replace(exchange, start, body, exc):
+        seen.append(body["body"])
+
+    server = await sent_by(sending(promise, part(b"word"), trailers), layer, fuse=fuse, replace=replace)
+
+    assert seen == [b"word"]
+    assert [message["type"] for message in server.sent[1:]] == ["http.response.body", "http.response.trailers"]
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+async def test_a_second_body_is_not_joined_to_the_first(layer, sending, fuse) -> None:
+    """It is the application's fault, and not a word of the error."""
+    seen = []
+
+    def replace(exchange, start, body, exc):
+        seen.append(body["body"])
+
+    await sent_by(sending(start(500), part(b"word"), part(b"another")), layer, fuse=fuse, replace=replace)
+
+    assert seen == [b"word"]
 
 
 @pytest.mark.parametrize("fuse", [True, False])

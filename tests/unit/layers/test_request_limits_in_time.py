@@ -452,14 +452,16 @@ async def test_a_stream_may_go_on_while_the_body_does_not() -> None:
     async def app(scope, receive, send):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(receive)
+            await anyio.wait_all_tasks_blocked()
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
             await send({"type": "http.response.body", "body": b"first,", "more_body": True})
-            await anyio.sleep(0.4)
+            life.ticker()._tick(monotonic() + 60)
+            await anyio.wait_all_tasks_blocked()
             await send({"type": "http.response.body", "body": b"last"})
             tasks.cancel_scope.cancel()
 
     server = StrictServer(http_scope("POST"), [])
-    await server.serve(RequestLimitsMiddleware(app, idle_seconds=0.1))
+    await server.serve(RequestLimitsMiddleware(app, idle_seconds=5))
 
     assert server.sent[0]["status"] == 200
     assert b"".join(message.get("body", b"") for message in server.sent) == b"first,last"
