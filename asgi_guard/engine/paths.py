@@ -10,10 +10,11 @@ Must never decode: the server has, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from posixpath import normpath
 
 from asgi_guard.engine.types import Scope
+from asgi_guard.settings import Problems
 
 _ROOT_OF_THE_CLIENTS = b"daphne-root-path"
 
@@ -53,6 +54,16 @@ class Prefixes:
 
     def _have(self, path: str) -> bool:
         return path.startswith(self._below) or path in self._exact
+
+
+def check_prefixes(problems: Problems, field: str, prefixes: Sequence[str], problem_id: str) -> bool:
+    """Check for a list of paths that begin with a slash; the id is that of the part's own table."""
+    if not problems.sequence_of_text(field, prefixes):
+        return False
+    wrong = [(index, prefix) for index, prefix in enumerate(prefixes) if not prefix.startswith("/")]
+    for index, prefix in wrong:
+        problems.add(problem_id, f"{field}[{index}]", prefix, "must begin with a slash", f"Write '/{prefix}'.")
+    return not wrong
 
 
 def below(path: str, root: str) -> str:

@@ -29,7 +29,7 @@ from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.life import Deadline
-from asgi_guard.engine.paths import Prefixes
+from asgi_guard.engine.paths import Prefixes, check_prefixes
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Headers, Message, Receive
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
@@ -98,11 +98,7 @@ class RequestLimits:
         if self.max_concurrent is not None:
             problems.integer("max_concurrent", self.max_concurrent, minimum=1, maximum=1_000_000)
         problems.integer("retry_after_seconds", self.retry_after_seconds, minimum=1, maximum=3_600)
-        if problems.sequence_of_text("exempt_paths", self.exempt_paths):
-            for index, path in enumerate(self.exempt_paths):
-                if not path.startswith("/"):
-                    rule, remedy = "must begin with a slash", f"Write '/{path}'."
-                    problems.add("AG420", f"exempt_paths[{index}]", path, rule, remedy)
+        check_prefixes(problems, "exempt_paths", self.exempt_paths, "AG420")
         if times_are_sound and (self.lease_seconds or inf) < (self.total_seconds or 0):
             rule, remedy = "must not be shorter than total_seconds", f"Give {self.total_seconds}, or None."
             problems.add("AG422", "lease_seconds", self.lease_seconds, rule, remedy)
@@ -166,13 +162,22 @@ class _Allowance:
         self.terms: tuple[float, float | None] | None = None
         self.patience: Patience | None = None
 
+    def renew(self, seconds: float, bytes_per_second: float | None) -> None:
+        """Give it other terms, which hold at once for whoever waits already."""
+        self.terms, self.patience = (seconds, bytes_per_second), None
+        if self.waiting:
+            self.begin()
+
+    def begin(self) -> None:
+        """Let the clock run."""
+        self.patience = self.patience or Patience(*(self.terms or (inf, None)))
+        self.clock.move(self.patience.begin(monotonic()))
+
     async def __call__(self) -> Message:
-        if self.is_received or self.terms is None:  # whoever asks now wants to know when the client leaves
+        if self.is_received:  # whoever asks now wants to know when the client leaves
             return await self.receive()
-        begins = self.patience is None or not self.waiting
-        patience = self.patience = Patience(*self.terms) if self.patience is None else self.patience
-        if begins:
-            self.clock.move(patience.begin(monotonic()))
+        if not self.waiting:
+            self.begin()
         self.waiting += 1
         size = 0
         try:
@@ -181,9 +186,8 @@ class _Allowance:
             self.is_received = not message.get("more_body", False)
         finally:  # also where somebody only looked whether there is something, and did not wait
             self.waiting -= 1
-            out_of_patience_at = patience.hear(monotonic(), size)
-            waits_for_more = self.waiting and not self.is_received and patience is self.patience
-            self.clock.at = out_of_patience_at if waits_for_more else inf
+            out_of_patience_at = inf if self.patience is None else self.patience.hear(monotonic(), size)
+            self.clock.at = out_of_patience_at if self.waiting and not self.is_received else inf
         return message
 
 
@@ -283,13 +287,13 @@ class RequestLimitsLayer(Layer):
             own.clock = exchange.set_deadline(self, inf, _TOO_SLOW)
             own.receive, own.waiting = exchange.outside, 0
             exchange.outside = own
-        own.terms, own.patience = (seconds, self._settings.min_body_bytes_per_second), None
+        own.renew(seconds, self._settings.min_body_bytes_per_second)
 
     def _stop_the_clock(self, exchange: Exchange, _headers: Headers) -> None:
         """Wait without a limit once the answer has begun: it may be a stream, and go on for long."""
         own: _Allowance | None = exchange.cells.get(self)
         if own is not None and own.terms is not None:
-            own.terms, own.patience, own.clock.at = (inf, None), None, inf
+            own.renew(inf, None)
 
     def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
         """Count the body as it comes in."""
@@ -303,8 +307,7 @@ class RequestLimitsLayer(Layer):
 
     def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
         """Give one request other limits; the times count from when it is said, and a declared body is judged before."""
-        problems = Problems(self.name)
-        _check(problems, fields)
+        _check(problems := Problems(self.name), fields)
         problems.raise_if_any()
         if exchange.kind != "http":
             return
