@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "support"))
 from errors_on_the_wire import CHECKS, GUARDED, LAX, SERVERS, STRICT, WITHOUT_LIFESPAN, start_ends
 from served import Served, serve
 
