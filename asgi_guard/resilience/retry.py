@@ -19,26 +19,27 @@ In the end the exception is the very one that was raised last, with a note on ho
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from random import random as random_number
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.events import Listener, notify
+from asgi_guard.events import Listener, check_listeners, notify
 from asgi_guard.resilience.around import (
     Around,
     AsyncFunction,
     PlainFunction,
+    is_decorated,
     is_on_a_loop,
     name_of,
     refuse_awaitable,
 )
 from asgi_guard.resilience.backoff import MAX_SECONDS, Backoff
 from asgi_guard.resilience.budget import RetryBudget
+from asgi_guard.resilience.collected import made
 from asgi_guard.resilience.deadline import deadline as deadline_of
 from asgi_guard.resilience.deadline import remaining_seconds
 from asgi_guard.resilience.decision import NOT_RETRYABLE, RetryPolicy, failure, is_retryable, reason_to_end
@@ -46,7 +47,8 @@ from asgi_guard.resilience.events import RetriesEnded, RetryScheduled
 from asgi_guard.resilience.matching import Which, check_which, matcher
 from asgi_guard.settings import Problems
 
-logger: logging.Logger = logging.getLogger("asgi_guard")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_RETRIES: Final = 100
 
@@ -58,7 +60,8 @@ class Retry(Around):
     """Retries: a decorator, an iterator and an object; holds nothing of a call, so that one serves all.
 
     Args:
-        max_retries: the attempts besides the first, 0 to 100; an exception's own `max_retries` may lower it.
+        max_retries: the attempts besides the first, 0 to 100; an exception's own `max_retries` may lower it, and never
+            raise it.
         base: the bound of the first delay in seconds; it doubles with each retry.
         cap: the bound that no delay exceeds, in seconds.
         jitter: `full`, any delay up to the bound; or `none`, the bound itself.
@@ -126,10 +129,15 @@ class Retry(Around):
         problems.number("max_retry_after", max_retry_after, minimum=0, maximum=MAX_SECONDS)
         if name != "":
             problems.text("name", name, max_length=128)
+        problems.callable("random", random)
+        if sleep is not None:
+            problems.callable("sleep", sleep)
+        heard_by = check_listeners(problems, listeners)
+        backoff = made(problems, lambda: Backoff(base, cap, jitter), Backoff())
         problems.raise_if_any()
         self.policy: RetryPolicy = RetryPolicy(
             max_retries=max_retries,
-            backoff=Backoff(base, cap, jitter),
+            backoff=backoff,
             asked=matcher(on),
             max_retry_after=max_retry_after,
             idempotent=idempotent,
@@ -142,7 +150,7 @@ class Retry(Around):
         self._withdraw = self._budget.withdraw if budget is not None else lambda: True
         self._clock = clock
         self._deadline = deadline
-        self._listeners = tuple(listeners)
+        self._listeners = heard_by
         self._random = random
         self._sleep = sleep
 
@@ -278,8 +286,50 @@ def _note(exc: Exception, text: str) -> None:
             exc.add_note(text)
 
 
-retry_on_failure = Retry
-"""How users write it."""
+class RetryOptions(TypedDict, total=False):
+    """What `retry_on_failure` takes besides the number of retries; see `Retry`."""
+
+    base: float
+    cap: float
+    jitter: Literal["full", "none"]
+    on: Which[bool | float]
+    deadline: float | None
+    budget: float | RetryBudget | None
+    idempotent: bool
+    max_retry_after: float
+    name: str
+    listeners: Iterable[Listener]
+    clock: Clock
+    random: Callable[[], float]
+    sleep: Callable[[float], Any] | None
+
+
+@overload
+def retry_on_failure(max_retries: Callable[P, T], /) -> Callable[P, T]: ...
+
+
+@overload
+def retry_on_failure(max_retries: int = 3, **options: Unpack[RetryOptions]) -> Retry: ...
+
+
+def retry_on_failure(
+    max_retries: int | Callable[..., Any] = 3, **options: Unpack[RetryOptions]
+) -> Retry | Callable[..., Any]:
+    """Make retries: a decorator, an iterator and an object; without parentheses, a decorator with the defaults.
+
+    Args:
+        max_retries: the attempts besides the first, 0 to 100; an exception's own `max_retries` may lower it, and never
+            raise it.
+        options: `base`, `cap`, `jitter`, `on`, `deadline`, `budget`, `idempotent`, `max_retry_after`, `name`,
+            `listeners`, `clock`, `random`, `sleep`: see `Retry`.
+
+    Raises:
+        ConfigError: lists every value that is wrong.
+    """
+    given: Any = max_retries
+    if is_decorated(given):
+        return Retry(**options)(given)
+    return Retry(given, **options)
 
 
 class Course:
