@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import CoroutineType
-from typing import Any, ParamSpec, TypeAlias, TypeGuard, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeAlias, TypeGuard, TypeVar, cast
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.settings import Problem, shown
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 PlainFunction: TypeAlias = Callable[..., Any]
 AsyncFunction: TypeAlias = Callable[..., Awaitable[Any]]
+
+_METHODS: Final[tuple[type[Any], ...]] = (staticmethod, classmethod)
 
 
 class Around(ABC):
@@ -43,7 +45,7 @@ class Around(ABC):
             ConfigError: it is a generator function, or plain where the policy needs an `async def`; or no function.
         """
         method: Any = function
-        if isinstance(method, staticmethod | classmethod):
+        if isinstance(method, _METHODS):
             return cast("Callable[P, T]", type(method)(self(method.__func__)))
         return wraps(function)(self.wrapped(function))
 
@@ -82,7 +84,7 @@ class Around(ABC):
 
 def is_decorated(given: object) -> TypeGuard[Callable[..., Any]]:
     """Tell whether a decorator that takes settings stands there without parentheses, and was given the function."""
-    return callable(given) or isinstance(given, classmethod)
+    return callable(given) or isinstance(given, _METHODS)
 
 
 def is_async(function: object) -> bool:
