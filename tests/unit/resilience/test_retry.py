@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import socket
 from typing import Any
 
@@ -609,7 +610,7 @@ async def asynchronous(event: object) -> None:
         ({"listeners": [asynchronous, 5]}, ["AG109", "AG222"]),
         ({"random": 0.5, "sleep": 1}, ["AG109", "AG109"]),
     ],
-    ids=" ".join,  # what is given may have an address, which differs in every process
+    ids=lambda given: re.sub(r" at 0x\w+", "", str(given)),  # alike in every process
 )
 def test_settings_that_cannot_work_are_refused(options, ids) -> None:
     """When they are given, all at once, and under the name that they have there."""
