@@ -176,6 +176,9 @@ async def _start_or_fail(app: ASGIApp, scope: AnyScope, receive: AnyReceive, sen
     try:
         await app(scope, listen, say)
     except Exception as exc:
+        if "lifespan.startup" not in heard:
+            kind = type(exc).__name__
+            logger.warning("the application raised %s before it asked for its startup: it knows no lifespan", kind)
         if "lifespan.startup" not in heard or said:
             raise
         logger.exception("the application failed to start")
