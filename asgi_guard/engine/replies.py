@@ -124,10 +124,10 @@ def end(exchange: Exchange, body: bytes) -> Message:
 
 
 def close(code: int, fault: Fault | None = None) -> Message:
-    """Build the close of a WebSocket, with the stable name of what went wrong; before the accept, servers send a 403."""
+    """Build the close of a WebSocket, with the name of what went wrong; before the accept, servers make a 403 of it."""
     named: object = "" if fault is None else fault.code
-    reason = named[:MOST_REASON_BYTES] if isinstance(named, str) and named.isascii() and named.isprintable() else ""
-    return {"type": "websocket.close", "code": code, "reason": reason}
+    is_sound = isinstance(named, str) and named.isascii() and named.isprintable()
+    return {"type": "websocket.close", "code": code, "reason": str(named)[:MOST_REASON_BYTES] if is_sound else ""}
 
 
 def disconnect(kind: str, code: int) -> Message:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeGuard, TypeVar, cast
+from typing import Any, Final, TypeGuard, TypeVar
 
 from asgi_guard.settings import HIDDEN
 
@@ -55,11 +55,9 @@ def concealed(details: Mapping[str, object]) -> dict[str, Any]:
 def _concealed(name: str, value: Any) -> Any:
     if re.search(HIDDEN_NAMES, name, re.IGNORECASE):
         return HIDDEN
-    if isinstance(value, dict):
-        inner = cast("dict[str, Any]", value)
-        return {key: _concealed(key, item) for key, item in inner.items()}
-    items = cast("object", value)
-    return [_concealed("", item) for item in cast("list[Any]", items)] if isinstance(items, list) else value
+    if value.__class__ is dict:  # `plain` makes no other containers than these two
+        return {key: _concealed(key, item) for key, item in value.items()}
+    return [_concealed("", item) for item in value] if value.__class__ is list else value
 
 
 class _Copier:

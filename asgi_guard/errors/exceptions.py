@@ -88,8 +88,8 @@ class _StatusOfCategory:
     """Looks up the status of the category, until an instance or a subclass says its own."""
 
     def __get__(self, error: GuardError | None, error_class: type[GuardError]) -> int:
-        category = error_class.category if error is None else error.category
-        return STATUS_OF_CATEGORY.get(category, 500)
+        category: object = error_class.category if error is None else error.category
+        return STATUS_OF_CATEGORY.get(category, 500) if isinstance(category, str) else 500
 
 
 class GuardError(Exception):

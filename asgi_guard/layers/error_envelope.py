@@ -23,7 +23,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack, cast
+from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
@@ -111,11 +111,7 @@ def _check_suggestions(problems: Problems, name: object, sentences: object) -> N
         for category in get_close_matches(name, list(map(str, ErrorCategory)), n=1, cutoff=_LIKENESS):
             rule, remedy = "must be an error code or a category", f"Did you mean {category!r}?"
             problems.add("AG241", field, name, rule, remedy)
-    listed = cast("Sequence[object]", sentences) if isinstance(sentences, list | tuple) else ()
-    if not listed:
-        problems.sequence_of_text(field, cast("object", sentences), minimum=1)
-    for index, sentence in enumerate(listed):
-        problems.text(f"{field}[{index}]", sentence, ascii_only=False)
+    problems.sequence_of_text(field, sentences, minimum=1, ascii_only=False)
 
 
 class ErrorEnvelopeFields(TypedDict, total=False):
