@@ -130,8 +130,13 @@ class Bulkhead(Around):
         """Put the bulkhead around an `async def`."""
 
         async def bounded(*args: Any, **kwargs: Any) -> Any:
-            async with self:
+            seat = self._enter()  # as a block does, spelled out: each call pays for it
+            try:
+                if not seat.is_taken:
+                    await self._wait(seat)
                 return await function(*args, **kwargs)
+            finally:
+                self._leave(seat)
 
         return bounded
 
