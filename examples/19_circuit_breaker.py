@@ -3,7 +3,8 @@
 After `failure_threshold` failures in a row, or at a rate of them in a window, calls are refused at once with an error
 of status 503 that says when to come back. After `recovery_timeout` seconds the recovery actions run, and then exactly
 `half_open_max` probes are let through, however many callers there are. A cancelled call says nothing. All who give the
-same name share the circuit; `reset_circuit_breakers()` closes all of them between two tests. `resilient` puts retry, breaker, timeout and bulkhead around a call in the right order.
+same name share the circuit; `reset_circuit_breakers()` closes all of these, as between two tests. `resilient` puts
+retry, breaker, timeout and bulkhead around a call in the right order.
 
 Run: python examples/19_circuit_breaker.py
 
