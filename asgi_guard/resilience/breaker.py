@@ -14,6 +14,10 @@ Must never await anything, and never tell a listener, while it holds its lock.
 
 A failure is any `Exception` but a `GuardError` whose status is below 500: an answer that says "no" is an answer. A
 cancellation, and what a policy on this side refused, say nothing about the other side.
+
+| id    | rule that was broken                   |
+|-------|----------------------------------------|
+| AG614 | `recovery` is a `Recovery`             |
 """
 
 from __future__ import annotations
@@ -27,11 +31,12 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.errors.exceptions import GuardError
-from asgi_guard.events import Listener, notify
+from asgi_guard.events import Listener, check_listeners, notify
 from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_async, name_of, refuse_awaitable
+from asgi_guard.resilience.attempt import Attempt
+from asgi_guard.resilience.calls import Calls
 from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SLOW, SLOW_FAILURE, SUCCESS, Circuit, Permit, State, Trigger
-from asgi_guard.resilience.errors import CircuitOpenError, was_refused_here
+from asgi_guard.resilience.errors import CircuitOpenError, is_failure, was_refused_here
 from asgi_guard.resilience.events import CircuitChanged
 from asgi_guard.resilience.matching import Which, check_which, matcher
 from asgi_guard.resilience.policy import BreakerPolicy
@@ -43,34 +48,6 @@ T = TypeVar("T")
 logger: logging.Logger = logging.getLogger("asgi_guard")
 
 _SECOND: Final = 1_000_000_000
-
-
-class Calls:
-    """How many calls ended in which way, for telemetry; only ever added to.
-
-    Threads that count at the same moment may lose one of the counts where Python runs without its global lock.
-
-    Attributes:
-        success: they succeeded.
-        slow: they succeeded, and took too long.
-        failure: they failed, whether slow or not.
-        neutral: they were cancelled, or refused further in.
-        rejected: they were not made, since the circuit was open.
-    """
-
-    __slots__ = ("failure", "neutral", "rejected", "slow", "success")
-
-    def __init__(self) -> None:
-        self.success: int = 0
-        self.slow: int = 0
-        self.failure: int = 0
-        self.neutral: int = 0
-        self.rejected: int = 0
-
-
-def is_failure(exc: Exception) -> bool:
-    """Tell whether an exception speaks against the other side: all do but a `GuardError` whose status is below 500."""
-    return not (isinstance(exc, GuardError) and isinstance(exc.status, int) and exc.status < 500)
 
 
 class CircuitBreaker(Around):
@@ -120,6 +97,10 @@ class CircuitBreaker(Around):
         check_which(problems, "on", on)
         if fallback is not None:
             problems.callable("fallback", fallback)
+        if recovery is not None and not isinstance(recovery, Recovery):  # pyright: ignore[reportUnnecessaryIsInstance]
+            rule, remedy = "must be a Recovery", 'Write Recovery("database", reconnect=pool.reset), say.'
+            problems.add("AG614", "recovery", recovery, rule, remedy)
+        heard_by = check_listeners(problems, listeners)
         problems.raise_if_any()
         self.name: str = name
         self.policy: BreakerPolicy = policy or BreakerPolicy()
@@ -129,7 +110,7 @@ class CircuitBreaker(Around):
         self._is_failure = matcher(on)
         self._fallback = fallback
         self._recovery = recovery
-        self._listeners = tuple(listeners)
+        self._listeners = heard_by
         self.now_ns: Callable[[], int] = clock.monotonic_ns
         self._lock = Lock()
         self._circuit = Circuit(self.policy, recovers=recovery is not None)
@@ -323,8 +304,8 @@ class CircuitBreaker(Around):
             result = action(*args, self.now_ns())
             after = circuit.state
         if after is not before:
-            tell = logger.info if after is State.CLOSED else logger.warning
-            tell("The circuit %r was %s and is %s", self.name, before, after)
+            # All at one level: else the last line of an outage, where the level is a warning, would be that it probes.
+            logger.warning("The circuit %r was %s and is %s", self.name, before, after)
             notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after))
         return result
 
@@ -358,38 +339,6 @@ class CircuitBreaker(Around):
 
     def __repr__(self) -> str:
         return f"CircuitBreaker({self.name!r}, {self.state})"
-
-
-class Attempt:
-    """One call through a circuit breaker, as a context manager for `with` or `async with`.
-
-    Attributes:
-        breaker: the circuit breaker.
-    """
-
-    __slots__ = ("_began_ns", "_permit", "breaker")
-
-    def __init__(self, breaker: CircuitBreaker) -> None:
-        self.breaker: CircuitBreaker = breaker
-
-    def __enter__(self) -> None:
-        self.breaker.check_plain()
-        self._begin(self.breaker.enter_plain())
-
-    async def __aenter__(self) -> None:
-        self._begin(await self.breaker.enter())
-
-    def __exit__(self, _: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.breaker.leave(self._permit, self._began_ns, exc)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, exc, tb)
-
-    def _begin(self, permit: Permit) -> None:
-        self._permit: Permit = permit
-        self._began_ns: int = self.breaker.now_ns()
 
 
 _entered: Final[ContextVar[tuple[Attempt, ...]]] = ContextVar("asgi_guard_circuit_breaker", default=())
