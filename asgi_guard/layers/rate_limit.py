@@ -86,7 +86,8 @@ class RateLimitLayer(Layer, Desk):
         given = (read,) if isinstance(read, RateLimit) else tuple(read.policies)
         self._own_store: Store = MemoryStore()
         self.policies: tuple[Policy, ...] = tuple(Policy(one, self._own_store) for one in given)
-        self._remote_stores = [one.store for one in given if one.store is not None and one.store.synchronous is False]
+        stores = dict.fromkeys(one.counts_in for one in given)
+        self._remote_stores = [store for store in stores if store is not None and store.synchronous is False]
         self._yields = yields_to_undeclared_proxy
         self._has_yielded = False
         self.wants: frozenset[bytes] = frozenset[bytes]().union(*[getattr(one.key, "wants", ()) for one in given])

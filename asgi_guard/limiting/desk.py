@@ -71,7 +71,7 @@ class Desk:
             ValueError: there is no such policy.
         """
         steps = _reset([plan for one in self._named(policy) for plan in one.plans()], key)
-        return run(steps) if all(is_at_once(one.settings.store) for one in self.policies) else wait(steps)
+        return run(steps) if all(is_at_once(one.settings.counts_in) for one in self.policies) else wait(steps)
 
     def _named(self, name: str | None) -> list[Policy]:
         found = [one for one in self.policies if name is None or one.settings.name == name]

@@ -21,10 +21,11 @@ Must never let a policy start that could not count what it seems to count.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TypeAlias, TypedDict, TypeGuard, cast
 
 from asgi_guard.engine.exchange import Exchange
+from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.limiting.algorithms import ALGORITHMS
 from asgi_guard.limiting.keys import KeyFunction, by_client, is_async
 from asgi_guard.limiting.plans import DEFAULT_NAME, Rate, limits_of
@@ -52,7 +53,7 @@ class RateLimit:
         key: names whom a request counts against, from its `Exchange`; by default the client's address, IPv6 by /64.
             None does not count it. May be async.
         store: where the counts live; by default a `MemoryStore` of this part's own. Policies with the same store, name
-            and limits share their counts.
+            and limits share their counts. Text is the URL of a `RedisStore`, such as `"redis://localhost:6379"`.
         algorithm: `"strict"` never admits more than N in any window; `"gcra"` spreads them out; `"fixed"` begins a
             window with the first hit; `"concurrency"` admits N at a time, each for its window at most.
         burst: how many hits of `"gcra"` may come at once, 1 or more; by default the amount of the limit.
@@ -80,7 +81,7 @@ class RateLimit:
     rate: Rate | RateFunction
     _: KW_ONLY
     key: KeyFunction = by_client
-    store: Store | AsyncStore | None = None
+    store: Store | AsyncStore | str | None = None
     algorithm: str = "strict"
     burst: int | None = None
     cost: int | CostFunction = 1
@@ -99,6 +100,8 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         problems = Problems("RateLimit")
+        if isinstance(self.store, str):
+            self._connect_to(self.store, problems)
         self._check_rate(problems)
         self._check_functions(problems)
         self._check_store(problems)
@@ -147,9 +150,24 @@ class RateLimit:
     def _check_store(self, problems: Problems) -> None:
         if self.store is not None and not _is_store(self.store):
             problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
-        elif self.messages is True and not is_at_once(self.store):
+        elif self.messages is True and not is_at_once(self.counts_in):
             remedy = "A connection stays in its process: give messages a policy of their own, in a MemoryStore()."
             problems.add("AG217", "store", self.store, "must answer at once to count messages", remedy)
+
+    def _connect_to(self, url: str, problems: Problems) -> None:
+        """Put the store in the place of its URL, which may hold a password: nobody who shows the settings has it."""
+        from asgi_guard.limiting.redis import store_at  # not for those who count in memory
+
+        object.__setattr__(self, "store", None)
+        try:
+            object.__setattr__(self, "store", store_at(url))
+        except ConfigError as error:
+            problems.extend(replace(problem, field="RateLimit.store") for problem in error.problems)
+
+    @property
+    def counts_in(self) -> Store | AsyncStore | None:
+        """The store, also where it was given as text; None for one of the part's own."""
+        return cast("Store | AsyncStore | None", self.store)
 
     @property
     def has_async_functions(self) -> bool:
@@ -168,7 +186,7 @@ class RateLimitOptions(TypedDict, total=False):
     """The fields of `RateLimit` but the rate, for keyword arguments."""
 
     key: KeyFunction
-    store: Store | AsyncStore | None
+    store: Store | AsyncStore | str | None
     algorithm: str
     burst: int | None
     cost: int | CostFunction

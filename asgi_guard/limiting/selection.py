@@ -82,7 +82,7 @@ class Policy:
             previous: the policy that stood in this place, whose counts go on under the new limits.
         """
         settings = self.settings
-        store = own_store if settings.store is None else settings.store
+        store = own_store if settings.counts_in is None else settings.counts_in
         self._plans = Plans(settings.name, store, settings.algorithm, settings.burst)
         self.plan: Plan | None = None if callable(settings.rate) else self._plans.of(settings.rate)
         if self.plan is None or previous is None or previous.plan is None or self.plan.bucket is previous.plan.bucket:

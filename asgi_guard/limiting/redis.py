@@ -1,0 +1,291 @@
+"""The store in Redis or Valkey: one count for all processes and machines, in one round trip, for all limits of a hit.
+
+It connects at the first hit of an event loop, and needs no lifespan. While Redis is away it does what `on_failure`
+says, and a request pays for that once at most. The arithmetic is that of the memory store, to the microsecond, on the
+clock of the server (`count.lua`). What arrives while a call is under way goes out as one call (`redis_link.py`).
+
+Rule 1: nobody's key reaches Redis: what does is a keyed hash of it, of one length, in a hash tag of its own, so that a
+cluster keeps all that is counted for one client in one slot. Every key has a time to live.
+Rule 2: a denial says when it ends. Until then, and for a second at most, the same process repeats it without asking, so
+that a client who does not listen costs Redis nothing. A reset is seen by every process within that second.
+Rule 3: a decision that was made without Redis is `degraded`, and clients are told no numbers of it.
+Must never show a password, and never raise because Redis is away.
+
+| id    | rule that was broken                                            |
+|-------|-----------------------------------------------------------------|
+| AG431 | a store in Redis is used on asyncio                             |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Final, Literal, TypeAlias
+from weakref import WeakValueDictionary
+
+from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.events import Listener
+from asgi_guard.limiting.memory import MAX_BUCKETS, MAX_KEYS, MemoryBucket, MemoryStore
+from asgi_guard.limiting.rate import Limit
+from asgi_guard.limiting.redis_batch import Operation, Plan
+from asgi_guard.limiting.redis_client import SingleCaller, check_url, need_redis, shown_url
+from asgi_guard.limiting.redis_denials import Denials
+from asgi_guard.limiting.redis_link import Link
+from asgi_guard.limiting.store import Decision, Key, checked_cost
+from asgi_guard.settings import Problem, Problems
+
+OnFailure: TypeAlias = Literal["local", "open", "closed"]
+
+_ON_FAILURE: Final = ("local", "open", "closed")
+_UNTIL_PROBED_NS: Final = 1_000_000_000
+
+
+class RedisStore:
+    """Counts in Redis 6.2 or newer, or in Valkey, for all processes that share it.
+
+    Args:
+        url: `redis://user:password@host:port/db`; `rediss://` for TLS, `unix://path?db=0` for a socket. What redis-py
+            takes in the query of a URL may stand in it.
+        timeout_seconds: how long a call may take, 0.001 to 10. When one takes longer, Redis counts as away.
+        connect_timeout_seconds: how long the first call may take, with connecting and all, 0.001 to 60.
+        on_failure: what happens while Redis is away: `"local"` counts in this process, and begins with what it has
+            admitted so far; `"open"` admits everything; `"closed"` refuses everything (503).
+        local_share: with `"local"`, the share of each limit that this process admits, above 0 to 1: one by the number
+            of processes keeps the limit, 1 gives each process all of it. At least one hit is admitted.
+        namespace: what keys in Redis begin with, 1 to 64 characters; stores of different namespaces share nothing.
+        secret: text or bytes that keep whoever reads the keys in Redis from guessing whose they are; the same in all
+            processes. None is no secret: addresses are few enough to try them all.
+        local_keys: the most keys of which this process remembers a denial, and the most that it counts for itself, 1 to
+            100,000,000.
+        listeners: told when Redis goes away and comes back, by `CircuitChanged`.
+        clock: nanoseconds that stand for the time of the server, in tests; None asks the server.
+
+    Raises:
+        ConfigError: an argument is wrong.
+        MissingExtraError: redis-py is not installed.
+    """
+
+    synchronous: Literal[False] = False
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_seconds: float = 0.025,
+        connect_timeout_seconds: float = 1.0,
+        on_failure: OnFailure = "local",
+        local_share: float = 1.0,
+        namespace: str = "asgi-guard",
+        secret: str | bytes | None = None,
+        local_keys: int = 100_000,
+        listeners: Iterable[Listener] = (),
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        problems = Problems("RedisStore", secrets=("url", "secret"))
+        check_url(problems, "url", url)
+        problems.number("timeout_seconds", timeout_seconds, minimum=0.001, maximum=10)
+        problems.number("connect_timeout_seconds", connect_timeout_seconds, minimum=0.001, maximum=60)
+        problems.choice("on_failure", on_failure, _ON_FAILURE)
+        problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
+        problems.text("namespace", namespace, max_length=64)
+        problems.integer("local_keys", local_keys, minimum=1, maximum=MAX_KEYS)
+        if clock is not None:
+            problems.callable("clock", clock)
+        problems.raise_if_any()
+        need_redis("RedisStore")
+        self._url = url
+        self._timeouts = timeout_seconds, connect_timeout_seconds
+        self._listeners = tuple(listeners)
+        self._clock = clock
+        self._links: dict[object, Link] = {}
+        self._buckets: dict[tuple[str, tuple[Limit, ...], str], RedisBucket] = {}
+        self.on_failure: OnFailure = on_failure
+        self.local_share: float = local_share
+        self.local_store: MemoryStore = MemoryStore(local_keys, clock=_local_ns)
+        self.local_keys: int = local_keys
+        self.prefix: bytes = namespace.replace("{", "(").encode() + b":"
+        given = secret.encode() if isinstance(secret, str) else secret or b""
+        self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
+
+    def __repr__(self) -> str:
+        return f"RedisStore({shown_url(self._url)!r})"
+
+    def bucket(self, name: str, limits: Sequence[Limit], algorithm: str = "strict") -> RedisBucket:
+        """Give the bucket of a policy: one object for the same name, limits and algorithm.
+
+        Args:
+            name: the name of the policy, which keeps its counts apart from those of others.
+            limits: at least one limit; a hit has to fit under all of them.
+            algorithm: how hits are counted, a name in `algorithms.ALGORITHMS`.
+
+        Raises:
+            ValueError: there are no limits, there is no such algorithm, a state would count for more than 100 years, or
+                the store has given out 1,024 buckets.
+        """
+        policy = name, tuple(limits), algorithm
+        bucket = self._buckets.get(policy)
+        if bucket is None:
+            if len(self._buckets) >= MAX_BUCKETS:
+                raise ValueError(f"a store gives out at most {MAX_BUCKETS} buckets")
+            bucket = self._buckets[policy] = RedisBucket(self, name, policy[1], algorithm)
+        return bucket
+
+    async def aclose(self) -> None:
+        """Close the connection of this event loop; a later hit opens it again."""
+        link = self._links.pop(asyncio.get_running_loop(), None)
+        if link is not None:
+            await link.aclose()
+
+    def link(self) -> Link:
+        """Return the link of the event loop that runs.
+
+        Raises:
+            ConfigError: it is not asyncio's.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            remedy = "Run the server on asyncio or uvloop, or leave the store out to count in memory."
+            raise ConfigError(
+                [Problem("AG431", "RedisStore", "", "is used on asyncio, and this is another event loop", remedy)]
+            ) from None
+        link = self._links.get(loop)
+        if link is None:
+            for dead in [other for other, link in self._links.items() if link.is_closed]:
+                del self._links[dead]
+            link = self._links[loop] = self._new_link()
+        return link
+
+    def _new_link(self) -> Link:
+        clock = self._clock
+        timeout_seconds, connect_timeout_seconds = self._timeouts
+        return Link(
+            SingleCaller(self._url, connect_timeout_seconds),
+            name=repr(self),
+            probe_key=self.prefix + b"{probe}",
+            timeout_seconds=timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
+            listeners=self._listeners,
+            now_us=None if clock is None else lambda: clock() // 1_000,
+        )
+
+
+class RedisBucket:
+    """The counts of one policy, as `RedisStore.bucket` gives them out; its methods are those of `store.AsyncBucket`.
+
+    A hit whose answer never came may have been counted: that admits less, and never more.
+    """
+
+    __slots__ = ("_denials", "_local", "_on_failure", "_plan", "_prefix", "_secret", "_store", "_tag", "limits", "name")
+
+    def __init__(self, store: RedisStore, name: str, limits: tuple[Limit, ...], algorithm: str) -> None:
+        self.name: str = name
+        self.limits: tuple[Limit, ...] = limits
+        self._store = store
+        self._plan = Plan(limits, algorithm)
+        self._on_failure = store.on_failure
+        # A lease is given back, also by another process; so its denial says nothing about the next hit.
+        self._denials = None if self._plan.is_lease else Denials(store.local_keys)
+        shares = tuple(_share(limit, store.local_share) for limit in limits)
+        self._local: MemoryBucket = store.local_store.bucket(name, shares, algorithm)
+        self._prefix = store.prefix
+        self._secret = store.secret
+        told = repr((name, [(limit.name, limit.amount, limit.seconds, limit.burst) for limit in limits], algorithm))
+        self._tag = blake2b(told.encode(), digest_size=8).hexdigest().encode()
+
+    async def hit(self, key: Key, cost: int = 1) -> Decision:
+        """Count a hit if every limit admits it; see `store.Bucket.hit`."""
+        cost = checked_cost(cost)
+        if not cost:
+            return await self.peek(key, cost)
+        name = self._name_of(key)
+        if self._denials is not None:
+            denied = self._denials.recall(name, cost, time.monotonic_ns())
+            if denied is not None:
+                return denied
+        decision = await self._store.link().ask(self._plan, name, Operation.HIT, cost)
+        if decision is None:
+            return self._without_redis(self._local.hit, key, cost)
+        if decision.allowed:
+            if self._on_failure == "local" and not self._plan.is_lease:
+                self._local.hit(key, cost)
+        elif self._denials is not None:
+            self._denials.note(name, cost, decision, time.monotonic_ns())
+        return decision
+
+    async def peek(self, key: Key, cost: int = 1) -> Decision:
+        """Say what `hit` would say now, and count nothing; see `store.Bucket.peek`."""
+        cost = checked_cost(cost)
+        decision = await self._store.link().ask(self._plan, self._name_of(key), Operation.PEEK, cost)
+        return self._without_redis(self._local.peek, key, cost) if decision is None else decision
+
+    async def charge(self, key: Key, cost: int = 1) -> Decision:
+        """Count a hit that has happened anyway; see `store.Bucket.charge`."""
+        cost = checked_cost(cost)
+        if not cost:
+            return await self.peek(key, cost)
+        decision = await self._store.link().ask(self._plan, self._name_of(key), Operation.CHARGE, cost)
+        return self._without_redis(self._local.charge, key, cost) if decision is None else decision
+
+    async def refund(self, key: Key, at_ns: int, cost: int = 1) -> None:
+        """Take back an admitted hit; see `store.Bucket.refund`. While Redis is away, its hits stay counted."""
+        cost = checked_cost(cost)
+        if at_ns % 1_000:
+            self._local.refund(key, at_ns, cost)
+        elif at_ns and cost:
+            name = self._name_of(key)
+            if self._denials is not None:
+                self._denials.forget(name)
+            await self._store.link().ask(self._plan, name, Operation.REFUND, cost, at_ns)
+
+    async def reset(self, key: Key) -> None:
+        """Forget all hits of a key; see `store.Bucket.reset`. Other processes follow within a second."""
+        name = self._name_of(key)
+        self._local.reset(key)
+        if self._denials is not None:
+            self._denials.forget(name)
+        await self._store.link().ask(self._plan, name, Operation.RESET, 0)
+
+    def _without_redis(self, local: Callable[[Key, int], Decision], key: Key, cost: int) -> Decision:
+        if self._on_failure == "local":
+            decision = local(key, cost)
+            decision.degraded = True
+            return decision
+        nothing = (0,) * len(self.limits)
+        is_open = self._on_failure == "open"
+        return Decision(is_open, 0, nothing, nothing, 0 if is_open else _UNTIL_PROBED_NS, degraded=True)
+
+    def _name_of(self, key: Key) -> bytes:
+        """Return the key in Redis: text and bytes are different keys, whatever they hold."""
+        kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
+        digest = blake2b(raw, digest_size=16, key=self._secret, person=kind).hexdigest()
+        return b"%b{%b}%b" % (self._prefix, digest.encode(), self._tag)
+
+
+_by_url: Final[WeakValueDictionary[str, RedisStore]] = WeakValueDictionary()
+
+
+def store_at(url: str) -> RedisStore:
+    """Return the store of a URL with the usual settings: one for all policies that name it, and so one connection.
+
+    Raises:
+        ConfigError: this is no such URL.
+        MissingExtraError: redis-py is not installed.
+    """
+    store = _by_url.get(url)
+    if store is None:
+        store = _by_url[url] = RedisStore(url)
+    return store
+
+
+def _share(limit: Limit, share: float) -> Limit:
+    burst = None if limit.burst is None else max(1, int(limit.burst * share))
+    return replace(limit, amount=max(1, int(limit.amount * share)), burst=burst)
+
+
+def _local_ns() -> int:
+    """Return moments that are no whole microseconds, as those of Redis are: so a refund knows whose hit it takes back."""
+    return time.monotonic_ns() // 1_000 * 1_000 + 1

@@ -1,0 +1,264 @@
+"""The link to Redis of one event loop: it gathers what requests ask, and stands in for Redis while that is away.
+
+What arrives while a call is under way goes out as the next call, so that a busy process makes few calls and an idle one
+waits for nothing. There is one connection, and so no pool that could run dry.
+
+Rule 1: a batch runs in a task of its own, and each request waits for a future of its own. A request that is cancelled
+cancels nobody else.
+Rule 2: a call has one time limit. Once it fails, the circuit opens, all who wait are told at once, and those who come
+after pay nothing. From then on one task at a time probes whether Redis is back, and no request waits for it.
+Rule 3: connecting for the first time has a time limit of its own: a cold start is no failure.
+Rule 4: time in which this loop did something else is not held against Redis.
+Rule 5: nothing here blocks the loop or grows without bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import Context
+from typing import Final
+
+from asgi_guard.events import Listener, notify
+from asgi_guard.limiting.rate import Limit
+from asgi_guard.limiting.redis_batch import MAX_BATCH, Ask, Operation, Plan, read, write
+from asgi_guard.limiting.redis_client import Caller
+from asgi_guard.limiting.store import Decision
+from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SUCCESS, Circuit, Permit
+from asgi_guard.resilience.events import CircuitChanged
+from asgi_guard.resilience.policy import BreakerPolicy
+
+logger: logging.Logger = logging.getLogger("asgi_guard")
+
+MAX_WAITING: Final = 16_384
+"""The requests that may wait for Redis at a time; those beyond are answered without it."""
+
+PATIENCE: Final = 4
+"""How many time limits of a call a request waits for its turn, while others get theirs."""
+
+_AWAY_SECONDS: Final = 0.005  # a timer that fires so late says more of this loop than of Redis
+_MAX_EXTENSIONS: Final = 4
+_POLICY: Final = BreakerPolicy(
+    failure_threshold=1, recovery_timeout=0.25, recovery_growth=2.0, max_recovery_timeout=5.0, probe_lease=30.0
+)
+_PROBE: Final = Plan((Limit(1, 1),), "fixed")
+
+
+class Link:
+    """What one event loop has to do with one Redis.
+
+    Args:
+        caller: runs the script.
+        name: what events call the circuit.
+        probe_key: a key that nothing else counts in; the circuit closes once it can be written.
+        timeout_seconds: how long a call may take.
+        connect_timeout_seconds: how long the first call may take, and a probe.
+        listeners: told when the circuit changes its state.
+        now_us: the time for the script, for tests; None for that of the server.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        *,
+        name: str,
+        probe_key: bytes,
+        timeout_seconds: float,
+        connect_timeout_seconds: float,
+        listeners: Iterable[Listener] = (),
+        now_us: Callable[[], int] | None = None,
+    ) -> None:
+        self._caller = caller
+        self._name = name
+        self._probe_key = probe_key
+        self._timeout = timeout_seconds
+        self._connect_timeout = connect_timeout_seconds
+        self._listeners = tuple(listeners)
+        self._now_us = now_us
+        self._loop = asyncio.get_running_loop()
+        self._circuit = Circuit(_POLICY)
+        self._waiting: deque[Ask] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._probe: asyncio.Task[None] | None = None
+        self._connected_at: float | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its event loop has been closed."""
+        return self._loop.is_closed()
+
+    async def ask(self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int = 0) -> Decision | None:
+        """Ask Redis.
+
+        Returns:
+            What it decided; None where it was not to be asked, and for a refund and a reset.
+        """
+        if self._circuit.permit is None:
+            self._probe_if_due()
+            return None
+        if len(self._waiting) >= MAX_WAITING:
+            return None
+        asked = self._queue(plan, key, operation, cost, at_ns)
+        try:
+            return await asked.answered
+        except asyncio.CancelledError:
+            if not asked.answered.cancelled():  # the answer was on its way
+                self._release(asked, asked.answered.result())
+            raise
+
+    @property
+    def is_up(self) -> bool:
+        """Whether Redis is being asked."""
+        return self._circuit.permit is not None
+
+    async def aclose(self) -> None:
+        """Stop, and tell all who wait; a later request begins anew."""
+        tasks = [task for task in (self._task, self._probe) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._caller.aclose()
+        self._connected_at = None
+
+    def _queue(self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int) -> Ask:
+        asked = Ask(plan, key, operation, cost, at_ns, self._loop.time(), self._loop.create_future())
+        self._waiting.append(asked)
+        if self._task is None:
+            # A context of its own: the variables of one request are no business of the others.
+            self._task = self._loop.create_task(self._work(), context=Context())
+        return asked
+
+    def _release(self, asked: Ask, decision: Decision | None) -> None:
+        """Give back a lease that nobody is there to hold any more."""
+        if asked.plan.is_lease and asked.operation is Operation.HIT and decision is not None and decision.allowed:
+            self._queue(asked.plan, asked.key, Operation.REFUND, asked.cost, decision.at_ns)
+
+    # Calls ------------------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        batch: list[Ask] = []
+        try:
+            while batch := self._next_batch():
+                permit = self._circuit.permit
+                if permit is None or not await self._is_served(batch, permit):
+                    break
+        finally:
+            self._task = None
+            self._give_up(batch)
+
+    def _next_batch(self) -> list[Ask]:
+        batch: list[Ask] = []
+        waiting = self._waiting
+        soonest = self._loop.time() - PATIENCE * self._timeout
+        while waiting and len(batch) < MAX_BATCH:
+            ask = waiting.popleft()
+            if ask.answered.done():  # it was cancelled
+                continue
+            if max(ask.since, self._connected_at or ask.since) < soonest and self._connected_at is not None:
+                ask.answered.set_result(None)
+                continue
+            batch.append(ask)
+        return batch
+
+    async def _is_served(self, batch: list[Ask], permit: Permit) -> bool:
+        limit = self._connect_timeout if self._connected_at is None else self._timeout
+        try:
+            decisions = read(batch, await self._call(batch, limit))
+        except Exception as error:  # noqa: BLE001  whatever it is, a request must not fail for it
+            self._report(permit, error)
+            return False
+        if self._connected_at is None:
+            self._connected_at = self._loop.time()
+        for ask, decision in zip(batch, decisions, strict=True):
+            if ask.answered.done():
+                self._release(ask, decision)
+            else:
+                ask.answered.set_result(decision)
+        return True
+
+    async def _call(self, batch: list[Ask], seconds: float) -> bytes:
+        """Make a call, within a time limit.
+
+        Raises:
+            Exception: it failed, or took too long.
+        """
+        task = asyncio.current_task()
+        late = False
+        extensions = 0
+
+        def expire(due: float) -> None:
+            nonlocal handle, late, extensions
+            if self._loop.time() - due > _AWAY_SECONDS and extensions < _MAX_EXTENSIONS:
+                extensions += 1
+                handle = self._loop.call_later(_AWAY_SECONDS, expire, self._loop.time() + _AWAY_SECONDS)
+                return
+            late = True
+            if task is not None:
+                task.cancel()
+
+        due = self._loop.time() + seconds
+        handle = self._loop.call_at(due, expire, due)
+        try:
+            return await self._caller.call(write(batch, None if self._now_us is None else self._now_us()))
+        except asyncio.CancelledError:
+            if late and task is not None and task.uncancel() <= 0:
+                raise TimeoutError(f"no answer within {seconds} s") from None
+            raise
+        finally:
+            handle.cancel()
+
+    def _give_up(self, batch: Iterable[Ask]) -> None:
+        """Tell all who wait that there is no answer."""
+        waiting, self._waiting = self._waiting, deque()
+        for ask in (*batch, *waiting):
+            if not ask.answered.done():
+                ask.answered.set_result(None)
+
+    # The circuit ------------------------------------------------------------------------------------------------------
+
+    def _report(self, permit: Permit, error: Exception | None) -> None:
+        before = self._circuit.state
+        self._circuit.report(permit, SUCCESS if error is None else FAILURE, time.monotonic_ns())
+        self._tell(before, error)
+
+    def _tell(self, before: object, error: Exception | None) -> None:
+        after = self._circuit.state
+        if after is before:
+            return
+        if error is not None:
+            # The name alone: the text of an error may have the address, and what is secret in it.
+            logger.warning("%s does not answer (%s): counting goes on without it", self._name, type(error).__name__)
+        elif self._circuit.permit is not None:
+            logger.warning("%s answers again", self._name)
+        notify(self._listeners, CircuitChanged(name=self._name, before=before, after=after))
+
+    def _probe_if_due(self) -> None:
+        """Start a probe if it is time for one and none is under way."""
+        now_ns = time.monotonic_ns()
+        if self._probe is not None or now_ns < self._circuit.until_ns:
+            return
+        before = self._circuit.state
+        permit = self._circuit.admit(now_ns)
+        self._tell(before, None)
+        if permit is not None:
+            self._probe = self._loop.create_task(self._try(permit), context=Context())
+
+    async def _try(self, permit: Permit) -> None:
+        """Find out whether Redis is back: connect anew, and write."""
+        ask = Ask(_PROBE, self._probe_key, Operation.CHARGE, 1, 0, 0.0, self._loop.create_future())
+        try:
+            await self._caller.aclose()
+            await self._call([ask], self._connect_timeout)
+        except asyncio.CancelledError:
+            self._circuit.report(permit, NEUTRAL, time.monotonic_ns())
+            raise
+        except Exception as error:  # noqa: BLE001  as with any call
+            self._report(permit, error)
+        else:
+            self._connected_at = self._loop.time()
+            self._report(permit, None)
+        finally:
+            self._probe = None
