@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from asgi_guard.limiting import Limit, MemoryStore
 from asgi_guard.limiting.redis import RedisStore
+from asgi_guard.limiting.redis_batch import SCRIPT
 
 NAMES = itertools.count()
 AMOUNTS = st.one_of(st.integers(1, 12), st.sampled_from([97, 1_000, 999_983, 999_999_937, 1_000_000_000]))
@@ -95,5 +96,24 @@ def test_memory_and_redis_say_the_same(shared_server, algorithm) -> None:
     @given(limits=limit_lists(algorithm), operations=OPERATIONS)
     def check(limits, operations) -> None:
         asyncio.run(compare(shared_server.url, limits, algorithm, operations))
+
+    check()
+
+
+def test_the_script_divides_products_exactly_that_no_double_holds(shared_server) -> None:
+    """Products of up to 94 bits: a wrong last bit would admit a hit too soon once in a while."""
+    source = SCRIPT.decode()
+    body = source[source.index("local EXACT") : source.index("-- strict, concurrency")]
+    ask = body.replace("local NEVER", "local floor = math.floor\nlocal NEVER") + (
+        "local q, r = muldiv(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]))\n"
+        "return string.format('%.0f %.0f', q, r)"
+    )
+
+    @settings(max_examples=300)
+    @given(st.data(), st.integers(2, 2**45 - 1), st.integers(0, 2**49 - 1))
+    def check(data, divisor, factor) -> None:
+        other = data.draw(st.integers(0, divisor - 1))
+        quotient, rest = divmod(other * factor, divisor)
+        assert shared_server.command("EVAL", ask, 0, other, factor, divisor).split("\r\n")[1] == f"{quotient} {rest}"
 
     check()
