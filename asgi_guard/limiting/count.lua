@@ -77,8 +77,9 @@ function Strict.look(state, limit, now, cost)
   return remaining, reset, (newest - oldest) * limit.b - now
 end
 
-function Strict.add(state, limit, now, cost)
+function Strict.add(state, limit, now, cost, fits)
   state[2] = state[2] + cost
+  if fits then return end
   local room = limit.a
   for age = 2, 12 do -- the newest are kept: they are those that a client has to wait for
     local kept = min(state[age], room)
@@ -263,7 +264,7 @@ for _, key in ipairs(KEYS) do
       local parts = {}
       for index, limit in ipairs(plan) do
         local state, look = states[index], looks[index]
-        algorithm.add(state, limit, now, cost)
+        algorithm.add(state, limit, now, cost, fits)
         look[1], look[2], look[3] = algorithm.look(state, limit, now, fits and 0 or cost)
         parts[index] = algorithm.dump(state)
       end

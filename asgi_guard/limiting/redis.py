@@ -47,8 +47,9 @@ class RedisStore:
     """Counts in Redis 6.2 or newer, or in Valkey, for all processes that share it.
 
     Args:
-        url: `redis://user:password@host:port/db`; `rediss://` for TLS, `unix://path?db=0` for a socket. What redis-py
-            takes in the query of a URL may stand in it.
+        url: `redis://user:password@host:port/db`; `rediss://` for TLS, `unix:///path?db=0` for a socket;
+            `redis+sentinel://host:port,host:port/service/db` for the master that sentinels name. What redis-py takes in
+            the query of a URL may stand in it.
         timeout_seconds: how long a call may take, 0.001 to 10. When one takes longer, Redis counts as away.
         connect_timeout_seconds: how long the first call may take, with connecting and all, 0.001 to 60.
         on_failure: what happens while Redis is away: `"local"` counts in this process, and begins with what it has
@@ -287,5 +288,5 @@ def _share(limit: Limit, share: float) -> Limit:
 
 
 def _local_ns() -> int:
-    """Return moments that are no whole microseconds, as those of Redis are: so a refund knows whose hit it takes back."""
+    """Return no whole microseconds, as moments of Redis are: so a refund knows who counted its hit."""
     return time.monotonic_ns() // 1_000 * 1_000 + 1

@@ -94,7 +94,7 @@ class Ask:
 
     __slots__ = ("answered", "at_ns", "cost", "key", "operation", "plan", "since")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  one for each request, and names cost
         self,
         plan: Plan,
         key: bytes,

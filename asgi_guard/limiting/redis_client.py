@@ -11,18 +11,19 @@ Must never show a password: a URL is shown without its secrets, also in errors.
 
 from __future__ import annotations
 
+from importlib import import_module
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.limiting.redis_batch import SCRIPT, SCRIPT_SHA
 from asgi_guard.settings import Problems
 
-if TYPE_CHECKING:
-    from redis.asyncio.connection import Connection
+SENTINEL_SCHEMES: Final = ("redis+sentinel", "valkey+sentinel")
+"""With these, a URL names sentinels and the name of their master: `redis+sentinel://h1:26379,h2:26379/mymaster/0`."""
 
-SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys", "unix")
+SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys", "unix", *SENTINEL_SCHEMES)
 """What a URL of a store may begin with; `rediss` and `valkeys` speak TLS."""
 
 _NAMES: Final = {"valkey": "redis", "valkeys": "rediss"}
@@ -46,7 +47,7 @@ class Caller(Protocol):
 
 
 class SingleCaller:
-    """One connection to one server.
+    """One connection: to one server, or to the master that sentinels name.
 
     Args:
         url: a URL that `check_url` has found sound.
@@ -54,9 +55,9 @@ class SingleCaller:
     """
 
     def __init__(self, url: str, connect_timeout_seconds: float) -> None:
-        self._url = _plain(url)
+        self._url = url
         self._connect_timeout_seconds = connect_timeout_seconds
-        self._connection: Connection | None = None
+        self._connection: Any = None  # of redis-py, which has no types for it
         self._used_at = 0.0
 
     async def call(self, arguments: tuple[bytes | str | int, ...]) -> bytes:
@@ -70,9 +71,8 @@ class SingleCaller:
             except NoScriptError:  # a server that was restarted, or flushed
                 answer = await _round_trip(connection, "EVAL", SCRIPT, *arguments)
             is_whole = True
-        except ResponseError as error:
-            # A server that became a replica stays one: the next connection may lead to its master.
-            is_whole = not str(error).startswith("READONLY")
+        except ResponseError:
+            is_whole = True
             raise
         finally:
             self._used_at = monotonic()
@@ -85,13 +85,13 @@ class SingleCaller:
         if connection is not None:
             await connection.disconnect(nowait=True)
 
-    async def _ready(self) -> Connection:
+    async def _ready(self) -> Any:
         connection = self._connection
         if connection is not None:
             if monotonic() - self._used_at < _IDLE_SECONDS or not await _has_ended(connection):
                 return connection
             await self.aclose()
-        connection = self._make()
+        connection = _make(self._url, self._connect_timeout_seconds)
         try:
             await connection.connect()
         except BaseException:
@@ -100,30 +100,44 @@ class SingleCaller:
         self._connection = connection
         return connection
 
-    def _make(self) -> Connection:
-        from redis.asyncio import ConnectionPool
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
 
-        pool: Any = ConnectionPool.from_url(
-            self._url,
-            protocol=2,
-            driver_info=None,  # a round trip of its own, for a name in CLIENT LIST
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,
-            socket_connect_timeout=self._connect_timeout_seconds,
-        )
-        connection: Connection = pool.make_connection()
-        return connection
+def _make(url: str, connect_timeout_seconds: float) -> Any:
+    """Make a connection, which is not open yet."""
+    from redis.asyncio import ConnectionPool
+    from redis.asyncio.connection import parse_url
+    from redis.asyncio.retry import Retry
+    from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+    from redis.backoff import NoBackoff
+
+    settings: dict[str, Any] = {
+        "protocol": 2,
+        "driver_info": None,  # a round trip of its own, for a name in CLIENT LIST
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": None,
+        "socket_connect_timeout": connect_timeout_seconds,
+    }
+    scheme, _, rest = url.partition("://")
+    pools: Any = ConnectionPool
+    watch: Any = Sentinel
+    if scheme not in SENTINEL_SCHEMES:
+        return pools.from_url(f"{_NAMES.get(scheme, scheme)}://{rest}", **settings).make_connection()
+    parts = urlsplit(url)
+    user, _, hosts = parts.netloc.rpartition("@")
+    name, _, database = parts.path.strip("/").partition("/")
+    own: dict[str, Any] = dict(parse_url(f"redis://{user}{'@' if user else ''}localhost/{database}?{parts.query}"))
+    own.pop("host")  # the sentinels know it
+    sentinels = [(host.rpartition(":")[0], int(host.rpartition(":")[2])) for host in hosts.split(",")]
+    pools = SentinelConnectionPool
+    return pools(name, watch(sentinels, sentinel_kwargs=settings), **settings, **own).make_connection()
 
 
-async def _round_trip(connection: Connection, *arguments: bytes | str | int) -> bytes:
+async def _round_trip(connection: Any, *arguments: bytes | str | int) -> bytes:
     await connection.send_command(*arguments, check_health=False)
     answer: bytes = await connection.read_response(disable_decoding=True)
     return answer
 
 
-async def _has_ended(connection: Connection) -> bool:
+async def _has_ended(connection: Any) -> bool:
     """Tell whether the other side has closed a connection, or has said what nobody asked for."""
     from redis.exceptions import RedisError
 
@@ -138,15 +152,28 @@ def check_url(problems: Problems, field: str, url: object) -> bool:
     if not isinstance(url, str):
         return problems.text(field, url)
     try:
-        parts = urlsplit(url)
-        is_sound = parts.scheme in SCHEMES and bool(parts.path if parts.scheme == "unix" else parts.hostname)
-        _ = parts.port
+        is_sound = _is_sound(url)
     except ValueError:
         is_sound = False
     if is_sound:
         return True
     remedy = "Write it like 'redis://127.0.0.1:6379/0'; percent-encode what is special in a password."
     return problems.add("AG430", field, url, f"must be a URL that begins with {', '.join(SCHEMES)}", remedy)
+
+
+def _is_sound(url: str) -> bool:
+    """Tell whether a URL says where to connect to.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in SENTINEL_SCHEMES:
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        return bool(parts.path.strip("/")) and all(urlsplit(f"//{host}").port for host in hosts)
+    if parts.scheme == "unix":
+        return bool(parts.path)
+    return parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
 
 
 def shown_url(url: str) -> str:
@@ -163,12 +190,6 @@ def need_redis(feature: str) -> None:
         MissingExtraError: with the command that installs it.
     """
     try:
-        import redis.asyncio  # noqa: F401  now, and not in the middle of the first request
+        import_module("redis.asyncio")  # now, and not in the middle of the first request
     except ImportError:
         raise MissingExtraError(feature, "redis") from None
-
-
-def _plain(url: str) -> str:
-    """Write a URL with the scheme that redis-py knows."""
-    scheme, separator, rest = url.partition("://")
-    return f"{_NAMES.get(scheme, scheme)}{separator}{rest}"

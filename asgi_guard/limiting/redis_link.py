@@ -27,7 +27,7 @@ from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import MAX_BATCH, Ask, Operation, Plan, read, write
 from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.store import Decision
-from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SUCCESS, Circuit, Permit
+from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SUCCESS, Circuit, Permit, State
 from asgi_guard.resilience.events import CircuitChanged
 from asgi_guard.resilience.policy import BreakerPolicy
 
@@ -185,30 +185,8 @@ class Link:
         Raises:
             Exception: it failed, or took too long.
         """
-        task = asyncio.current_task()
-        late = False
-        extensions = 0
-
-        def expire(due: float) -> None:
-            nonlocal handle, late, extensions
-            if self._loop.time() - due > _AWAY_SECONDS and extensions < _MAX_EXTENSIONS:
-                extensions += 1
-                handle = self._loop.call_later(_AWAY_SECONDS, expire, self._loop.time() + _AWAY_SECONDS)
-                return
-            late = True
-            if task is not None:
-                task.cancel()
-
-        due = self._loop.time() + seconds
-        handle = self._loop.call_at(due, expire, due)
-        try:
+        async with _Limit(self._loop, seconds):
             return await self._caller.call(write(batch, None if self._now_us is None else self._now_us()))
-        except asyncio.CancelledError:
-            if late and task is not None and task.uncancel() <= 0:
-                raise TimeoutError(f"no answer within {seconds} s") from None
-            raise
-        finally:
-            handle.cancel()
 
     def _give_up(self, batch: Iterable[Ask]) -> None:
         """Tell all who wait that there is no answer."""
@@ -224,7 +202,7 @@ class Link:
         self._circuit.report(permit, SUCCESS if error is None else FAILURE, time.monotonic_ns())
         self._tell(before, error)
 
-    def _tell(self, before: object, error: Exception | None) -> None:
+    def _tell(self, before: State, error: Exception | None) -> None:
         after = self._circuit.state
         if after is before:
             return
@@ -262,3 +240,42 @@ class Link:
             self._report(permit, None)
         finally:
             self._probe = None
+
+
+class _Limit:
+    """A time limit that does not run while the loop does something else: an answer may lie there unread.
+
+    Args:
+        loop: the loop that runs.
+        seconds: after how long what stands in the block is cancelled, and `TimeoutError` raised.
+    """
+
+    __slots__ = ("_extensions", "_handle", "_is_over", "_loop", "_seconds", "_task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._task = asyncio.current_task(loop)
+        self._extensions = 0
+        self._is_over = False
+
+    async def __aenter__(self) -> None:
+        self._set(self._seconds)
+
+    async def __aexit__(self, exc_type: object, exc: BaseException | None, _: object) -> None:
+        self._handle.cancel()
+        is_ours = self._is_over and isinstance(exc, asyncio.CancelledError)
+        if is_ours and self._task is not None and self._task.uncancel() <= 0:
+            raise TimeoutError from exc
+
+    def _set(self, seconds: float) -> None:
+        due = self._loop.time() + seconds
+        self._handle = self._loop.call_at(due, self._expire, due)
+
+    def _expire(self, due: float) -> None:
+        if self._loop.time() - due > _AWAY_SECONDS and self._extensions < _MAX_EXTENSIONS:
+            self._extensions += 1
+            self._set(_AWAY_SECONDS)
+        elif self._task is not None:
+            self._is_over = True
+            self._task.cancel()

@@ -27,6 +27,7 @@ HIGHEST_PORT = 55_535  # the bus of a cluster listens 10,000 above
 
 
 def free_port() -> int:
+    """Find a port that nobody listens on."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -21,6 +21,7 @@ RATE = parse_rate("1000/minute")
 
 @asynccontextmanager
 async def opened(url, **settings):
+    """Open a store, and close it."""
     store = RedisStore(url, **settings)
     try:
         yield store
@@ -57,39 +58,48 @@ async def back_in_redis(bucket, seconds=8.0) -> float:
 
 
 def freeze(server) -> None:
+    """Stop the process, with its connections open."""
     server.freeze()
 
 
 def kill(server) -> None:
+    """End it at once."""
     server.kill()
 
 
 def pause(server) -> None:
+    """Let it answer nobody for a while."""
     server.command("CLIENT", "PAUSE", 1_500, "ALL")
 
 
 def become_a_replica(server) -> None:
+    """Let it refuse to write."""
     server.command("REPLICAOF", "127.0.0.1", 1)
 
 
 def fill(server) -> None:
+    """Let it have no memory left."""
     server.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
     server.command("CONFIG", "SET", "maxmemory", 1)
 
 
 def start(server) -> None:
+    """Start it again."""
     server.start()
 
 
 def thaw(server) -> None:
+    """Let it go on."""
     server.thaw()
 
 
 def become_a_master(server) -> None:
+    """Let it write again."""
     server.command("REPLICAOF", "NO", "ONE")
 
 
 def empty(server) -> None:
+    """Let it have memory again."""
     server.command("CONFIG", "SET", "maxmemory", 0)
 
 
@@ -108,7 +118,7 @@ HARMS = {
 
 @pytest.mark.parametrize(("harm", "mend"), HARMS.values(), ids=HARMS)
 async def test_requests_go_on_and_redis_is_found_again(server, harm, mend) -> None:
-    """One call has its time limit, all others are answered at once; the loop runs on; nobody has to restart anything."""
+    """One call has its time limit, all others are answered at once; the loop runs on; nobody restarts anything."""
     told = []
     async with opened(server.url, listeners=[told.append]) as store:
         bucket = store.bucket("x", RATE)
@@ -131,8 +141,8 @@ async def test_requests_go_on_and_redis_is_found_again(server, harm, mend) -> No
         assert stalls[0] < 0.1
         await asyncio.to_thread(mend, server)
         recovered = await back_in_redis(bucket)
-        print(f"{harm.__name__}: first {took * 1e3:.1f} ms, then {afterwards * 1e6:.1f} us, "  # noqa: T201
-              f"stall {stalls[0] * 1e3:.1f} ms, back after {recovered * 1e3:.0f} ms")
+        figures = took, afterwards, stalls[0], recovered
+        print(f"{harm.__name__}: first, each after, stall, back (ms):", [round(x * 1e3, 3) for x in figures])  # noqa: T201
     changes = [(event.before, event.after) for event in told if isinstance(event, CircuitChanged)]
     assert changes[0] == (State.CLOSED, State.OPEN)
     assert changes[-1] == (State.HALF_OPEN, State.CLOSED)

@@ -43,6 +43,7 @@ def up(value: int | None) -> int | None:
 
 
 def told(decision):
+    """Return what both have to say alike."""
     resets = tuple(map(up, decision.reset_after_ns))
     retry = up(decision.retry_after_ns)
     return decision.allowed, decision.at_ns, decision.remaining, resets, retry, decision.violated, decision.degraded
@@ -50,6 +51,7 @@ def told(decision):
 
 @st.composite
 def limit_lists(draw, algorithm):
+    """Make one to three limits."""
     limits = []
     for position in range(draw(st.integers(1, 3))):
         amount, seconds = draw(AMOUNTS), draw(SECONDS)
@@ -59,6 +61,7 @@ def limit_lists(draw, algorithm):
 
 
 async def compare(url, limits, algorithm, operations):
+    """Do the same in both, and compare every answer."""
     clock = Clock()
     store = RedisStore(url, clock=clock, namespace=f"same{next(NAMES)}", timeout_seconds=5, connect_timeout_seconds=5)
     remote = store.bucket("x", limits, algorithm)
@@ -66,10 +69,9 @@ async def compare(url, limits, algorithm, operations):
     local = MemoryStore(clock=clock).bucket("x", limits, algorithm)
     hits = []
     try:
-        for operation, key, cost, step_us in operations:
+        for operation, key, number, step_us in operations:
             clock.now_ns += step_us * 1_000
-            if cost > 10:
-                cost = limits[0].amount * (cost - 10) // 2
+            cost = number if number <= 10 else limits[0].amount * (number - 10) // 2
             if operation == "refund":
                 if hits:
                     was, at_ns, paid = hits.pop()

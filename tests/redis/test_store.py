@@ -39,10 +39,10 @@ async def opened(server, **settings):
 
 def all_end(server) -> bool:
     """Tell whether every key has a time to live."""
-    return all(int(server.command("PTTL", key)[1:]) > 0 for key in server.keys())
+    return all(int(server.command("PTTL", key)[1:]) > 0 for key in server.keys())  # noqa: SIM118
 
 
-# One count for all -----------------------------------------------------------------------------------------------------
+# One count for all ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -119,9 +119,7 @@ asyncio.run(main())
 def test_four_processes_admit_exactly_the_limit(server) -> None:
     """4 times 1,000 tasks on one key, under each algorithm; every key has a time to live afterwards."""
     command = [sys.executable, "-c", WORKER, server.url, "10"]
-    workers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
+    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     for worker in workers:
         assert worker.stdout.readline() == "ready\n"
     told = [worker.communicate("go\n", timeout=50)[0].split("\n")[:4] for worker in workers]
@@ -191,7 +189,7 @@ async def test_a_secret_keeps_keys_from_being_guessed(server) -> None:
     assert len(await asyncio.to_thread(server.keys)) == 3
 
 
-# Denials ---------------------------------------------------------------------------------------------------------------
+# Denials --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -222,7 +220,7 @@ async def test_a_reset_is_seen_at_once_here_and_within_a_second_elsewhere(server
         await buckets[0].reset("k")
         assert await buckets[0].peek("k")
         since = time.monotonic()
-        while not await buckets[1].hit("k"):
+        while not await buckets[1].hit("k"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         assert time.monotonic() - since < 1.2
         assert not await buckets[0].hit("k")
@@ -246,7 +244,7 @@ def test_denials_are_bounded() -> None:
     assert len(denials) == 2
 
 
-# Settings --------------------------------------------------------------------------------------------------------------
+# Settings -------------------------------------------------------------------------------------------------------------
 
 WRONG = [
     ({"url": "http://user:hunter2@localhost"}, ["AG430 RedisStore.url"]),
@@ -268,7 +266,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "problems"), WRONG, ids=[f"{index} {problems[0]}" for index, (_, problems) in enumerate(WRONG)])
+@pytest.mark.parametrize(
+    ("arguments", "problems"), WRONG, ids=[f"{index} {problems[0]}" for index, (_, problems) in enumerate(WRONG)]
+)
 def test_what_cannot_work_is_refused_and_no_password_shown(arguments, problems) -> None:
     """All that is wrong is told at once."""
     with pytest.raises(ConfigError) as refused:
@@ -327,10 +327,11 @@ def test_event_loops_come_and_go(server) -> None:
     assert len(store._links) == 0
 
 
-# In an application -----------------------------------------------------------------------------------------------------
+# In an application ----------------------------------------------------------------------------------------------------
 
 
 async def hello(scope, receive, send) -> None:
+    """Say hello."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
 
