@@ -57,7 +57,8 @@ class SingleCaller:
     def __init__(self, url: str, connect_timeout_seconds: float) -> None:
         self._url = url
         self._connect_timeout_seconds = connect_timeout_seconds
-        self._connection: Any = None  # of redis-py, which has no types for it
+        self._pool: Any = None  # of redis-py, which has no types for it; its connections hold no reference to it
+        self._connection: Any = None
         self._used_at = 0.0
 
     async def call(self, arguments: tuple[bytes | str | int, ...]) -> bytes:
@@ -77,10 +78,17 @@ class SingleCaller:
         finally:
             self._used_at = monotonic()
             if not is_whole:  # an answer that nobody read would be taken for the next one's
-                await self.aclose()
+                await self._drop()
         return answer
 
     async def aclose(self) -> None:
+        await self._drop()
+        pool, self._pool = self._pool, None
+        if hasattr(pool, "sentinel_manager"):
+            for client in pool.sentinel_manager.sentinels:
+                await client.aclose()
+
+    async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
@@ -90,8 +98,10 @@ class SingleCaller:
         if connection is not None:
             if monotonic() - self._used_at < _IDLE_SECONDS or not await _has_ended(connection):
                 return connection
-            await self.aclose()
-        connection = _make(self._url, self._connect_timeout_seconds)
+            await self._drop()
+        if self._pool is None:
+            self._pool = _pool(self._url, self._connect_timeout_seconds)
+        connection = self._pool.make_connection()
         try:
             await connection.connect()
         except BaseException:
@@ -101,8 +111,8 @@ class SingleCaller:
         return connection
 
 
-def _make(url: str, connect_timeout_seconds: float) -> Any:
-    """Make a connection, which is not open yet."""
+def _pool(url: str, connect_timeout_seconds: float) -> Any:
+    """Return what makes connections; none is open yet."""
     from redis.asyncio import ConnectionPool
     from redis.asyncio.connection import parse_url
     from redis.asyncio.retry import Retry
@@ -120,7 +130,7 @@ def _make(url: str, connect_timeout_seconds: float) -> Any:
     pools: Any = ConnectionPool
     watch: Any = Sentinel
     if scheme not in SENTINEL_SCHEMES:
-        return pools.from_url(f"{_NAMES.get(scheme, scheme)}://{rest}", **settings).make_connection()
+        return pools.from_url(f"{_NAMES.get(scheme, scheme)}://{rest}", **settings)
     parts = urlsplit(url)
     user, _, hosts = parts.netloc.rpartition("@")
     name, _, database = parts.path.strip("/").partition("/")
@@ -128,7 +138,7 @@ def _make(url: str, connect_timeout_seconds: float) -> Any:
     own.pop("host")  # the sentinels know it
     sentinels = [(host.rpartition(":")[0], int(host.rpartition(":")[2])) for host in hosts.split(",")]
     pools = SentinelConnectionPool
-    return pools(name, watch(sentinels, sentinel_kwargs=settings), **settings, **own).make_connection()
+    return pools(name, watch(sentinels, sentinel_kwargs=settings), **settings, **own)
 
 
 async def _round_trip(connection: Any, *arguments: bytes | str | int) -> bytes:

@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -39,22 +40,19 @@ def free_port() -> int:
 class Server:
     """A server of one's own: to be asked as an administrator does, frozen and killed."""
 
-    def __init__(self, binary: Path, folder: Path, *options: str) -> None:
+    def __init__(self, binary: Path, folder: Path, *options: object, config: Path | None = None) -> None:
         self.binary = binary
         self.folder = folder
-        self.options = options
+        self.options = [*([str(config)] if config else []), *map(str, options)]
+        self.is_sentinel = config is not None
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(str(self.binary), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
-                *("--dir", str(self.folder), *self.options),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
+        first, rest = (self.options[:1], ["--sentinel"]) if self.is_sentinel else ([], [*self.options, "--save", ""])
+        where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
+        self.process = subprocess.Popen([str(self.binary), *first, *where, *rest], stdout=subprocess.DEVNULL)
         for _ in range(500):
             try:
                 if self.command("PING") == "+PONG" or self.process.poll() is not None:
@@ -116,6 +114,20 @@ def server(tmp_path) -> Iterator[Server]:
     yield server
     server.thaw()
     server.kill()
+
+
+@pytest.fixture
+def make_server(tmp_path) -> Iterator[Callable[..., Server]]:
+    """Give a function that starts a server with options of its own."""
+    with ExitStack() as stack:
+
+        def make(*options: object, config: Path | None = None) -> Server:
+            server = Server(BINARY, tmp_path, *options, config=config)
+            stack.callback(server.kill)
+            server.start()
+            return server
+
+        yield make
 
 
 @pytest.fixture(scope="module", params=["asyncio", "asyncio+uvloop"])
