@@ -31,7 +31,7 @@ from asgi_guard.events import Listener
 from asgi_guard.limiting.memory import MAX_BUCKETS, MAX_KEYS, MemoryBucket, MemoryStore
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import Operation, Plan
-from asgi_guard.limiting.redis_client import SingleCaller, check_url, need_redis, shown_url
+from asgi_guard.limiting.redis_client import caller_for, check_url, need_redis, shown_url
 from asgi_guard.limiting.redis_denials import Denials
 from asgi_guard.limiting.redis_link import Link
 from asgi_guard.limiting.store import Decision, Key, checked_cost
@@ -48,6 +48,7 @@ class RedisStore:
 
     Args:
         url: `redis://user:password@host:port/db`; `rediss://` for TLS, `unix:///path?db=0` for a socket;
+            `redis+cluster://host:port` for a cluster, by any of its nodes;
             `redis+sentinel://host:port,host:port/service/db` for the master that sentinels name. What redis-py takes in
             the query of a URL may stand in it.
         timeout_seconds: how long a call may take, 0.001 to 10. When one takes longer, Redis counts as away.
@@ -164,7 +165,7 @@ class RedisStore:
         clock = self._clock
         timeout_seconds, connect_timeout_seconds = self._timeouts
         return Link(
-            SingleCaller(self._url, connect_timeout_seconds),
+            caller_for(self._url, connect_timeout_seconds),
             name=repr(self),
             probe_key=self.prefix + b"{probe}",
             timeout_seconds=timeout_seconds,

@@ -11,30 +11,49 @@ Must never show a password: a URL is shown without its secrets, also in errors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from time import monotonic
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from asgi_guard.errors.exceptions import MissingExtraError
-from asgi_guard.limiting.redis_batch import SCRIPT, SCRIPT_SHA
+from asgi_guard.limiting.redis_batch import SCRIPT, SCRIPT_SHA, Ask, read, write
+from asgi_guard.limiting.store import Decision
 from asgi_guard.settings import Problems
 
 SENTINEL_SCHEMES: Final = ("redis+sentinel", "valkey+sentinel")
 """With these, a URL names sentinels and the name of their master: `redis+sentinel://h1:26379,h2:26379/mymaster/0`."""
 
-SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys", "unix", *SENTINEL_SCHEMES)
+CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster", "valkey+cluster", "valkeys+cluster")
+"""With these, a URL names any node of a cluster."""
+
+SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys", "unix", *SENTINEL_SCHEMES, *CLUSTER_SCHEMES)
 """What a URL of a store may begin with; `rediss` and `valkeys` speak TLS."""
 
-_NAMES: Final = {"valkey": "redis", "valkeys": "rediss"}
+_NAMES: Final = {
+    "valkey": "redis",
+    "valkeys": "rediss",
+    "redis+cluster": "redis",
+    "rediss+cluster": "rediss",
+    "valkey+cluster": "redis",
+    "valkeys+cluster": "rediss",
+}
 _IDLE_SECONDS: Final = 1.0  # a connection that was idle for longer may have been closed by the other side
 
 
 class Caller(Protocol):
-    """Calls the script, one call at a time."""
+    """Calls the script, for one batch at a time."""
 
-    async def call(self, arguments: tuple[bytes | str | int, ...]) -> bytes:
+    async def call(self, batch: Sequence[Ask], now_us: int | None) -> list[Decision | None]:
         """Run the script.
+
+        Args:
+            batch: 1 to 64 operations.
+            now_us: the time, for tests; None for that of the server.
+
+        Returns:
+            A decision for each hit, peek and charge, None for what asked for none.
 
         Raises:
             Exception: whatever redis-py raises where that fails.
@@ -44,6 +63,12 @@ class Caller(Protocol):
     async def aclose(self) -> None:
         """Close the connection; a later call opens it again."""
         ...
+
+
+def caller_for(url: str, connect_timeout_seconds: float) -> Caller:
+    """Return what calls the script where a URL leads to."""
+    scheme = url.partition("://")[0]
+    return (ClusterCaller if scheme in CLUSTER_SCHEMES else SingleCaller)(url, connect_timeout_seconds)
 
 
 class SingleCaller:
@@ -61,9 +86,10 @@ class SingleCaller:
         self._connection: Any = None
         self._used_at = 0.0
 
-    async def call(self, arguments: tuple[bytes | str | int, ...]) -> bytes:
+    async def call(self, batch: Sequence[Ask], now_us: int | None) -> list[Decision | None]:
         from redis.exceptions import NoScriptError, ResponseError
 
+        arguments = write(batch, now_us)
         connection = await self._ready()
         is_whole = False
         try:
@@ -79,7 +105,7 @@ class SingleCaller:
             self._used_at = monotonic()
             if not is_whole:  # an answer that nobody read would be taken for the next one's
                 await self._drop()
-        return answer
+        return read(batch, answer)
 
     async def aclose(self) -> None:
         await self._drop()
@@ -139,6 +165,78 @@ def _pool(url: str, connect_timeout_seconds: float) -> Any:
     sentinels = [(host.rpartition(":")[0], int(host.rpartition(":")[2])) for host in hosts.split(",")]
     pools = SentinelConnectionPool
     return pools(name, watch(sentinels, sentinel_kwargs=settings), **settings, **own)
+
+
+class ClusterCaller:
+    """The masters of a cluster: a batch is one call for each slot in it, and all that go to one master go in one trip.
+
+    Where one master does not answer, the batch has failed.
+
+    Args:
+        url: a URL that `check_url` has found sound, of any node.
+        connect_timeout_seconds: bounds connecting to a node.
+    """
+
+    def __init__(self, url: str, connect_timeout_seconds: float) -> None:
+        self._url = url
+        self._connect_timeout_seconds = connect_timeout_seconds
+        self._client: Any = None
+
+    async def call(self, batch: Sequence[Ask], now_us: int | None) -> list[Decision | None]:
+        from redis.crc import key_slot
+        from redis.exceptions import NoScriptError
+
+        client = await self._ready()
+        by_slot: dict[int, list[int]] = {}
+        for position, ask in enumerate(batch):
+            by_slot.setdefault(key_slot(ask.key), []).append(position)
+        groups = [[batch[position] for position in positions] for positions in by_slot.values()]
+        calls = [write(group, now_us) for group in groups]
+        try:
+            answers = await _trip(client, [("EVALSHA", SCRIPT_SHA, *arguments) for arguments in calls])
+        except NoScriptError:
+            # What other masters have counted already is counted twice then: that admits less, and is rare.
+            await client.script_load(SCRIPT)
+            answers = await _trip(client, [("EVALSHA", SCRIPT_SHA, *arguments) for arguments in calls])
+        decisions: list[Decision | None] = [None] * len(batch)
+        for positions, group, answer in zip(by_slot.values(), groups, answers, strict=True):
+            for position, decision in zip(positions, read(group, answer), strict=True):
+                decisions[position] = decision
+        return decisions
+
+    async def aclose(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _ready(self) -> Any:
+        if self._client is None:
+            from redis.asyncio import RedisCluster
+            from redis.asyncio.retry import Retry
+            from redis.backoff import NoBackoff
+
+            clients: Any = RedisCluster
+            scheme, _, rest = self._url.partition("://")
+            self._client = clients.from_url(
+                f"{_NAMES.get(scheme, scheme)}://{rest}",
+                protocol=2,
+                driver_info=None,
+                retry=Retry(NoBackoff(), 1),  # a slot that has moved is asked for where it is now
+                socket_timeout=None,
+                socket_connect_timeout=self._connect_timeout_seconds,
+            )
+            await self._client.script_load(SCRIPT)
+        return self._client
+
+
+async def _trip(client: Any, commands: Sequence[tuple[bytes | str | int, ...]]) -> list[bytes]:
+    if len(commands) == 1:
+        return [await client.execute_command(*commands[0])]
+    pipeline = client.pipeline()
+    for command in commands:
+        pipeline.execute_command(*command)
+    answers: list[bytes] = await pipeline.execute()
+    return answers
 
 
 async def _round_trip(connection: Any, *arguments: bytes | str | int) -> bytes:

@@ -24,7 +24,7 @@ from typing import Final
 
 from asgi_guard.events import Listener, notify
 from asgi_guard.limiting.rate import Limit
-from asgi_guard.limiting.redis_batch import MAX_BATCH, Ask, Operation, Plan, read, write
+from asgi_guard.limiting.redis_batch import MAX_BATCH, Ask, Operation, Plan
 from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.store import Decision
 from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SUCCESS, Circuit, Permit, State
@@ -166,7 +166,7 @@ class Link:
     async def _is_served(self, batch: list[Ask], permit: Permit) -> bool:
         limit = self._connect_timeout if self._connected_at is None else self._timeout
         try:
-            decisions = read(batch, await self._call(batch, limit))
+            decisions = await self._call(batch, limit)
         except Exception as error:  # noqa: BLE001  whatever it is, a request must not fail for it
             self._report(permit, error)
             return False
@@ -179,14 +179,14 @@ class Link:
                 ask.answered.set_result(decision)
         return True
 
-    async def _call(self, batch: list[Ask], seconds: float) -> bytes:
+    async def _call(self, batch: list[Ask], seconds: float) -> list[Decision | None]:
         """Make a call, within a time limit.
 
         Raises:
             Exception: it failed, or took too long.
         """
         async with _Limit(self._loop, seconds):
-            return await self._caller.call(write(batch, None if self._now_us is None else self._now_us()))
+            return await self._caller.call(batch, None if self._now_us is None else self._now_us())
 
     def _give_up(self, batch: Iterable[Ask]) -> None:
         """Tell all who wait that there is no answer."""

@@ -106,6 +106,28 @@ def shared_server(request, tmp_path_factory) -> Iterator[Server]:
     server.kill()
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[list[Server]]:
+    """Give three masters that share the slots of a cluster."""
+    with ExitStack() as stack:
+        masters: list[Server] = []
+        for number, (first, last) in enumerate([(0, 5_460), (5_461, 10_922), (10_923, 16_383)]):
+            options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+            master = Server(BINARY, tmp_path_factory.mktemp("master"), *options)
+            stack.callback(master.kill)
+            master.start()
+            master.command("CLUSTER", "ADDSLOTSRANGE", first, last)
+            master.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            masters.append(master)
+        for master in masters[1:]:
+            master.command("CLUSTER", "MEET", "127.0.0.1", masters[0].port)
+        for _ in range(1_000):
+            if all("cluster_state:ok" in master.command("CLUSTER", "INFO") for master in masters):
+                break
+            time.sleep(0.02)
+        yield masters
+
+
 @pytest.fixture
 def server(tmp_path) -> Iterator[Server]:
     """Give a server to maltreat."""

@@ -90,6 +90,17 @@ async def compare(url, limits, algorithm, operations):
         await store.aclose()
 
 
+def test_a_cluster_says_the_same(cluster) -> None:
+    """The script is the same, and so is what comes of it."""
+
+    @settings(max_examples=5)
+    @given(limits=limit_lists("gcra"), operations=OPERATIONS)
+    def check(limits, operations) -> None:
+        asyncio.run(compare(f"redis+cluster://127.0.0.1:{cluster[0].port}", limits, "gcra", operations))
+
+    check()
+
+
 @pytest.mark.parametrize("algorithm", ["strict", "gcra", "fixed", "concurrency"])
 def test_memory_and_redis_say_the_same(shared_server, algorithm) -> None:
     """Verdict, what remains, and all times: whatever is asked, in whatever order, under one limit or several."""

@@ -111,3 +111,21 @@ async def test_sentinels_name_the_master_also_after_a_failover(make_server) -> N
     assert (await bucket.peek("k")).remaining == (9,)
     assert "role:master" in await asyncio.to_thread(replica.command, "INFO", "replication")
     await store.aclose()
+
+
+async def test_a_cluster_counts_each_key_where_it_lives(cluster) -> None:
+    """A batch goes to all masters at once; a thousand on one key are exact, and each client has its own count."""
+    for master in cluster:
+        await asyncio.to_thread(master.command, "FLUSHALL")
+    store = RedisStore(f"redis+cluster://127.0.0.1:{cluster[0].port}", timeout_seconds=5, connect_timeout_seconds=5)
+    bucket = store.bucket("x", parse_rate("5/second;50/hour"))
+    assert sum(map(bool, await asyncio.gather(*[bucket.hit("k") for _ in range(1_000)]))) == 5
+    decisions = await asyncio.gather(*[bucket.hit(f"client {number}") for number in range(600)])
+    assert all(decision and not decision.degraded and decision.remaining == (4, 49) for decision in decisions)
+    held = [len(await asyncio.to_thread(master.keys)) for master in cluster]
+    assert sum(held) >= 601
+    assert min(held) > 100
+    for master in cluster:
+        await asyncio.to_thread(master.command, "SCRIPT", "FLUSH")
+    assert (await bucket.hit("client 0")).remaining == (3, 48)
+    await store.aclose()
