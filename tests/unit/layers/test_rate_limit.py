@@ -605,7 +605,7 @@ class AwaitedStore:
         ({"rate": "5/minute", "exclusive": 1}, ["AG103"]),
         ({"rate": "5/minute", "messages": "yes"}, ["AG103"]),
         ({"rate": "5/minute", "legacy_headers": None}, ["AG103"]),
-        ({"rate": "5/minute", "store": "redis://127.0.0.1"}, ["AG211"]),
+        ({"rate": "5/minute", "store": "http://127.0.0.1"}, ["AG430"]),
         ({"rate": "5/minute", "store": {}}, ["AG211"]),
         ({"rate": "5/minute", "store": AwaitedStore(), "messages": True}, ["AG217"]),
         ({"rate": "5/minute", "store": MemoryStore}, ["AG211"]),
