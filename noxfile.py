@@ -23,10 +23,15 @@ PYTHONS = nox.project.python_versions(PROJECT)
 DIST = Path("dist")
 
 INSTALLED = {
-    "ASGI_GUARD_WHEEL": "1",  # tests/house proves that the package under test is the wheel
+    "WHEEL_UNDER_TEST": "1",  # tests/house proves that the package under test is the wheel
     "PYTHONSAFEPATH": "1",  # `python -m` and `python -c` leave the checkout out of sys.path
 }
-COVERAGE = {"asgi_guard/engine/*": 100, "asgi_guard/limiting/*": 100, "asgi_guard/resilience/*": 100, "asgi_guard/*": 95}
+COVERAGE = {
+    "asgi_guard/engine/*": 100,
+    "asgi_guard/limiting/*": 100,
+    "asgi_guard/resilience/*": 100,
+    "asgi_guard/*": 95,
+}
 
 
 def install(session: nox.Session, *groups: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from asgi_guard.bans import BanAfter, Bans
+    from asgi_guard.correlation import RequestIDFilter, add_request_id, current_request_id, current_trace_id
     from asgi_guard.engine.exchange import Exchange
     from asgi_guard.engine.fuse import Middleware
     from asgi_guard.engine.layer import Layer
@@ -24,6 +25,21 @@ if TYPE_CHECKING:
         StoreError,
     )
     from asgi_guard.errors.problem import Fault
+    from asgi_guard.errors.ready import (
+        AuthenticationError,
+        AuthorizationError,
+        BusinessLogicError,
+        CacheError,
+        ConfigurationError,
+        ConflictError,
+        DatabaseError,
+        ExternalServiceError,
+        NetworkError,
+        NotFoundError,
+        OperationTimeoutError,
+        RateLimitError,
+        ValidationError,
+    )
     from asgi_guard.events import ErrorAnswered, Event, Listener, RequestAllowed, RequestRefused, RequestWouldBeRefused
     from asgi_guard.guard import Guard
     from asgi_guard.layers.client_address import ClientAddress, ClientAddressMiddleware, ForwardingIgnored
@@ -44,13 +60,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME: dict[str, str] = {
+    "AuthenticationError": "asgi_guard.errors.ready",
+    "AuthorizationError": "asgi_guard.errors.ready",
     "BanAfter": "asgi_guard.bans",
     "Bans": "asgi_guard.bans",
+    "BusinessLogicError": "asgi_guard.errors.ready",
     "CORS": "asgi_guard.layers.cors",
     "CORSMiddleware": "asgi_guard.layers.cors",
+    "CacheError": "asgi_guard.errors.ready",
     "ClientAddress": "asgi_guard.layers.client_address",
     "ClientAddressMiddleware": "asgi_guard.layers.client_address",
     "ConfigError": "asgi_guard.errors.exceptions",
+    "ConfigurationError": "asgi_guard.errors.ready",
+    "ConflictError": "asgi_guard.errors.ready",
+    "DatabaseError": "asgi_guard.errors.ready",
     "ErrorAnswered": "asgi_guard.events",
     "ErrorCategory": "asgi_guard.errors.exceptions",
     "ErrorEnvelope": "asgi_guard.layers.error_envelope",
@@ -58,6 +81,7 @@ _HOME: dict[str, str] = {
     "ErrorSeverity": "asgi_guard.errors.exceptions",
     "Event": "asgi_guard.events",
     "Exchange": "asgi_guard.engine.exchange",
+    "ExternalServiceError": "asgi_guard.errors.ready",
     "Fault": "asgi_guard.errors.problem",
     "FetchMetadata": "asgi_guard.layers.fetch_metadata",
     "FetchMetadataMiddleware": "asgi_guard.layers.fetch_metadata",
@@ -73,12 +97,17 @@ _HOME: dict[str, str] = {
     "MemoryStore": "asgi_guard.limiting.memory",
     "Middleware": "asgi_guard.engine.fuse",
     "MissingExtraError": "asgi_guard.errors.exceptions",
+    "NetworkError": "asgi_guard.errors.ready",
     "NoResponseError": "asgi_guard.errors.exceptions",
+    "NotFoundError": "asgi_guard.errors.ready",
+    "OperationTimeoutError": "asgi_guard.errors.ready",
     "RateLimit": "asgi_guard.layers.rate_limit",
+    "RateLimitError": "asgi_guard.errors.ready",
     "RateLimitMiddleware": "asgi_guard.layers.rate_limit",
     "Reply": "asgi_guard.engine.replies",
     "RequestAllowed": "asgi_guard.events",
     "RequestID": "asgi_guard.layers.request_id",
+    "RequestIDFilter": "asgi_guard.correlation",
     "RequestIDMiddleware": "asgi_guard.layers.request_id",
     "RequestLimits": "asgi_guard.layers.request_limits",
     "RequestLimitsMiddleware": "asgi_guard.layers.request_limits",
@@ -90,21 +119,32 @@ _HOME: dict[str, str] = {
     "StoreError": "asgi_guard.errors.exceptions",
     "TrustedHost": "asgi_guard.layers.trusted_host",
     "TrustedHostMiddleware": "asgi_guard.layers.trusted_host",
+    "ValidationError": "asgi_guard.errors.ready",
+    "add_request_id": "asgi_guard.correlation",
     "by_client": "asgi_guard.limiting.keys",
     "by_header": "asgi_guard.limiting.keys",
     "clear_site_data": "asgi_guard.layers.security_headers",
     "client_key": "asgi_guard.limiting.keys",
+    "current_request_id": "asgi_guard.correlation",
+    "current_trace_id": "asgi_guard.correlation",
 }
 
 __all__ = [
     "CORS",
     "HTTPS",
+    "AuthenticationError",
+    "AuthorizationError",
     "BanAfter",
     "Bans",
+    "BusinessLogicError",
     "CORSMiddleware",
+    "CacheError",
     "ClientAddress",
     "ClientAddressMiddleware",
     "ConfigError",
+    "ConfigurationError",
+    "ConflictError",
+    "DatabaseError",
     "ErrorAnswered",
     "ErrorCategory",
     "ErrorEnvelope",
@@ -112,6 +152,7 @@ __all__ = [
     "ErrorSeverity",
     "Event",
     "Exchange",
+    "ExternalServiceError",
     "Fault",
     "FetchMetadata",
     "FetchMetadataMiddleware",
@@ -126,12 +167,17 @@ __all__ = [
     "MemoryStore",
     "Middleware",
     "MissingExtraError",
+    "NetworkError",
     "NoResponseError",
+    "NotFoundError",
+    "OperationTimeoutError",
     "RateLimit",
+    "RateLimitError",
     "RateLimitMiddleware",
     "Reply",
     "RequestAllowed",
     "RequestID",
+    "RequestIDFilter",
     "RequestIDMiddleware",
     "RequestLimits",
     "RequestLimitsMiddleware",
@@ -143,11 +189,15 @@ __all__ = [
     "StoreError",
     "TrustedHost",
     "TrustedHostMiddleware",
+    "ValidationError",
     "__version__",
+    "add_request_id",
     "by_client",
     "by_header",
     "clear_site_data",
     "client_key",
+    "current_request_id",
+    "current_trace_id",
 ]
 
 

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from os import PathLike
-from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack
 
 from asgi_guard.config.part import PREFIX, Part
-from asgi_guard.engine.fuse import Middleware, check_door
+from asgi_guard.engine.fuse import Middleware, check_door, restructuring
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ConfigError
@@ -187,7 +186,6 @@ class Guard(Middleware):
         given = {name: value for name, value in locals().items() if name in ORDER}
         self._heard_by, layers = _checked(given, app, listeners)
         self._own = {layer.name: layer for layer in layers}  # `layers` has those of a guard inside as well
-        self._reconfiguring = Lock()  # a signal may ask for it in a thread of its own
         self._tell()
         super().__init__(app, *layers)
 
@@ -248,8 +246,8 @@ class Guard(Middleware):
         Args:
             app: the application to wrap.
             environ: the environment; by default `os.environ`.
-            prefix: what the variables begin with; every variable that does is read, but for `ASGI_GUARD_APP` and
-                `ASGI_GUARD_CONFIG`.
+            prefix: what the variables begin with; every variable that does is read, but for `ASGI_GUARD_APP`,
+                `ASGI_GUARD_APP_DIR` and `ASGI_GUARD_CONFIG`.
             given: arguments of the constructor; they win over the environment, which is checked all the same.
 
         Raises:
@@ -286,7 +284,7 @@ class Guard(Middleware):
             ConfigError: lists every problem of every part.
         """
         _, made = _checked(parts, self.app, self._heard_by)
-        with self._reconfiguring:
+        with restructuring:  # a signal may ask for it in a thread of its own
             new = {layer.name: layer for layer in made}
             own = {name: new.get(name) or self._own.get(name) for name in ORDER if name in new or name not in parts}
             for name, layer in new.items():
@@ -297,7 +295,7 @@ class Guard(Middleware):
             self._replace_layers(self._own.values())
 
     def part(self, name: str) -> Any:
-        """Return the layer of a part that is on: `guard.part("rate_limit").reset("198.51.100.7")`.
+        """Return the layer of a part that is on: `guard.part("rate_limit").reset(client_key("198.51.100.7"))`.
 
         It is another one after that part was reconfigured.
 
@@ -347,5 +345,12 @@ def _checked(
 def _told(settings: Any) -> str:
     """Write settings as they would be written in code, functions by their names."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings) if field.init}
-    told = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in values.items()]
+    told = [f"{name}={getattr(value, '__qualname__', None) or _written(value)}" for name, value in values.items()]
     return f"{type(settings).__name__}({', '.join(told)})"
+
+
+def _written(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # a number of thousands of digits
+        return shown(value)

@@ -19,8 +19,9 @@ Must never look up a name, and never take a text for something that it may not h
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final, NamedTuple, cast
@@ -92,6 +93,14 @@ def is_private(client: str | None) -> bool:
     """Tell whether a peer is near: at an address that nobody on the internet has, or, None, on a Unix socket."""
     try:
         return client is None or not ip_address(client).is_global
+    except ValueError:
+        return False
+
+
+def is_loopback(client: str | None) -> bool:
+    """Tell whether a peer is on this machine: at a loopback address, or, None, on a Unix socket."""
+    try:
+        return client is None or ip_address(client).is_loopback
     except ValueError:
         return False
 
@@ -173,7 +182,8 @@ class Networks:
             else:
                 bits, start, prefix = parse(text)
                 ranges[bits].append((start, start + (1 << bits - prefix)))
-        self._four = _boundaries(ranges[32])
+        # Side by side in memory: a look-up in a list of numbers would wait for each of them.
+        self._four = array("Q", _boundaries(ranges[32]))
         self._six = _boundaries(ranges[128])
         self._memo: dict[str | None, bool] = {None: self._has_unix}
 
@@ -188,7 +198,7 @@ class Networks:
         packed = pack(address) if len(address) <= 2 * _MEMO_LENGTH else None
         if packed is None:
             return False
-        boundaries = self._four if len(packed) == 4 else self._six
+        boundaries: Sequence[int] = self._four if len(packed) == 4 else self._six
         is_member = bisect_right(boundaries, int.from_bytes(packed, "big")) & 1 == 1
         if len(address) <= _MEMO_LENGTH:
             if len(self._memo) >= _MEMO_SIZE:

@@ -24,16 +24,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 from asgi_guard.config.part import PREFIX
 from asgi_guard.config.reader import Configuration, Source
 from asgi_guard.config.sources import from_env
 from asgi_guard.engine.types import ASGIApp
-from asgi_guard.guard import ORDER, Guard
+from asgi_guard.events import Listener
+from asgi_guard.guard import ORDER, Guard, GuardParts
 from asgi_guard.limiting.rate import MAX_AMOUNT, MAX_SECONDS, Limit
 from asgi_guard.settings import Problem, Problems
 
@@ -75,6 +76,10 @@ _NOT_BUILT: Final = (
 )
 
 
+class _GuardKeywords(GuardParts, total=False):
+    listeners: Iterable[Listener]
+
+
 class SecurityMiddleware(Guard):
     """Protect an ASGI application, by the names of the earlier system.
 
@@ -109,7 +114,7 @@ class SecurityMiddleware(Guard):
         cors_origins: Sequence[str] | None = None,
         enable_security_headers: bool = True,
         enable_input_validation: bool | None = None,
-        **given: Any,
+        **given: Unpack[_GuardKeywords],
     ) -> None:
         problems = Problems(_OWN)
         problems.boolean("enable_cors", enable_cors)

@@ -1,6 +1,7 @@
 """FastAPI: guard an API, and leave to the framework what the framework does.
 
-What a route answers passes as it is, validation errors and `HTTPException` too. `request.state.request_id` is there for
+What a route answers passes as it is, validation errors and `HTTPException` too; `ErrorEnvelope(rewrite="all")` tells
+these in the guard's words instead, and without the input that FastAPI repeats. `request.state.request_id` is there for
 your own log lines. A guarded API can be used as the API itself: what the guard has not is looked up on the application.
 Whether to wrap or to add, and how they differ, is told in `03_starlette.py`; the same holds here.
 
@@ -12,6 +13,7 @@ Expect:
     GET /items/x      422 int_parsing
     each of them with an id and a limit: True
     the third in a second: 429 RATE_LIMIT_EXCEEDED
+    rewritten: 422 VALIDATION_ERROR path#/number
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from itertools import count
 
 from fastapi import FastAPI, HTTPException, Request
 
-from asgi_guard import Guard, RequestID
+from asgi_guard import ErrorEnvelope, Guard, RequestID
 from asgi_guard.testing import call
 
 numbers = count(1)
@@ -52,6 +54,11 @@ async def main():
 
     *_, third = [await call(other) for _ in range(3)]
     print("the third in a second:", third.status, third.json()["error"]["code"])
+
+    rewriting = Guard(api.app, error_envelope=ErrorEnvelope(rewrite="all"))
+    invalid = await call(rewriting, "GET", "/items/x")
+    error = invalid.json()["error"]
+    print("rewritten:", invalid.status, error["code"], error["details"]["errors"][0]["pointer"])
 
 
 asyncio.run(main())

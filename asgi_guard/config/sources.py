@@ -25,7 +25,7 @@ from asgi_guard.config.part import PREFIX, Part
 from asgi_guard.config.reader import Configuration, Parts, Source
 from asgi_guard.settings import Problem
 
-RESERVED: Final = frozenset({"APP", "CONFIG"})
+RESERVED: Final = frozenset({"APP", "APP_DIR", "CONFIG"})
 """What stands after the prefix in the names that say what to serve, and not how."""
 
 MAX_BYTES: Final = 1_000_000
@@ -77,10 +77,10 @@ def from_env(environ: Mapping[str, str], parts: Parts, prefix: str = PREFIX) -> 
 
 
 def _file(path: str | os.PathLike[str]) -> Source:
-    import tomllib  # whoever configures in code pays nothing for it
-
     name = os.fspath(path)
     try:
+        if not Path(path).is_file() and Path(path).exists():  # a pipe would keep whoever reads it for ever
+            return _refused("AG510", name, "cannot be read: it is no file", "Give the path of a TOML file.")
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # the second: a NUL in the path
@@ -88,17 +88,23 @@ def _file(path: str | os.PathLike[str]) -> Source:
         return _refused("AG510", name, f"cannot be read: {reason}", "Give the path of a TOML file.")
     if len(content) > MAX_BYTES:
         return _refused("AG511", name, f"must have at most {MAX_BYTES:,} bytes", "Is it the right file?")
+    return _parsed(name, content)
+
+
+def _parsed(name: str, content: bytes) -> Source:
+    import tomllib  # whoever configures in code pays nothing for it
+
     try:
         return Source(tomllib.loads(content.decode("utf-8-sig") + "\n"))  # so that the end of the last line has a place
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         return _refused("AG512", name, f"must be UTF-8, which line {line} is not", "Save it as UTF-8.")
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        return _refused("AG513", name, "must be TOML. It has too many brackets in brackets", "Is it the right file?")
+    except ValueError as error:  # also a number of thousands of digits, which is no fault of the syntax
         end = content.count(b"\n") + 1
         told = str(error).replace("at end of document", f"at line {end}, where the file ends")
         return _refused("AG513", name, f"must be TOML. {told}", "Mend that line.")
-    except RecursionError:
-        return _refused("AG513", name, "must be TOML. It has too many brackets in brackets", "Is it the right file?")
 
 
 def _refused(problem_id: str, path: str, rule: str, remedy: str) -> Source:

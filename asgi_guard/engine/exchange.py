@@ -9,13 +9,15 @@ never swallow a `BaseException` but the cancellation that its own deadline asked
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import override, replies
 from asgi_guard.engine.intake import stages, taken
-from asgi_guard.engine.life import Deadline, Turn, ticker
+from asgi_guard.engine.life import Deadline, Turn, guarded, has_loop, logger, new_event, ticker
+from asgi_guard.engine.parking import Parking
 from asgi_guard.engine.types import Message
-from asgi_guard.engine.wire import Wire, guarded, logger
 from asgi_guard.errors.exceptions import NoResponseError
 from asgi_guard.errors.recognise import steps_back
 from asgi_guard.events import RequestAllowed, RequestRefused, RequestWouldBeRefused, notify
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from asgi_guard.engine.replies import Reply
 
 
-class Exchange(Wire):
+class Exchange(Parking):
     """One request on its way through a plan: what layers may ask of it, and how it comes to an end."""
 
     __slots__ = ()
@@ -42,15 +44,21 @@ class Exchange(Wire):
         return self.over_at < self.plan.size
 
     def set_deadline(self, layer: Layer, seconds: float, reply: Reply) -> Deadline:
-        """Answer with `reply` in the application's place when it takes longer than `seconds`.
+        """Answer with `reply` in the application's place when it takes longer than `seconds`; `inf` for never yet.
 
         The ticker answers, to its period; no cancellation is needed. Afterwards the application is cancelled where the
         server's tasks allow that.
         """
-        deadline = Deadline(self, self.plan.positions[layer], seconds, reply)
-        if self.deadlines is None:
-            self.deadlines: list[Deadline] | None = []
-        self.deadlines.append(deadline)
+        position = self.plan.positions[layer]
+        deadlines = self.deadlines
+        if deadlines is None:
+            deadline = Deadline(self, position, reply)
+            self.deadlines: list[Deadline] | None = [deadline]
+        else:
+            deadline = Deadline(self, position, reply, deadlines[0])
+            deadlines.append(deadline)
+        if seconds != inf:
+            deadline.move(monotonic() + seconds)
         return deadline
 
     def would_refuse(self, layer: Layer, reply: Reply) -> None:
@@ -65,9 +73,17 @@ class Exchange(Wire):
     def __setitem__(self, name: str, said: Any) -> None:
         """Say it, from now on and in the guards around this one too; see `asgi_guard.engine.override`.
 
+        A function that a framework runs in a thread of anyio's may say it as well.
+
         Raises:
             ConfigError: lists every problem.
+            RuntimeError: it is said in a thread that knows nothing of the event loop.
         """
+        if not has_loop():
+            from anyio import from_thread
+
+            from_thread.run_sync(self.__setitem__, name, said)
+            return
         override.say(self, name, said)
         if self._overridden_outside is not None:
             self._overridden_outside[name] = said
@@ -96,8 +112,10 @@ class Exchange(Wire):
         """Answer from the ticker: the application took too long."""
         while self.turn is not None:
             await self.turn.wait()
-        if position >= min(self.answered_at, self.over_at) or self._has_replied(position):
+        if position >= self.over_at:
             return
+        if position >= self.answered_at or self._has_replied(position):
+            await new_event().wait()  # there is an answer, which perhaps nobody reads: whoever asked bounds this wait
         if self._outer is not None and self._outer._is_cut_off:  # noqa: SLF001  who stands outside has answered
             return
         self.is_expired = True
@@ -261,8 +279,9 @@ class Exchange(Wire):
         if self._held is not None:
             self._held = None
             ticker().release(self)
-        for deadline in self.deadlines or ():
-            deadline.cancel()
+        if self.deadlines is not None:
+            for deadline in self.deadlines:
+                deadline.cancel()
         for position, hook in self.plan.finishes:
             if position < entered:
                 guarded(hook, self)
@@ -270,6 +289,7 @@ class Exchange(Wire):
             self.restore_state()
         if self.scope is not self._origin:
             self.restore_scope()
+        self.over_at = 0  # nothing that is said afterwards has an effect
 
     # Events -----------------------------------------------------------------------------------------------------------
 

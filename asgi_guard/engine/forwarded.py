@@ -11,8 +11,8 @@ Must never guess: an entry that is not whole, or not in the grammar, has no addr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from asgi_guard.networks import pack, unpack
 
@@ -55,6 +55,16 @@ def x_forwarded_for(lines: list[bytes]) -> Iterator[Hop]:
     """Read X-Forwarded-For, from the right."""
     for entry in entries(lines):
         yield Hop(*_node(entry.strip(b" \t")))
+
+
+def is_read_before(peer: Sequence[Any] | None, lines: list[bytes]) -> bool:
+    """Tell whether the server shows an entry of X-Forwarded-For as the peer: then it has found the client itself.
+
+    Args:
+        peer: `scope["client"]`: address and port; such an entry mostly has no port, which is shown as 0.
+        lines: those of X-Forwarded-For.
+    """
+    return peer is not None and any((hop.address, hop.port) == tuple(peer[:2]) for hop in x_forwarded_for(lines))
 
 
 def entries(lines: list[bytes]) -> Iterator[bytes]:

@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
+from threading import RLock
 from typing import Any
 from weakref import WeakSet
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.layer import HOOKS, Layer
+from asgi_guard.engine.life import logger
+from asgi_guard.engine.override import KEY
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
-from asgi_guard.engine.wire import logger
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems
+
+restructuring: RLock = RLock()
+"""Held while layers are changed, since several threads may, and what is fused changes together."""
 
 
 class Middleware:
@@ -48,7 +53,8 @@ class Middleware:
         self._may_fuse = fuse and isinstance(app, Middleware) and type(app).__call__ is Middleware.__call__
         self._fused_into: WeakSet[Middleware] = WeakSet()
         self._times_disabled = 0
-        self._assemble()
+        with restructuring:
+            self._assemble()
         if isinstance(app, Middleware) and self._may_fuse:
             app._fused_into.add(self)  # noqa: SLF001
 
@@ -70,8 +76,9 @@ class Middleware:
 
     def _replace_layers(self, layers: Iterable[Layer]) -> None:
         """Go on with other layers, from the next request on."""
-        self._own_layers = tuple(layers)
-        self._assemble()
+        with restructuring:
+            self._own_layers = tuple(layers)
+            self._assemble()
 
     @contextmanager
     def disabled(self) -> Generator[None]:
@@ -80,12 +87,15 @@ class Middleware:
         It holds for all tasks and threads until the block is left; blocks may overlap. What is fused around or inside
         keeps its protection.
         """
-        self._times_disabled += 1
-        self._assemble()
+        self._disable(1)
         try:
             yield
         finally:
-            self._times_disabled -= 1
+            self._disable(-1)
+
+    def _disable(self, times: int) -> None:
+        with restructuring:
+            self._times_disabled += times
             self._assemble()
 
     async def __call__(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
@@ -109,7 +119,7 @@ class Middleware:
                 origin = size
                 if plan.listened:
                     exchange.tell_allowed()
-                await self._target(exchange.scope, exchange.receive, exchange)
+                await self._target(exchange.scope, exchange.receive, exchange.send)
             except Exception as exc:  # noqa: BLE001  the exchange decides, and raises what is not its own
                 await exchange.fail(exc, origin)
             else:
@@ -123,10 +133,17 @@ class Middleware:
 
     async def _serve_other(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
         """Relay what no layer sees; the end of a lifespan releases what the layers share."""
+        if self._times_disabled and scope["type"] in {"http", "websocket"}:
+            scope = {KEY: {}, **scope}  # what the application says of layers goes nowhere
+        is_lifespan = scope["type"] == "lifespan"
+        is_strict = is_lifespan and any(getattr(layer, "strict_lifespan", False) for layer in self.layers)
         try:
-            await self._target(scope, receive, send)
+            if is_strict:
+                await _start_or_fail(self._target, scope, receive, send)
+            else:
+                await self._target(scope, receive, send)
         finally:
-            if scope["type"] == "lifespan":
+            if is_lifespan:
                 for layer in reversed(self.layers):
                     try:
                         await layer.shutdown()
@@ -138,6 +155,32 @@ class Middleware:
         if name.startswith("__") or "app" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.app, name)
+
+
+async def _start_or_fail(app: ASGIApp, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
+    """Run a lifespan; say of an application that raises at its start that it has failed to start.
+
+    Servers take the exception itself for an application that knows no lifespan, and serve it half started.
+    """
+    heard, said = set[str](), set[str]()
+
+    async def listen() -> Any:
+        message = await receive()
+        heard.add(message["type"])
+        return message
+
+    async def say(message: Any) -> None:
+        said.add(message["type"])
+        await send(message)
+
+    try:
+        await app(scope, listen, say)
+    except Exception as exc:
+        if "lifespan.startup" not in heard or said:
+            raise
+        logger.exception("the application failed to start")
+        text = f"the application failed to start: {type(exc).__name__}; the log says more"
+        await send({"type": "lifespan.startup.failed", "message": text})
 
 
 def check_door(problems: Problems, app: object, listeners: Iterable[Any]) -> tuple[Listener, ...]:

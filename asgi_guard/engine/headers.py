@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import cast
+from functools import lru_cache
+from typing import Final, cast
 
 from asgi_guard.engine.types import Header, Headers
 
@@ -66,17 +67,34 @@ def append(headers: Headers, name: bytes, value: bytes) -> None:
     headers.append((name, value))
 
 
-def merge_vary(headers: Headers, *names: bytes) -> None:
-    """Add field names to `Vary`, without repeating one, without touching a `*`, on one line."""
-    lines = get_all(headers, b"vary")
-    present = [member.strip() for line in lines for member in line.split(b",") if member.strip()]
+def merge_vary(headers: Headers, *names: bytes, lines: list[Header] | None = None) -> None:
+    """Add field names to `Vary`, without repeating one, without touching a `*`, on one line.
+
+    Args:
+        headers: where.
+        names: which.
+        lines: the lines of `Vary` that are there, for who has looked already.
+    """
+    if lines is None:
+        lines = [pair for pair in headers if pair[0] == b"vary"]
+    value = lines[0][1] if len(lines) == 1 else b",".join([line for _, line in lines])
+    # What is longer is not worth remembering: an application may write what a client has sent.
+    merged = (_merged if len(value) <= _USUAL_BYTES else _merged.__wrapped__)(value, names)
+    if merged is not None:
+        for line in lines:
+            headers.remove(line)
+        headers.append(merged)
+
+
+@lru_cache(256)
+def _merged(value: bytes, names: tuple[bytes, ...]) -> Header | None:
+    """Return the line that `Vary` becomes; None where it can stay as it is."""
+    present = [member.strip() for member in value.split(b",") if member.strip()]
     if b"*" in present:
-        return
+        return None
     known = {member.lower() for member in present}
     missing = [name for name in names if name.lower() not in known]
-    if missing:
-        remove(headers, b"vary")
-        headers.append((b"vary", b", ".join([*present, *missing])))
+    return (b"vary", b", ".join([*present, *missing])) if missing else None
 
 
 def check(name: bytes, value: bytes) -> None:
@@ -98,9 +116,26 @@ def is_unsafe(value: bytes) -> bool:
     return b"\n" in value or b"\r" in value or b"\0" in value
 
 
-_KNOWN_PAIRS, _KNOWN_BYTES = 1_024, 96
-_known: set[Header] = set()
-"""Pairs that were looked at and found sound: most responses are made of the same few."""
+NEVER_HELD: Final = (
+    b"text/event-stream",
+    b"application/grpc",
+    b"application/json-seq",
+    b"application/jsonl",
+    b"application/ndjson",
+    b"application/x-ndjson",
+    b"multipart/x-mixed-replace",
+)
+"""Media types whose head a client waits for before there is a body: their start is never held back."""
+
+_USUAL_PAIRS, _USUAL_BYTES = 1_024, 96
+usual: Final[set[Header]] = set()
+"""Pairs that were found sound, and to announce no stream: most responses are made of the same few."""
+
+
+def announces_stream(headers: Headers) -> bool:
+    """Tell whether the response is of a media type whose start must not be held back."""
+    content_type = get(headers, b"content-type")
+    return content_type is not None and content_type.lower().startswith(NEVER_HELD)
 
 
 def fresh(headers: Iterable[Iterable[bytes]]) -> Headers:
@@ -115,11 +150,8 @@ def fresh(headers: Iterable[Iterable[bytes]]) -> Headers:
     pairs: Headers = (
         [(name, value) for name, value in headers] if headers.__class__ is not list else cast("Headers", headers)
     )
-    known = _known
     try:
-        if known.issuperset(pairs):  # as it nearly always is: no loop of our own
-            return pairs[:]
-        return [pair if pair in known else _sound(pair) for pair in pairs]
+        return [pair if pair in usual else _sound(pair) for pair in pairs]
     except TypeError:  # pairs that are lists have no hash
         return [_sound((name, value)) for name, value in pairs]
 
@@ -129,9 +161,10 @@ def _sound(pair: Header) -> Header:
     if is_unsafe(name) or is_unsafe(value):
         raise ValueError(f"the response header {name!r} holds CR, LF or NUL: that would split the response")
     sound = (name.lower(), value)
-    is_worth_keeping = sound == pair and len(name) + len(value) <= _KNOWN_BYTES and name != b"set-cookie"
-    if is_worth_keeping:  # bounded, since an application may answer with what a client sent; and never a secret
-        if len(_known) >= _KNOWN_PAIRS:
-            _known.clear()
-        _known.add(sound)
+    is_worth_keeping = sound == pair and len(name) + len(value) <= _USUAL_BYTES and name != b"set-cookie"
+    # Bounded, since an application may answer with what a client sent; and never a secret.
+    if is_worth_keeping and not announces_stream([sound]):
+        if len(usual) >= _USUAL_PAIRS:
+            usual.clear()
+        usual.add(sound)
     return sound

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -28,38 +29,56 @@ logger: logging.Logger = logging.getLogger("asgi_guard")
 PERIOD_SECONDS = 0.025
 """A start is held for one to two periods, 50 ms at most; a deadline is late by one at most."""
 IDLE_PERIODS = 40
+ANSWER_SECONDS = 1.0
+"""How long the answer of a deadline may take; then the application is cancelled, whether the client reads or not."""
 
 
 class Deadline:
     """A time by which an exchange must be complete, and what it is answered with if it is not.
 
+    Nobody watches it before it has a time: most requests never wait for what some deadlines are about.
+
+    Args:
+        exchange: which one.
+        position: where the layer stands that sets it.
+        reply: the answer.
+        beside: another deadline of the exchange, if it has one.
+
     Attributes:
-        at: that time, on the monotonic clock, in seconds; it may be moved.
-        position: where the layer stands that has set it.
+        at: that time, on the monotonic clock, in seconds.
+        position: as given.
         context: the variables of the request.
+        task: which serves the request; None where that cannot be cancelled.
     """
 
-    __slots__ = ("_exchange", "_has_cancelled", "_reply", "_task", "_ticker", "at", "context", "position")
+    __slots__ = ("_exchange", "_has_cancelled", "_reply", "_ticker", "at", "context", "position", "task")
 
-    def __init__(self, exchange: Exchange, position: int, seconds: float, reply: Reply) -> None:
+    def __init__(self, exchange: Exchange, position: int, reply: Reply, beside: Deadline | None = None) -> None:
         self._exchange: Exchange | None = exchange
         self.position: int = position
         self._reply = reply
-        self._task = _current_task()
-        self.context: Context = copy_context()
+        self.task: Any = _current_task() if beside is None else beside.task
+        self.context: Context = copy_context() if beside is None else beside.context
         self._has_cancelled = False
-        self.at: float = monotonic() + seconds
-        self._ticker = ticker()
-        self._ticker.watch(self)
+        self.at: float = inf
+        self._ticker: Ticker | None = None
 
     def renew(self, seconds: float) -> None:
         """Count anew from now."""
-        self.at = monotonic() + seconds
+        self.move(monotonic() + seconds)
+
+    def move(self, at: float) -> None:
+        """Let the time come at `at`; `inf` is never."""
+        self.at = at
+        if self._ticker is None and at != inf and self._exchange is not None:
+            self._ticker = ticker()
+            self._ticker.watch(self)
 
     def cancel(self) -> None:
         """Take the deadline off."""
         self._exchange = None
-        self._ticker.forget(self)
+        if self._ticker is not None:
+            self._ticker.forget(self)
         if self._has_cancelled:  # an application may have ignored it; the server's task must not go on with it pending
             self._uncancel()
 
@@ -69,30 +88,35 @@ class Deadline:
         Args:
             now: when the ticker saw that the time had come.
         """
+        from anyio import move_on_after  # now, not with the first import of the package
+
         exchange = self._exchange
         if exchange is None:
             return
         if self.at > now:  # it was moved since
-            self._ticker.watch(self)
+            ticker().watch(self)
             return
-        await exchange.expire(self.position, self._reply)
-        if self._exchange is not None and exchange.is_expired and self._task is not None:
-            self._has_cancelled = bool(self._task.cancel())
+        try:
+            with move_on_after(ANSWER_SECONDS) as answering:
+                await exchange.expire(self.position, self._reply)
+            if answering.cancelled_caught:  # a client that reads nothing must not keep the application alive
+                exchange.is_expired = not exchange.is_complete
+        finally:
+            if self._exchange is not None and exchange.is_expired and self.task is not None:
+                self._has_cancelled = bool(self.task.cancel())
 
     def takes_back(self, exc: BaseException) -> bool:
         """Tell whether `exc` is no more than the cancellation that `expire` asked for, and take that back."""
         if not self._has_cancelled or not isinstance(exc, sys.modules["asyncio"].CancelledError):
             return False
-        if (
-            self._task is not _current_task()
-        ):  # set by a task of the application's: the server's cancellation is its own
+        if self.task is not _current_task():  # set by a task of the application's: the server's cancellation is its own
             return False
         return self._uncancel() <= 0
 
     def _uncancel(self) -> int:
         """Take back the cancellation that was asked for, and return how many others there are."""
         self._has_cancelled = False
-        return int(self._task.uncancel())
+        return int(self.task.uncancel())
 
 
 class Turn:
@@ -126,10 +150,16 @@ class Ticker:
         self._here: Callable[[], object] = bool
         self._home: object = None
 
-    def hold(self, exchange: Wire) -> None:
-        """Put the exchange's start on the wire after at most two periods, unless it is released before."""
+    def hold(self, exchange: Wire, deadline: Deadline | None = None) -> None:
+        """Put the exchange's start on the wire after at most two periods, unless it is released before.
+
+        Args:
+            exchange: which one.
+            deadline: one of the exchange's own: while it is watched, the ticker runs.
+        """
         self._held[exchange] = copy_context()  # what stands outside may read variables of the request's
-        if self._here() is not self._home:
+        is_running = deadline is not None and deadline in self._deadlines and self._home is not None
+        if not is_running and self._here() is not self._home:
             self._start()
 
     def release(self, exchange: Wire) -> None:
@@ -140,7 +170,8 @@ class Ticker:
     def watch(self, deadline: Deadline) -> None:
         """Let the deadline expire when its time has come."""
         self._deadlines.add(deadline)
-        if self._here() is not self._home:
+        here = self._here()  # not the task's word: those of granian's own making are no whole tasks
+        if here is not self._home:
             self._start()
 
     def forget(self, deadline: Deadline) -> None:
@@ -149,9 +180,12 @@ class Ticker:
 
     def _start(self) -> None:
         """Start running, or start again on the loop of today when that of yesterday died without saying so."""
+        here = _what_tells_loops_apart()
+        home = here()
+        if home is None:
+            raise RuntimeError("no event loop runs in this thread")
         self._era += 1
-        self._here = _what_tells_loops_apart()
-        self._home = self._here()
+        self._here, self._home = here, home
         _forget_dead_loops()
         spawn(self._run, self._era, Context())  # no request's variables: they would live as long as the ticker
 
@@ -171,7 +205,7 @@ class Ticker:
         late, self._held_before, self._held = self._held_before, self._held, {}
         for exchange, context in late.items():
             spawn(_logged, exchange.commit_late, context)
-        for deadline in [deadline for deadline in self._deadlines if deadline.at <= now]:
+        for deadline in [deadline for deadline in tuple(self._deadlines) if deadline.at <= now]:
             self._deadlines.discard(deadline)
             spawn(_logged, partial(deadline.expire, now), deadline.context)
         return bool(self._held_before or self._deadlines)
@@ -187,6 +221,14 @@ def ticker() -> Ticker:
     except AttributeError:
         _per_thread.ticker = Ticker()
         return _per_thread.ticker  # type: ignore[no-any-return]
+
+
+def guarded(hook: Callable[[Any], None], exchange: Any) -> None:
+    """Run a hook whose failure must not keep the others from theirs."""
+    try:
+        hook(exchange)
+    except Exception:
+        logger.exception("%r failed", hook)
 
 
 async def _logged(work: Callable[[], Awaitable[None]]) -> None:
@@ -218,6 +260,12 @@ def _what_tells_loops_apart() -> Callable[[], object]:
     if _trio() is not None:
         return bool
     return sys.modules["asyncio"]._get_running_loop  # type: ignore[no-any-return]  # noqa: SLF001  it raises nothing
+
+
+def has_loop() -> bool:
+    """Tell whether an event loop runs in this thread."""
+    asyncio = sys.modules.get("asyncio")
+    return (asyncio is not None and asyncio._get_running_loop() is not None) or _trio() is not None  # noqa: SLF001
 
 
 def _current_task() -> Any:

@@ -16,6 +16,7 @@ Must never change a layer: what is said here is forgotten with the request.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
     from asgi_guard.engine.exchange import Exchange
     from asgi_guard.engine.layer import Layer
 
+logger: logging.Logger = logging.getLogger("asgi_guard")
+
 KEY: Final = "asgi_guard"
 """The key in the scope."""
 
 Fields = Mapping[str, Any]
+
+_MEMO_SIZE: Final = 256
+_looked_up: set[str] = set()
 
 
 def begin(exchange: Exchange, given: Any) -> None:
@@ -44,8 +50,10 @@ def begin(exchange: Exchange, given: Any) -> None:
     if not _is_mapping(said):
         rule, remedy = "must be a mapping from names of layers", 'Write {"rate_limit": False}, say.'
         raise ConfigError([Problem("AG227", f'scope["{KEY}"]', type(given).__name__, rule, remedy)])
+    for name in said:
+        _look_up(exchange, name)
     exchange.overrides = dict(said)
-    exchange.plan = exchange.plan.overridden([name for name, fields in said.items() if fields is False])
+    exchange.plan = exchange.plan.overridden(exchange.overrides)
     exchange.holds = exchange.plan.holds
 
 
@@ -71,6 +79,7 @@ def say(exchange: Exchange, name: str, said: Any) -> None:
     Raises:
         ConfigError: lists every problem; what was said before still holds.
     """
+    _look_up(exchange, name)
     before = exchange.overrides
     exchange.overrides = {**(before or {}), name: said}
     if said is False:
@@ -88,12 +97,30 @@ def say(exchange: Exchange, name: str, said: Any) -> None:
         raise
 
 
+def _look_up(exchange: Exchange, name: str) -> None:
+    """Say once that a name looks misspelt. It is no error: a guard further out or in may have a layer of that name."""
+    known = {layer.name for layer in exchange.plan.layers}
+    of_layer = name.partition(":")[0]
+    if of_layer in known or name in _looked_up:
+        return
+    if len(_looked_up) < _MEMO_SIZE:
+        from difflib import get_close_matches  # slow to import
+
+        _looked_up.add(name)
+        close = get_close_matches(of_layer, known, n=1, cutoff=0.85)
+        if close:
+            logger.warning('scope["%s"] speaks of %r, and no layer here has that name; is it %r?', KEY, name, close[0])
+
+
 def is_called(layer: Layer, name: str) -> bool:
     """Tell whether a layer is meant; behind a colon stands one of several policies, which is the layer's to know."""
     return layer.name == name.partition(":")[0]
 
 
 def _override(exchange: Exchange, layer: Layer, name: str, said: Any) -> None:
+    if _is_mapping(said) and layer.overridable.issuperset(said):
+        layer.override(exchange, said)
+        return
     problems = Problems(f'scope["{KEY}"]')
     if not _is_mapping(said):
         rule = "must be False, or some of the layer's fields"
@@ -108,7 +135,6 @@ def _override(exchange: Exchange, layer: Layer, name: str, said: Any) -> None:
             if field not in layer.overridable
         )
     problems.raise_if_any()
-    layer.override(exchange, said)
 
 
 def _is_mapping(given: object) -> TypeGuard[Fields]:

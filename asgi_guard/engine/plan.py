@@ -6,7 +6,7 @@ Position 0 is the outermost layer. `admit`, `inbound`, `body` and `complete` run
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from asgi_guard.engine import override
@@ -25,13 +25,15 @@ class Plan:
         layers: outermost first; each instance at most once.
         absent: the positions of layers that keep their place and do nothing at all.
         at_rest: those of layers that do nothing more but release what they have taken.
-        is_overridden: before each `admit` stands a look at what was said of the layer for this request.
+        overridden: those of layers of whose settings something was said: before their `admit` stands a look at it.
+        variants: the plans of these layers with others absent or at rest, shared among all of them.
     """
 
     __slots__ = (
         "_absent",
         "_at_rest",
-        "_is_overridden",
+        "_by_said",
+        "_overridden",
         "_variants",
         "admits",
         "bodies",
@@ -58,14 +60,19 @@ class Plan:
         *,
         absent: frozenset[int] = frozenset(),
         at_rest: frozenset[int] = frozenset(),
-        is_overridden: bool = False,
+        overridden: frozenset[int] = frozenset(),
+        variants: dict[tuple[frozenset[int], frozenset[int], frozenset[int]], Plan] | None = None,
     ) -> None:
         self.layers: tuple[Layer, ...] = tuple(layers)
         self.silent: frozenset[int] = absent | at_rest
         self._absent = absent
         self._at_rest = at_rest
-        self._is_overridden = is_overridden
-        self._variants: dict[tuple[frozenset[int], frozenset[int], bool], Plan] = {}
+        self._overridden = overridden
+        # One table for all: a chain of tables would grow with each word that an application says.
+        self._variants: dict[tuple[frozenset[int], frozenset[int], frozenset[int]], Plan] = (
+            {} if variants is None else variants
+        )
+        self._by_said: dict[tuple[tuple[str, bool], ...], Plan] = {}
         present = [(position, layer) for position, layer in enumerate(self.layers) if position not in absent]
         working = [(position, layer) for position, layer in present if position not in at_rest]
         self.size: int = len(self.layers)
@@ -74,7 +81,7 @@ class Plan:
         self.holds: bool = any(layer.holds_start for _, layer in working)
         self.overridable: bool = any(layer.overridable or is_filled(layer, "head") for layer in self.layers)
 
-        self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = _admits(working, is_overridden=is_overridden)
+        self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = _admits(working, overridden)
         self.inbounds: Steps = _collect("inbound", working)
         self.bodies: Steps = _collect("body", working)
         if self.bodies:
@@ -91,23 +98,40 @@ class Plan:
             if layer.listeners and layer.decides and (is_filled(layer, "admit") or is_filled(layer, "admit_async"))
         )
 
-    def overridden(self, names: Collection[str]) -> Plan:
-        """Return the same stack for a request of which something was said: the layers of these names are absent."""
-        absent = frozenset(position for position, layer in enumerate(self.layers) if layer.name in names)
-        return self._variant(self._absent | absent, self._at_rest, is_overridden=True)
+    def overridden(self, said: Mapping[str, Any]) -> Plan:
+        """Return the same stack for a request of which this was said: the layers of which it is False are absent."""
+        what = tuple([(name, fields is False) for name, fields in said.items()])
+        variant = self._by_said.get(what)
+        if variant is None:
+            absent = self._called(name for name, is_off in what if is_off and ":" not in name)
+            overridden = self._called(name for name, is_off in what if not is_off)
+            variant = self._variant(self._absent | absent, self._at_rest, overridden)
+            if len(self._by_said) >= _MEMO_SIZE:
+                self._by_said.clear()
+            self._by_said[what] = variant
+        return variant
 
     def resting(self, name: str) -> Plan:
         """Return the same stack for the rest of a request: the layers of this name only release what they have."""
         resting = {position for position, layer in enumerate(self.layers) if layer.name == name}
-        return self._variant(self._absent, self._at_rest | (resting - self._absent), is_overridden=self._is_overridden)
+        return self._variant(self._absent, self._at_rest | (resting - self._absent), self._overridden)
 
-    def _variant(self, absent: frozenset[int], at_rest: frozenset[int], *, is_overridden: bool) -> Plan:
-        key = absent, at_rest, is_overridden
+    def _called(self, names: Iterable[str]) -> frozenset[int]:
+        """Return the positions of the layers that are meant by any of these names."""
+        meant = [*names]
+        return frozenset(
+            position
+            for position, layer in enumerate(self.layers)
+            if any(override.is_called(layer, name) for name in meant)
+        )
+
+    def _variant(self, absent: frozenset[int], at_rest: frozenset[int], overridden: frozenset[int]) -> Plan:
+        key = absent, at_rest, overridden
         variant = self._variants.get(key)
         if variant is None:
             if len(self._variants) >= _MEMO_SIZE:
                 self._variants.clear()
-            variant = Plan(self.layers, absent=absent, at_rest=at_rest, is_overridden=is_overridden)
+            variant = Plan(self.layers, absent=absent, at_rest=at_rest, overridden=overridden, variants=self._variants)
             self._variants[key] = variant
         return variant
 
@@ -124,11 +148,11 @@ def _collect(hook: str, working: Iterable[tuple[int, Layer]]) -> Steps:
 
 
 def _admits(
-    working: Iterable[tuple[int, Layer]], *, is_overridden: bool
+    working: Iterable[tuple[int, Layer]], overridden: frozenset[int]
 ) -> tuple[tuple[int, Callable[..., Any], bool], ...]:
     steps: list[tuple[int, Callable[..., Any], bool]] = []
     for position, layer in working:
-        if is_overridden:
+        if position in overridden:
             steps.append((position, override.step(layer), False))
         if is_filled(layer, "admit"):
             steps.append((position, layer.admit, False))

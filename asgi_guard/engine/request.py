@@ -43,6 +43,7 @@ class Request:
     """
 
     __slots__ = (
+        "_has_repeated",
         "_lines",
         "_origin",
         "_restores",
@@ -75,6 +76,7 @@ class Request:
     host_handlers: Any
     found: dict[bytes, bytes]
     _origin: Scope
+    _has_repeated: bool  # some header that a layer wants has several lines
     _lines: Sequence[Header]
     _restores: tuple[Any, str, Any, Any] | None
 
@@ -86,6 +88,9 @@ class Request:
 
     def header_lines(self, name: bytes) -> list[bytes]:
         """Return every line of a request header (lower-case name), in order."""
+        if name in self.plan.wants and not self._has_repeated:
+            value = self.found.get(name)
+            return [] if value is None else [value]
         return [value for key, value in self._lines if key == name]
 
     @property
@@ -192,7 +197,9 @@ class Request:
     def _rescan(self, headers: Any) -> None:
         """Scan again without trusting the case of names (ASGI 2.5 does not demand lower case)."""
         self._lines = [(name.lower(), value) for name, value in headers]
-        self.found = {name: value for name, value in reversed(self._lines) if name in self.plan.wants}
+        wanted = [pair for pair in reversed(self._lines) if pair[0] in self.plan.wants]
+        self.found = dict(wanted)
+        self._has_repeated = len(wanted) > len(self.found)
         self.header_count = len(self._lines)
         self.header_bytes = sum([len(name) + len(value) for name, value in self._lines])
 

@@ -13,67 +13,46 @@ Must never mutate the scope, the messages or the header lists that it was handed
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import headers as header_list
-from asgi_guard.engine import override
-from asgi_guard.engine.life import Deadline, Ticker, Turn, new_event, ticker
-from asgi_guard.engine.override import KEY
+from asgi_guard.engine.headers import usual
+from asgi_guard.engine.life import Deadline, Ticker, Turn, guarded, new_event, ticker
+from asgi_guard.engine.messages import ENDS, HEADS, SWITCHING_PROTOCOLS, accept_takes_headers
+from asgi_guard.engine.override import KEY, begin
 from asgi_guard.engine.request import Request, address
 from asgi_guard.engine.types import Headers, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from asgi_guard.engine.layer import Layer
-    from asgi_guard.engine.plan import Plan, Steps
-    from asgi_guard.engine.replies import Reply
+    from asgi_guard.engine.plan import Plan
 
-logger: logging.Logger = logging.getLogger("asgi_guard")
-
-SWITCHING_PROTOCOLS = 101
-FIRST_ERROR, FIRST_PARKED = 400, 500
-MOST_REPLACED_BYTES = 65_536
-"""A larger body is no error page that a framework wrote by itself."""
-
-HEADS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-"""The messages with which an application starts its answer."""
-
-ENDS = {
-    "http.response.body": "more_body",
-    "http.response.pathsend": "",
-    "http.response.trailers": "more_trailers",
-    "http.response.zerocopysend": "more_body",
-    "websocket.close": "",
-    "websocket.http.response.body": "more_body",
-}
-"""The messages that may be the last, and the key that says that they are not."""
-
-NEVER_HELD = (
-    b"text/event-stream",
-    b"application/grpc",
-    b"application/json-seq",
-    b"application/jsonl",
-    b"application/ndjson",
-    b"application/x-ndjson",
-    b"multipart/x-mixed-replace",
-)
-"""Media types whose head a client waits for before there is a body: their start is never held back."""
+FIRST_ERROR = 400
 
 
 class Wire(Request):
-    """What has passed, and in which direction; calling it is the application's `send`.
+    """What has passed, and in which direction; its `send` is the application's.
 
     Attributes:
         status: of the response that goes out, 101 for a WebSocket that is accepted; 0 before there is one.
         is_accepted: whether this is a WebSocket whose handshake the application accepts or has accepted.
     """
 
+    client: str | None
+    found: dict[bytes, bytes]
+    header_bytes: int
+    header_count: int
+    host_app: Any
+    is_peer_trusted: bool
+    overrides: dict[str, Any] | None
+    request_id: str | None
+    scope: Scope
     _held: Message | None
     _intake: Receive | None
     _opening: Any
     _outer: Wire | None
-    _parked: Message | None
+    _parked: tuple[Message, ...] | None
     _overridden_outside: Any
     _ticker: Ticker
     answered_at: int
@@ -124,14 +103,18 @@ class Wire(Request):
         "turn",
     )
 
+    if TYPE_CHECKING:  # what `parking` has; a class between this one and the exchange
+
+        async def commit_late(self) -> None: ...
+
+        async def _is_taken_away(self, message: Message) -> bool: ...
+
     def __init__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         # One flat constructor for all three classes: it runs for every request, and each further call would show.
         self.plan = plan
-        self.scope: Scope = scope
-        self._origin = scope
+        self.scope = self._origin = scope
         self.kind: str = scope["type"]
-        host: Any = scope.get("app")
-        self.host_app: Any = host
+        self.host_app = host = scope.get("app")
         self.host_handlers: Any = None if host is None else scope.get("starlette.exception_handlers")
         self.outside: Receive = receive
         self._send = send
@@ -141,7 +124,8 @@ class Wire(Request):
         self.cut = -1
         self.status = self.head_size = 0
         self.floor = self.over_at = self.answered_at = self.broken_at = plan.size
-        self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = self._promises_trailers = False
+        self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = False
+        self._promises_trailers = self._has_repeated = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
         self.overrides = self._overridden_outside = self._parked = None
         self.turn = self._opening = self.foreign = self.broken = self.deadlines = None
@@ -156,21 +140,24 @@ class Wire(Request):
             for name, value in headers:
                 size += len(name) + len(value)
                 if name in wants:
-                    found.setdefault(name, value)
+                    if name in found:
+                        self._has_repeated = True
+                    else:
+                        found[name] = value
             self._lines, self.found = headers, found
-            self.header_bytes: int = size
-            self.header_count: int = len(headers)
+            self.header_bytes, self.header_count = size, len(headers)
         if not is_list or b"host" not in self.found:
             self._scan_odd(headers)
         said = scope.get(KEY)
         if said is not None:
-            override.begin(self, said)  # type: ignore[arg-type]
+            begin(self, said)  # type: ignore[arg-type]
             if said.__class__ is self.__class__:
                 self._overridden_outside = said
         if plan.overridable:
-            self._own()[KEY] = self
-        if send.__class__ is self.__class__:
-            self._nest(send)
+            self.scope = {**self.scope, KEY: self}
+        outside: Any = send
+        if send.__class__ is MethodType and outside.__self__.__class__ is self.__class__:
+            self._nest(outside.__self__)
 
     def _nest(self, outer: Any) -> None:
         """Take over, inside an exchange that nests this one for real, what layers share."""
@@ -197,28 +184,33 @@ class Wire(Request):
 
     # The way out ------------------------------------------------------------------------------------------------------
 
-    async def __call__(self, message: Message) -> None:  # noqa: C901  one frame a message: each further one would show
+    async def send(self, message: Message) -> None:  # noqa: C901, PLR0912  one frame a message: further ones would show
         """Be the application's `send`."""
         if self.turn is not None or self._opening is not None:
             await self._wait_for_turn()
         kind = message["type"]
         plan = self.plan
         start: Message | None = None
-        follows_head = True
-        if kind in HEADS:
+        is_head = kind in HEADS
+        if is_head:
             outgoing = self._start(message, kind)
             if outgoing is None:
                 return
             message = outgoing
-            follows_head = False
         elif self._held is not None:
             if self.status >= FIRST_ERROR and await self._is_taken_away(message):
                 return
-            start = self._let_go(self._held)
+            start = None if self._held is None else self._let_go(self._held)
         try:
-            if start is not None:
-                await self._open(start)
-            if follows_head and plan.outbounds and self.floor < plan.size:
+            if start is not None:  # whatever another task sends meanwhile waits, so as not to overtake it
+                self._opening = True
+                try:
+                    await self._send(start)
+                finally:
+                    waiting, self._opening = self._opening, None
+                    if waiting is not True:
+                        waiting.set()
+            if not is_head and plan.outbounds and self.floor < plan.size:
                 self._observe(message, plan.size - 1, self.cut + 1)
             if self.cut < 0:
                 await self._send(message)
@@ -228,16 +220,6 @@ class Wire(Request):
             raise
         if kind in ENDS and self.over_at == plan.size and not message.get(ENDS[kind], False):
             self._end(kind)
-
-    async def _open(self, start: Message) -> None:
-        """Send the start that was held; whatever another task sends meanwhile waits, so as not to overtake it."""
-        self._opening = True
-        try:
-            await self._send(start)
-        finally:
-            waiting, self._opening = self._opening, None
-            if waiting is not True:
-                waiting.set()
 
     async def _wait_for_turn(self) -> None:
         if self.turn is not None:
@@ -249,16 +231,18 @@ class Wire(Request):
 
     def _start(self, message: Message, kind: str) -> Message | None:
         """Open the response: run the heads, and return the start unless it is held or ends at a cut."""
-        plan = self.plan
-        if self.floor < plan.size or self._held is not None:
+        if self.floor < self.plan.size or self._held is not None:
             raise RuntimeError(f"the application sent {kind!r} after it had started its response")
-        given = message.get("headers")
-        headers = header_list.fresh(given or ())
+        given: Any = message.get("headers")
+        try:
+            is_usual = given.__class__ is list and usual.issuperset(given)
+        except TypeError:  # pairs that are lists have no hash
+            is_usual = False
+        headers: Headers = given[:] if is_usual else header_list.fresh(given or ())
         self.head_size = len(headers)
         status = message.get("status", SWITCHING_PROTOCOLS)
         if self.cut < 0:  # else a layer has answered already, and this is not what the client gets
             self.status = status
-        edited = headers
         if kind == "http.response.start":
             # type, status, headers and no more: the copy is spelled out, since a general one costs more
             if given is not None and len(message) == 3:
@@ -266,98 +250,37 @@ class Wire(Request):
             else:
                 self._promises_trailers = message.get("trailers", False)
                 message = {**message, "headers": headers}
-            if self.holds and not _is_streaming(headers):
+            if self.holds and (is_usual or not header_list.announces_stream(headers)):
                 self._held = message
                 self._ticker = ticker()
-                self._ticker.hold(self)
+                self._ticker.hold(self, self.deadlines[0] if self.deadlines else None)
                 return None
         else:
             message = {**message, "headers": headers}
             self.is_accepted = kind == "websocket.accept"
-            if self.is_accepted and not _accept_takes_headers(self.scope):
-                edited = list(headers)
-        bottom = self.cut + 1
-        self._edit_start(plan.heads, edited, bottom)
-        return None if bottom else message
+            if self.is_accepted and not accept_takes_headers(self.scope):
+                headers = [*headers]
+        return self._commit(message, headers)
 
     def _let_go(self, held: Message) -> Message | None:
         """Take a held start back: it is committed now, so the layers edit its head."""
         self._held = None
         self._ticker.release(self)
-        bottom = self.cut + 1
-        self._edit_start(self.plan.heads, held["headers"], bottom)
-        return None if bottom else held
+        return self._commit(held, held["headers"])
 
-    async def commit_late(self) -> None:
-        """Put a start on the wire that the ticker has seen held for long enough."""
-        while self.turn is not None:  # a deadline's answer is on its way, and a slow client takes its time
-            await self.turn.wait()
-        if self._held is not None:
-            async with Turn(self):
-                if self._parked is not None:
-                    await self.commit_parked()
-                    return
-                start = self._let_go(self._held)
-                if start is not None:
-                    await self._pass(start)
-
-    # Errors that the application has sent, while their start is held --------------------------------------------------
-
-    async def _is_taken_away(self, message: Message) -> bool:
-        """Keep back, or replace, an error that the application sends whole; tell whether this message is dealt with."""
-        if self._parked is not None:
-            await self.commit_parked()
-            return False
-        if message["type"] != "http.response.body" or message.get("more_body", False) or not self._can_be_replaced:
-            return False
-        if len(message.get("body") or b"") > MOST_REPLACED_BYTES:
-            return False
-        self._parked = message
-        if self.status < FIRST_PARKED:
-            await self.commit_parked()
-        return True
-
-    @property
-    def _can_be_replaced(self) -> bool:
-        return bool(self.plan.replaces) or (self._outer is not None and self._outer._can_be_replaced)  # noqa: SLF001
-
-    async def commit_parked(self, exc: Exception | None = None) -> bool:
-        """Let go of a whole response that was kept back, unless a layer answers in its place; tell whether one does."""
-        held, message, self._parked = self._held, self._parked, None
-        if held is None or message is None:
-            return False
-        if await self._replaced(held, message, exc):
-            return True
-        start = self._let_go(held)
-        if start is not None:
-            await self._pass(start)
-        if self.plan.outbounds and self.floor < self.plan.size:
-            self._observe(message, self.plan.size - 1, self.cut + 1)
-        if self.cut < 0:
-            await self._pass(message)
-        self._end(message["type"])
-        return False
-
-    async def _replaced(self, start: Message, body: Message, exc: Exception | None) -> bool:
-        """Let the innermost layer that wants to answer do so, here or further out."""
-        position = self.plan.size
-        for position, hook in self.plan.replaces:
-            if position <= self.cut:
-                break
-            try:
-                reply: Reply | None = hook(self, start, body, exc)
-            except Exception as failure:
-                self.fail_at(position, failure)
-                raise
-            if reply is not None:
-                await self.answer(position, reply)
-                return True
-        outer = self._outer
-        return outer is not None and outer.cut < 0 and await outer._replaced(start, body, exc)  # noqa: SLF001
-
-    async def answer(self, position: int, reply: Reply) -> None:
-        """Answer from `position` in the application's place."""
-        raise NotImplementedError
+    def _commit(self, start: Message, headers: Headers) -> Message | None:
+        """Run the heads over the application's own start, out to a cut; return it unless it ends there."""
+        bottom = position = self.cut + 1
+        try:
+            for position, hook in self.plan.heads:
+                if position >= bottom:
+                    hook(self, headers)
+        except Exception as exc:
+            self.fail_at(position, exc)
+            self.floor = position + 1
+            raise
+        self.floor = bottom
+        return None if bottom else start
 
     async def _pass(self, message: Message) -> None:
         try:
@@ -381,19 +304,6 @@ class Wire(Request):
         except Exception as exc:
             self.fail_at(position, exc)
             raise
-
-    def _edit_start(self, heads: Steps, headers: Headers, bottom: int) -> None:
-        """Run some heads, out to `bottom`, over the application's own start, and note how far out it got."""
-        position = bottom
-        try:
-            for position, hook in heads:
-                if position >= bottom:
-                    hook(self, headers)
-        except Exception as exc:
-            self.fail_at(position, exc)
-            self.floor = position + 1
-            raise
-        self.floor = bottom
 
     def _observe(self, message: Message, top: int, bottom: int) -> None:
         """Show a message to the outbound hooks of the positions from `top` out to `bottom`."""
@@ -430,34 +340,3 @@ class Wire(Request):
     def _note_cut(self, position: int) -> None:
         self.cuts = (*self.cuts, position)
         self.cut = max(self.cuts)
-
-
-def guarded(hook: Callable[[Any], None], wire: Any) -> None:
-    """Run a hook whose failure must not keep the others from theirs."""
-    try:
-        hook(wire)
-    except Exception:
-        logger.exception("%r failed", hook)
-
-
-_not_streaming: set[bytes] = set()
-
-
-def _is_streaming(headers: Headers) -> bool:
-    content_type = header_list.get(headers, b"content-type")
-    if content_type is None or content_type in _not_streaming:
-        return False
-    if content_type.lower().startswith(NEVER_HELD):
-        return True
-    if len(content_type) <= 64:  # an application may write what a client sent into it
-        if len(_not_streaming) >= 256:
-            _not_streaming.clear()
-        _not_streaming.add(content_type)
-    return False
-
-
-def _accept_takes_headers(scope: Scope) -> bool:
-    """Tell whether `websocket.accept` may carry headers (ASGI WebSocket spec 2.1)."""
-    asgi: Mapping[str, object] = scope.get("asgi") or {}
-    version = str(asgi.get("spec_version", "2.0"))
-    return version >= "2.1"

@@ -65,6 +65,22 @@ STATUS_OF_CATEGORY: Final[Mapping[str, int]] = MappingProxyType(
 )
 """The HTTP status of each category; those that are not here are 500."""
 
+CATEGORY_OF_STATUS: Final[Mapping[int, ErrorCategory]] = MappingProxyType(
+    {
+        401: ErrorCategory.AUTHENTICATION,
+        403: ErrorCategory.AUTHORIZATION,
+        404: ErrorCategory.NOT_FOUND,
+        405: ErrorCategory.NOT_FOUND,
+        408: ErrorCategory.TIMEOUT,
+        409: ErrorCategory.CONFLICT,
+        410: ErrorCategory.NOT_FOUND,
+        429: ErrorCategory.RATE_LIMIT,
+        502: ErrorCategory.EXTERNAL_SERVICE,
+        504: ErrorCategory.TIMEOUT,
+    }
+)
+"""The category of a status that says no more; others are `validation` below 500, and `system` from there on."""
+
 
 class _StatusOfCategory:
     """Looks up the status of the category, until an instance or a subclass says its own."""

@@ -60,6 +60,26 @@ _INSTEAD: Final[Mapping[int, str]] = MappingProxyType(
         504: "A service behind this one did not answer in time.",
     }
 )
+_CODES: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        401: "AUTHENTICATION_ERROR",
+        403: "AUTHORIZATION_ERROR",
+        422: "VALIDATION_ERROR",
+        429: "RATE_LIMIT_EXCEEDED",
+        500: "INTERNAL_ERROR",
+        504: "TIMEOUT",
+    }
+)
+"""The codes of `asgi_guard.errors.ready` for the statuses that have one; others are named as their phrase."""
+
+SUGGESTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "authentication": ("Send valid credentials.",),
+        "rate_limit": ("Wait before you try again.",),
+        **dict.fromkeys(("database", "cache", "network", "external_service", "timeout"), ("Try again in a moment.",)),
+    }
+)
+"""What a client may do about an error of a category, where neither the error nor the user says it."""
 
 
 def title(status: int) -> str:
@@ -70,3 +90,8 @@ def title(status: int) -> str:
 def withheld(status: int) -> str:
     """Return what is said instead of a message that is withheld."""
     return _INSTEAD.get(status, _INSTEAD[500])
+
+
+def code_of(status: int) -> str:
+    """Return the stable name of a status that says no more, such as `NOT_FOUND`."""
+    return _CODES.get(status) or title(status).upper().replace(" ", "_").replace("-", "_")

@@ -23,15 +23,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, Final, cast
 
+from asgi_guard.correlation import current_trace_id
 from asgi_guard.errors import negotiate
 from asgi_guard.errors.details import plain
-from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity, GuardError
-from asgi_guard.errors.phrases import title, withheld
+from asgi_guard.errors.exceptions import CATEGORY_OF_STATUS, ErrorCategory, ErrorSeverity, GuardError
+from asgi_guard.errors.foreign import HTTPError, http_error
+from asgi_guard.errors.phrases import code_of, title, withheld
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,31 +71,47 @@ class Fault:
 
 
 _FIRST, _SERVER_ERROR, _LAST = 400, 500, 599
+_NO_SUGGESTIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 _UNEXPECTED: Final = Fault(
     status=_SERVER_ERROR, code="INTERNAL_ERROR", message=withheld(_SERVER_ERROR), severity=ErrorSeverity.HIGH
 )
 
 
-def fault_from_exception(exc: BaseException) -> Fault:
+def fault_from_exception(exc: BaseException, suggestions: Mapping[str, Sequence[str]] = _NO_SUGGESTIONS) -> Fault:
     """Decide what a client may be told about an exception.
 
-    A group is told as the most urgent of its leaves: one that is not ours, else the highest status. The texts of
+    A group is told as the most urgent of its leaves: one that nobody expects, else the highest status. The texts of
     several are never joined.
+
+    Args:
+        exc: the exception, or a group of them.
+        suggestions: sentences by error code or by category, for errors that bring none of their own.
     """
+    return _told(urgent_leaf(exc), suggestions)
+
+
+def urgent_leaf(exc: BaseException) -> BaseException:
+    """Return the exception of a group that is told; one that is no group is its own."""
     waiting = [exc]
-    leaves: list[Fault] = []
+    leaves: list[BaseException] = []
     while waiting:
         error = waiting.pop()
         if isinstance(error, BaseExceptionGroup):
             waiting.extend(reversed(cast("BaseExceptionGroup[BaseException]", error).exceptions))
         else:
-            leaves.append(_fault_of_leaf(error))
-    return max(leaves, key=lambda fault: (fault is _UNEXPECTED, fault.status))
+            leaves.append(error)
+    return max(leaves, key=_urgency) if len(leaves) > 1 else leaves[0]
 
 
-def _fault_of_leaf(exc: BaseException) -> Fault:
+def _urgency(leaf: BaseException) -> tuple[bool, int]:
+    fault = _told(leaf, _NO_SUGGESTIONS)
+    return fault is _UNEXPECTED, fault.status
+
+
+def _told(exc: BaseException, suggestions: Mapping[str, Sequence[str]]) -> Fault:
     if not isinstance(exc, GuardError):
-        return _UNEXPECTED
+        error = http_error(exc)
+        return _unexpected(suggestions) if error is None else fault_of_framework(error, suggestions)
     status = int(exc.status) if isinstance(exc.status, int) and _FIRST <= exc.status <= _LAST else _SERVER_ERROR
     told = status < _SERVER_ERROR or exc.expose
     return Fault(
@@ -105,8 +123,48 @@ def _fault_of_leaf(exc: BaseException) -> Fault:
         details=exc.details if told else {},
         retryable=exc.retryable,
         retry_after=exc.retry_after,
-        suggestions=exc.suggestions,
+        suggestions=exc.suggestions or _suggested(suggestions, exc.error_code, exc.category),
     )
+
+
+def _unexpected(suggestions: Mapping[str, Sequence[str]]) -> Fault:
+    suggested = _suggested(suggestions, _UNEXPECTED.code, _UNEXPECTED.category)
+    return replace(_UNEXPECTED, suggestions=suggested) if suggested else _UNEXPECTED
+
+
+def fault_of_framework(error: HTTPError, suggestions: Mapping[str, Sequence[str]] = _NO_SUGGESTIONS) -> Fault:
+    """Decide what a client may be told about an HTTP error of a framework.
+
+    Args:
+        error: what it says.
+        suggestions: sentences by error code or by category.
+    """
+    if error.status == _SERVER_ERROR:
+        return _unexpected(suggestions)
+    is_the_servers = error.status > _SERVER_ERROR
+    category = CATEGORY_OF_STATUS.get(
+        error.status, ErrorCategory.SYSTEM if is_the_servers else ErrorCategory.VALIDATION
+    )
+    code = code_of(error.status)
+    return Fault(
+        status=error.status,
+        code=code,
+        message=withheld(error.status) if is_the_servers else _said(error),
+        category=category,
+        severity=ErrorSeverity.HIGH if is_the_servers else ErrorSeverity.LOW,
+        details={"errors": list(error.errors)} if error.errors else {},
+        retryable=error.status in {429, 502, 503, 504},
+        suggestions=_suggested(suggestions, code, category),
+    )
+
+
+def _said(error: HTTPError) -> str:
+    phrase = title(error.status)
+    return f"{phrase}." if error.detail is None or error.detail == phrase else error.detail
+
+
+def _suggested(suggestions: Mapping[str, Sequence[str]], code: object, category: object) -> tuple[str, ...]:
+    return tuple(suggestions.get(str(code)) or suggestions.get(str(category)) or ())
 
 
 def render(fault: Fault, accept: bytes | None, request_id: str | None, now: float) -> tuple[bytes, bytes]:
@@ -140,6 +198,7 @@ def _house_body(fault: Fault, request_id: str | None, now: float) -> bytes:
             },
             "suggestions": _texts(fault.suggestions),
             "request_id": request_id,
+            **_trace(),
         }
     )
 
@@ -160,7 +219,13 @@ def _problem_body(fault: Fault, request_id: str | None, _now: float) -> bytes:
         "violated-policies": _texts(fault.violated_policies),
         "request_id": request_id,
     }
-    return _json(members | {name: value for name, value in present_only.items() if value})
+    return _json(members | {name: value for name, value in present_only.items() if value} | _trace())
+
+
+def _trace() -> dict[str, object]:
+    """Name the trace, where there is one."""
+    trace_id = current_trace_id()
+    return {} if trace_id is None else {"trace_id": trace_id}
 
 
 def _html_body(fault: Fault, request_id: str | None, _now: float) -> bytes:

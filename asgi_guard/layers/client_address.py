@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, NamedTuple, TypedDict, Unpack
 
 from asgi_guard.engine.exchange import Exchange
-from asgi_guard.engine.forwarded import MAX_HOPS, entries, forwarded, x_forwarded_for
+from asgi_guard.engine.forwarded import MAX_HOPS, entries, forwarded, is_read_before, x_forwarded_for
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
@@ -45,8 +45,8 @@ _IGNORED: Final = (
     "are counted."
 )
 _NEAR: Final = _IGNORED % (
-    "That looks like an undeclared proxy: all who come through it count as one client, and the default rate limit, "
-    "which they would share, is not enforced on them. If it is yours,"
+    "That looks like an undeclared proxy: all who come through it count as one client, and a rate limit that nobody "
+    "has set, which they would share, is not enforced on them. If it is yours,"
 )
 _FAR: Final = _IGNORED % "Anybody can send it. Only if that is your proxy,"
 _READ_BEFORE: Final = (
@@ -177,7 +177,9 @@ class ClientAddressLayer(Layer):
         self._memo: dict[bytes, Origin] = {}
         extras = [(settings.proto, b"x-forwarded-proto"), (settings.host, b"x-forwarded-host")]
         is_asked = not self._trusts_nobody and not self._is_standard
-        self.wants: frozenset[bytes] = frozenset([*_HEADERS, *[name for on, name in extras if on and is_asked]])
+        told = [name for on, name in extras if on and is_asked]
+        self.wants: frozenset[bytes] = frozenset([*_HEADERS, *told])
+        self._tells = frozenset([self._header] if self._is_standard else told)
 
     def admit(self, exchange: Exchange) -> None:
         """Set `exchange.client` and `exchange.is_peer_trusted`."""
@@ -188,14 +190,14 @@ class ClientAddressLayer(Layer):
                 self._look_for_a_proxy(exchange)
             return
         exchange.is_peer_trusted = True
-        has_entries = exchange.header(self._header) is not None
-        origin = self._origin(exchange.header_lines(self._header)) if has_entries else _PEER
+        lines = exchange.header_lines(self._header)
+        origin = self._origin(lines) if lines else _PEER
         if origin.address is not None:
             if self._rewrites:
                 exchange.set_client(origin.address, origin.port)
             else:
                 exchange.client = origin.address
-        if self._proto or self._host:
+        if not self._tells.isdisjoint(exchange.found):
             self._restore(exchange, origin)
 
     def _look_for_a_proxy(self, exchange: Exchange) -> None:
@@ -207,7 +209,8 @@ class ClientAddressLayer(Layer):
         if name is None:
             return
         self.ignored += 1
-        look = _READ_BEFORE if _is_read_before(exchange) else _NEAR if is_private(exchange.client) else _FAR
+        is_read = is_read_before(exchange.scope.get("client"), exchange.header_lines(b"x-forwarded-for"))
+        look = _READ_BEFORE if is_read else _NEAR if is_private(exchange.client) else _FAR
         if look not in self._said:
             self._said.add(look)
             peer = shown(exchange.client) if exchange.client else "a Unix socket"
@@ -258,14 +261,6 @@ class ClientAddressLayer(Layer):
 
 
 _PEER: Final = Origin()
-
-
-def _is_read_before(exchange: Exchange) -> bool:
-    """Tell whether the server shows an entry of X-Forwarded-For as the peer, with its port, which is mostly none."""
-    if not exchange.client:
-        return False
-    peer = (exchange.client, *exchange.scope["client"][1:2])
-    return any(hop[:2] == peer for hop in x_forwarded_for(exchange.header_lines(b"x-forwarded-for")))
 
 
 def _entry(exchange: Exchange, name: bytes, depth: int) -> bytes | None:

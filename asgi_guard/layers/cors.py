@@ -45,6 +45,7 @@ from asgi_guard.web.mistakes import MistakeError
 from asgi_guard.web.origins import OriginPattern, Origins, is_same_host, parse_origin, split_origin
 
 _GOVERNED: Final = frozenset(name.encode() for name in fetch.ANSWERED)
+_LOOKED_AT: Final = _GOVERNED | {b"vary"}
 _ANY: Final[Header] = (b"access-control-allow-origin", b"*")
 _CREDENTIALS: Final[Header] = (b"access-control-allow-credentials", b"true")
 _PRIVATE_NETWORK: Final[Header] = (b"access-control-allow-private-network", b"true")
@@ -212,7 +213,7 @@ class CORSLayer(Layer):
 
     def admit(self, exchange: Exchange) -> Reply | None:
         """Answer a preflight, refuse a foreign handshake, and note what the origin of any other request may know."""
-        origin = exchange.header(b"origin")
+        origin = exchange.found.get(b"origin")
         if origin is None:
             return None
         if exchange.kind == "websocket":
@@ -274,19 +275,19 @@ class CORSLayer(Layer):
         """Tell the browser what its page may read, and every cache what that depends on."""
         if exchange.kind == "websocket":
             return
-        present = dict(headers)
-        if not _GOVERNED.isdisjoint(present):
+        looked_at = [pair for pair in headers if pair[0] in _LOOKED_AT]
+        varied = [pair for pair in looked_at if pair[0] == b"vary"] if looked_at else looked_at
+        if len(varied) < len(looked_at):
             headers[:] = [pair for pair in headers if pair[0] not in _GOVERNED]
         told = exchange.cells.get(self, self._unasked)
         if told:
             headers += told
         if exchange.scope.get("method") == "OPTIONS":  # a cache must not take the answer to one for that to another
             header_list.merge_vary(headers, *self._preflight_vary)
+        elif varied and self._varies:
+            header_list.merge_vary(headers, b"Origin", lines=varied)
         elif self._varies:
-            if b"vary" in present:
-                header_list.merge_vary(headers, b"Origin")
-            else:
-                headers.append(_VARY_ORIGIN)
+            headers.append(_VARY_ORIGIN)
 
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""

@@ -23,7 +23,7 @@ from asgi_guard.engine import headers as header_list
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
-from asgi_guard.engine.paths import Prefixes
+from asgi_guard.engine.paths import Prefixes, check_prefixes
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Headers
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
@@ -59,11 +59,7 @@ class FetchMetadata:
         problems = Problems("FetchMetadata")
         problems.boolean("same_site", self.same_site)
         problems.boolean("shadow", self.shadow)
-        if problems.sequence_of_text("exempt_paths", self.exempt_paths):
-            for index, path in enumerate(self.exempt_paths):
-                if not path.startswith("/"):
-                    rule, remedy = "must begin with a slash", f"Write '/{path}'."
-                    problems.add("AG330", f"exempt_paths[{index}]", path, rule, remedy)
+        check_prefixes(problems, "exempt_paths", self.exempt_paths, "AG330")
         problems.raise_if_any()
 
 
@@ -89,7 +85,9 @@ class FetchMetadataLayer(Layer):
 
     def admit(self, exchange: Exchange) -> Reply | None:
         """Judge who started the request, and what for."""
-        if exchange.header(b"sec-fetch-site") in self._friends or _is_navigation(exchange) or self._exempts(exchange):
+        if exchange.found.get(b"sec-fetch-site") in self._friends:
+            return None
+        if _is_navigation(exchange) or self._exempts(exchange):
             return None
         if self._settings.shadow:
             exchange.would_refuse(self, _CROSS_SITE)
@@ -106,7 +104,7 @@ class FetchMetadataLayer(Layer):
             header_list.merge_vary(headers, *_VARY)
 
     def _exempts(self, exchange: Exchange) -> bool:
-        return self._exempt is not None and self._exempt.cover(exchange.path)
+        return self._exempt is not None and self._exempt.cover(exchange.scope)
 
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""

@@ -127,7 +127,7 @@ class HTTPSLayer(Layer):
     def _judge(self, exchange: Exchange) -> Reply | None:
         if exchange.kind == "websocket":
             return _INSECURE
-        if self._exempt.cover(exchange.path):
+        if self._exempt.cover(exchange.scope):
             return None
         if not self._redirects or self._smells_of_a_proxy(exchange):
             return _INSECURE

@@ -25,7 +25,7 @@ from asgi_guard.bans import MAX_BAN_SECONDS, MAX_REFUSALS, BanAfter, Bans
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
-from asgi_guard.engine.paths import Prefixes
+from asgi_guard.engine.paths import Prefixes, check_prefixes
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
@@ -84,10 +84,7 @@ class IPFilter:
             self._check_ban_after(problems, self.ban_after)
         problems.number("ban_seconds", self.ban_seconds, minimum=0.001, maximum=MAX_BAN_SECONDS)
         problems.sequence_of_text("ban_layers", self.ban_layers, minimum=1)
-        if problems.sequence_of_text("paths", self.paths):
-            for index, path in enumerate(self.paths):
-                if not path.startswith("/"):
-                    problems.add("AG321", f"paths[{index}]", path, "must begin with a slash", f"Write '/{path}'.")
+        check_prefixes(problems, "paths", self.paths, "AG321")
         problems.raise_if_any()
         self._set(self.allow, self.block)
 
@@ -184,7 +181,7 @@ class IPFilterLayer(Layer):
         client = exchange.client
         if self._bans is not None and self._bans.is_banned(client):
             return _BANNED
-        if self._paths is not None and not self._paths.touch(exchange.path):
+        if self._paths is not None and not self._paths.touch(exchange.scope):
             return None
         allow, block = self._settings.lists
         if client in block:

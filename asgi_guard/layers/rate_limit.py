@@ -15,9 +15,11 @@ from contextvars import copy_context
 from typing import Any, ClassVar, Final, Unpack, cast
 
 from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.forwarded import is_read_before
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.life import spawn
+from asgi_guard.engine.override import is_called
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Header, Headers, Message
 from asgi_guard.events import Listener
@@ -37,7 +39,7 @@ from asgi_guard.limiting.policies import (
 )
 from asgi_guard.limiting.selection import LAYER, OVERRIDABLE, Policy, check_overrides, overrides
 from asgi_guard.limiting.store import Decision, Key, Store, checked_cost
-from asgi_guard.networks import UNIX, is_private
+from asgi_guard.networks import UNIX, is_loopback, is_private
 
 __all__ = [
     "KeyFunction",
@@ -59,6 +61,10 @@ logger: logging.Logger = logging.getLogger("asgi_guard")
 UNDECLARED_PROXY: Final = (
     "All clients seem to come from %s, which sends a forwarding header: an undeclared proxy. They would share one rate "
     "limit, so the default one is not enforced on them. If that is your proxy, write client_address=[%r] in the guard."
+)
+NEAR_REFUSED: Final = (
+    "%s has asked more often than the default rate limit allows, and is refused. If that is a proxy, all of its users "
+    "are one client: let it send X-Forwarded-For, and declare it as client_address=[...]; or set a rate_limit."
 )
 _FORWARDING = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 
@@ -89,7 +95,7 @@ class RateLimitLayer(Layer, Desk):
         stores = dict.fromkeys(one.counts_in for one in given)
         self._remote_stores = [store for store in stores if store is not None and store.synchronous is False]
         self._yields = yields_to_undeclared_proxy
-        self._has_yielded = False
+        self._has_yielded = self._has_refused_near = False
         self.wants: frozenset[bytes] = frozenset[bytes]().union(*[getattr(one.key, "wants", ()) for one in given])
         if not any(one.has_async_functions for one in given):
             self.admit_deadline_seconds: float | None = None  # stores bound their waits themselves
@@ -128,7 +134,7 @@ class RateLimitLayer(Layer, Desk):
 
     def _admit_usual(self, exchange: Exchange) -> Reply | None:
         """Count the request, or refuse it: one policy, every request, one call of the store."""
-        if exchange.overrides is not None:
+        if exchange.overrides is not None and any(is_called(self, name) for name in exchange.overrides):
             return self._admit(exchange)
         key = self._key(exchange)
         if key is None:
@@ -175,18 +181,28 @@ class RateLimitLayer(Layer, Desk):
                     exchange.would_refuse(self, refusal([charge]))
             return None
         reply = refusal([charge for charge in charges if charge.is_refused and charge.policy.is_enforced])
-        if self._yields and self._smells_of_a_proxy(exchange):
-            exchange.would_refuse(self, reply)
-            charges.clear()
-            return None
+        if self._yields:
+            if self._smells_of_a_proxy(exchange):
+                exchange.would_refuse(self, reply)
+                charges.clear()
+                return None
+            self._say_who_is_near(exchange)
         return reply
+
+    def _say_who_is_near(self, exchange: Exchange) -> None:
+        """Say once that somebody on this machine is refused under a rate that nobody has set: perhaps a proxy."""
+        if not self._has_refused_near and not exchange.is_peer_trusted and is_loopback(exchange.client):
+            self._has_refused_near = True
+            logger.warning(NEAR_REFUSED, exchange.client or "a Unix socket")
 
     def _smells_of_a_proxy(self, exchange: Exchange) -> bool:
         """Tell whether a private peer forwards for others: all of them would share its limit."""
         client = exchange.client
         if exchange.is_peer_trusted or not any(exchange.header(name) for name in _FORWARDING):
             return False
-        if not is_private(client):
+        if not is_private(client) or is_read_before(
+            exchange.scope.get("client"), exchange.header_lines(b"x-forwarded-for")
+        ):
             return False
         if not self._has_yielded:
             self._has_yielded = True
@@ -223,8 +239,10 @@ class RateLimitLayer(Layer, Desk):
 
     def _release(self, exchange: Exchange) -> None:
         """Give back what the request has held; and count it, where its response never was complete."""
-        self._settle(exchange)
-        self._carry_out(release(exchange.cells.get(self, ())))
+        try:
+            self._settle(exchange)
+        finally:
+            self._carry_out(release(exchange.cells.get(self, ())))
 
     def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
         """Take over another cost, key or rate for one request; where it was counted already, the cost alone."""

@@ -1,9 +1,10 @@
 """Request id: one name for a request, in the log, in every answer, and for the application.
 
-The id stands in `exchange.request_id`, in `scope["state"]["request_id"]` and in the response header, on refusals and
-errors too. One that comes from outside is taken over only from a trusted proxy, unless the settings say otherwise, and
-only if it stands there alone and is 8 to 128 characters of `A-Z a-z 0-9 . _ ~ -`: an id goes into log lines, headers
-and error bodies.
+The id stands in `exchange.request_id`, in `scope["state"]["request_id"]`, in `asgi_guard.correlation` for log records,
+and in the response header, on refusals and errors too. One that comes from outside is taken over only from a trusted
+proxy, unless the settings say otherwise, and only if it stands there alone and is 8 to 128 characters of
+`A-Z a-z 0-9 . _ ~ -`: an id goes into log lines, headers and error bodies. A trace that a trusted proxy has begun is
+noted next to it, as `trace_id`.
 Must never refuse a request.
 """
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import ClassVar, Literal, TypedDict, Unpack
 
+from asgi_guard.correlation import request_id_var, trace_id_of, trace_id_var
 from asgi_guard.engine import headers as header_list
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
@@ -103,6 +105,7 @@ class RequestIDLayer(Layer):
         self._new: Callable[[], str] = new_request_id if settings.factory is new_request_id else self._checked
         self._has_complained = False
         self._takes_over = settings.inbound != "never"
+        self.wants: frozenset[bytes] = frozenset({self.header} if self._takes_over else ())
         self._from_anyone = settings.inbound == "always"
 
     def admit(self, exchange: Exchange) -> None:
@@ -118,8 +121,21 @@ class RequestIDLayer(Layer):
                 request_id = self._new()
             exchange.request_id = request_id
         elif self._stands_inside_another(exchange):
-            exchange.cells[self] = "the layer further out answers with it"
+            exchange.cells[self] = ()  # the layer further out answers with it
+            exchange.set_state("request_id", request_id)
+            return
         exchange.set_state("request_id", request_id)
+        exchange.cells[self] = (request_id_var.set(request_id),)
+        if exchange.is_peer_trusted:
+            self._note_trace(exchange)
+
+    def _note_trace(self, exchange: Exchange) -> None:
+        """Take over the trace that a trusted peer has begun; of two, one may be its client's."""
+        lines = exchange.header_lines(b"traceparent")
+        trace_id = trace_id_of(lines[0]) if len(lines) == 1 else None
+        if trace_id is not None:
+            exchange.set_state("trace_id", trace_id)
+            exchange.cells[self] += (trace_id_var.set(trace_id),)
 
     def _stands_inside_another(self, exchange: Exchange) -> bool:
         outside = exchange.plan.layers[: exchange.plan.positions[self]]
@@ -154,8 +170,16 @@ class RequestIDLayer(Layer):
             if given == name:
                 header_list.remove(headers, name)
                 break
-        if self not in exchange.cells:
+        if exchange.cells.get(self) != ():
             headers.append((name, (exchange.request_id or "").encode("latin-1")))
+
+    def finish(self, exchange: Exchange) -> None:
+        """Leave the context as it was: the task may go on with something else, or be that of another request."""
+        try:
+            for token in exchange.cells.get(self, ()):
+                token.var.reset(token)
+        except ValueError:  # the call ends in another context than it began in
+            pass
 
 
 class RequestIDMiddleware(Middleware):

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from time import monotonic
 from typing import Any, ClassVar, Final, TypedDict, Unpack
@@ -28,9 +29,9 @@ from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.life import Deadline
-from asgi_guard.engine.paths import Prefixes
+from asgi_guard.engine.paths import Prefixes, check_prefixes
 from asgi_guard.engine.replies import Reply
-from asgi_guard.engine.types import ASGIApp, Message, Receive
+from asgi_guard.engine.types import ASGIApp, Headers, Message, Receive
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
@@ -97,11 +98,7 @@ class RequestLimits:
         if self.max_concurrent is not None:
             problems.integer("max_concurrent", self.max_concurrent, minimum=1, maximum=1_000_000)
         problems.integer("retry_after_seconds", self.retry_after_seconds, minimum=1, maximum=3_600)
-        if problems.sequence_of_text("exempt_paths", self.exempt_paths):
-            for index, path in enumerate(self.exempt_paths):
-                if not path.startswith("/"):
-                    rule, remedy = "must begin with a slash", f"Write '/{path}'."
-                    problems.add("AG420", f"exempt_paths[{index}]", path, rule, remedy)
+        check_prefixes(problems, "exempt_paths", self.exempt_paths, "AG420")
         if times_are_sound and (self.lease_seconds or inf) < (self.total_seconds or 0):
             rule, remedy = "must not be shorter than total_seconds", f"Give {self.total_seconds}, or None."
             problems.add("AG422", "lease_seconds", self.lease_seconds, rule, remedy)
@@ -127,18 +124,16 @@ class RequestLimitsFields(TypedDict, total=False):
 
 def _check(problems: Problems, limits: Mapping[str, Any]) -> bool:
     """Check sizes and times, each of which may be None; return whether all of them are sound."""
-    sound = [
-        problems.number(name, value, minimum=0.1, maximum=86_400)
-        if name in _TIMES
-        else problems.integer(name, value, minimum=1)
-        for name, value in limits.items()
-        if value is not None
-    ]
-    return all(sound)
+    given = {name: value for name, value in limits.items() if value is not None}
+    times = [problems.number(name, given[name], minimum=0.1, maximum=86_400) for name in given if name in _TIMES]
+    sizes = [problems.integer(name, given[name], minimum=1) for name in given if name not in _TIMES]
+    return all(times) and all(sizes)
 
 
 class _Allowance:
     """What one request may take, and has taken.
+
+    Where it may not wait for its body for ever, this is its `receive`, under a clock that runs while it waits there.
 
     Attributes:
         max_body_bytes: how much of a body it may have.
@@ -146,10 +141,17 @@ class _Allowance:
         received: how much of it has come.
         is_received: whether that is all.
         deadline: the end of its time, if it has one.
-        intake: where the application waits for the body, if it may not do so for ever.
+        terms: what its patience is made of, if it has an end.
+        patience: that, once there was need of it.
+        clock, receive, waiting: where there are terms, when patience ends, whose messages come, how many wait for them.
     """
 
-    __slots__ = ("deadline", "intake", "is_received", "max_body_bytes", "received", "too_large")
+    __slots__ = ("clock", "deadline", "is_received", "max_body_bytes", "patience", "receive", "received", "terms",
+                 "too_large", "waiting")  # fmt: skip
+
+    clock: Deadline
+    receive: Receive
+    waiting: int
 
     def __init__(self, max_body_bytes: int, too_large: Reply) -> None:
         self.max_body_bytes = max_body_bytes
@@ -157,37 +159,35 @@ class _Allowance:
         self.received = 0
         self.is_received = False
         self.deadline: Deadline | None = None
-        self.intake: _Intake | None = None
+        self.terms: tuple[float, float | None] | None = None
+        self.patience: Patience | None = None
 
+    def renew(self, seconds: float, bytes_per_second: float | None) -> None:
+        """Give it other terms, which hold at once for whoever waits already."""
+        self.terms, self.patience = (seconds, bytes_per_second), None
+        if self.waiting:
+            self.begin()
 
-class _Intake:
-    """The `receive` of one request, under a clock that runs only while the application waits in it for the body."""
-
-    __slots__ = ("_allowance", "_deadline", "_receive", "_waiting", "patience")
-
-    def __init__(self, receive: Receive, deadline: Deadline, allowance: _Allowance, patience: Patience) -> None:
-        self._receive = receive
-        self._deadline = deadline
-        self._allowance = allowance
-        self._waiting = 0
-        self.patience: Patience = patience
+    def begin(self) -> None:
+        """Let the clock run."""
+        self.patience = self.patience or Patience(*(self.terms or (inf, None)))
+        self.clock.move(self.patience.begin(monotonic()))
 
     async def __call__(self) -> Message:
-        if self._allowance.is_received:  # whoever asks now wants to know when the client leaves
-            return await self._receive()
-        if not self._waiting:
-            self._deadline.at = self.patience.begin(monotonic())
-        self._waiting += 1
+        if self.is_received:  # whoever asks now wants to know when the client leaves
+            return await self.receive()
+        if not self.waiting:
+            self.begin()
+        self.waiting += 1
         size = 0
         try:
-            message = await self._receive()
+            message = await self.receive()
             size = len(message.get("body") or b"")
-            self._allowance.is_received = not message.get("more_body", False)
+            self.is_received = not message.get("more_body", False)
         finally:  # also where somebody only looked whether there is something, and did not wait
-            self._waiting -= 1
-            out_of_patience_at = self.patience.hear(monotonic(), size)
-            waits_for_more = self._waiting and not self._allowance.is_received
-            self._deadline.at = out_of_patience_at if waits_for_more else inf
+            self.waiting -= 1
+            out_of_patience_at = inf if self.patience is None else self.patience.hear(monotonic(), size)
+            self.clock.at = out_of_patience_at if self.waiting and not self.is_received else inf
         return message
 
 
@@ -218,6 +218,7 @@ class RequestLimitsLayer(Layer):
         self._total = settings.total_seconds
         self._idle = settings.idle_seconds
         self._places = settings.max_concurrent
+        self._lease = settings.lease_seconds
         self._exempt = Prefixes(settings.exempt_paths) if settings.exempt_paths else None
         self._in_flight = InFlight()
         self._is_timed = self._total is not None or self._idle is not None
@@ -225,6 +226,8 @@ class RequestLimitsLayer(Layer):
             self.__dict__["admit"] = self._let_in  # nobody else pays for the hooks
         if self._places is not None:
             self.__dict__["finish"] = self._let_out
+        if self._idle is not None:
+            self.__dict__["head"] = self._stop_the_clock
 
     def admit(self, exchange: Exchange) -> Reply | None:
         """Judge the head of the request."""
@@ -258,10 +261,12 @@ class RequestLimitsLayer(Layer):
         refusal = RequestLimitsLayer.admit(self, exchange)
         if refusal is not None:
             return refusal
-        if self._places is not None and not (self._exempt is not None and self._exempt.cover(exchange.path)):
-            lease_seconds = self._settings.lease_seconds
-            if not self._in_flight.take(exchange, monotonic(), self._places, lease_seconds):
-                return self._busy
+        if (
+            self._places is not None
+            and (self._exempt is None or not self._exempt.cover(exchange.scope))
+            and not self._in_flight.take(exchange, monotonic(), self._places, self._lease)
+        ):
+            return self._busy
         if self._is_timed and exchange.kind == "http" and self not in exchange.cells:
             self._begin(exchange)
         return None
@@ -278,12 +283,17 @@ class RequestLimitsLayer(Layer):
         return own
 
     def _limit_idle(self, exchange: Exchange, own: _Allowance, seconds: float) -> None:
-        patience = Patience(seconds, self._settings.min_body_bytes_per_second)
-        if own.intake is None:
-            own.intake = _Intake(exchange.outside, exchange.set_deadline(self, inf, _TOO_SLOW), own, patience)
-            exchange.outside = own.intake
-        else:
-            own.intake.patience = patience
+        if own.terms is None:
+            own.clock = exchange.set_deadline(self, inf, _TOO_SLOW)
+            own.receive, own.waiting = exchange.outside, 0
+            exchange.outside = own
+        own.renew(seconds, self._settings.min_body_bytes_per_second)
+
+    def _stop_the_clock(self, exchange: Exchange, _headers: Headers) -> None:
+        """Wait without a limit once the answer has begun: it may be a stream, and go on for long."""
+        own: _Allowance | None = exchange.cells.get(self)
+        if own is not None and own.terms is not None:
+            own.renew(inf, None)
 
     def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
         """Count the body as it comes in."""
@@ -296,13 +306,8 @@ class RequestLimitsLayer(Layer):
         return own.too_large if own.received > own.max_body_bytes else None
 
     def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
-        """Give one request other limits; the times count from when it is said.
-
-        A declared body is judged before the application runs: beyond the limit of the settings, only whoever stands
-        outside can let it in.
-        """
-        problems = Problems(self.name)
-        _check(problems, fields)
+        """Give one request other limits; the times count from when it is said, and a declared body is judged before."""
+        _check(problems := Problems(self.name), fields)
         problems.raise_if_any()
         if exchange.kind != "http":
             return
@@ -359,6 +364,7 @@ def _refusal(status: int, code: str, message: str, *, retry_after_seconds: int |
     return Reply.refusal(fault, headers=headers, close_connection=status in {400, 408, 413})
 
 
+@lru_cache(64)
 def _too_large(limit: int) -> Reply:
     return _refusal(413, "BODY_TOO_LARGE", "The request body is too large.", limit=limit)
 

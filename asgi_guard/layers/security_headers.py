@@ -39,7 +39,7 @@ from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.paths import Prefixes
-from asgi_guard.engine.types import ASGIApp, Header, Headers
+from asgi_guard.engine.types import ASGIApp, Header, Headers, Scope
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems, build
 from asgi_guard.web.cookies import missing_flags, name_of
@@ -229,7 +229,7 @@ class SecurityHeadersLayer(Layer):
         present = dict(headers)
         content_type = present.get(b"content-type", b"")
         secure = exchange.is_secure
-        sheet = self._sheet_for(exchange.path) if self._places else self._sheet
+        sheet = self._sheet_for(exchange.scope) if self._places else self._sheet
         if exchange.overrides is not None:
             sheet = self._sheet_said(exchange.overrides) or sheet
         pairs = (sheet.secure_by_type if secure else sheet.plain_by_type).get(content_type)
@@ -253,11 +253,12 @@ class SecurityHeadersLayer(Layer):
         said = overrides.get(self.name)
         return said and _sheet_of_preset(said["preset"])
 
-    def _sheet_for(self, path: str) -> Sheet:
-        sheet = self._sheet_of_path.get(path)
+    def _sheet_for(self, scope: Scope) -> Sheet:
+        path = scope.get("path", "")
+        sheet = None if scope.get("root_path") else self._sheet_of_path.get(path)
         if sheet is None:
-            sheet = next((sheet for place, sheet in self._places if place.cover(path)), self._sheet)
-            if len(path) <= _MEMO_KEY_BYTES:  # clients write paths
+            sheet = next((sheet for place, sheet in self._places if place.cover(scope)), self._sheet)
+            if len(path) <= _MEMO_KEY_BYTES and not scope.get("root_path"):  # clients write paths
                 if len(self._sheet_of_path) >= _MEMO_SIZE:
                     self._sheet_of_path.clear()
                 self._sheet_of_path[path] = sheet
@@ -274,7 +275,9 @@ class SecurityHeadersLayer(Layer):
             headers[:] = [pair for pair in headers if pair[0] not in gone]
         if self._merges:
             present = dict(headers)
-            headers[:0] = [pair for pair in pairs if pair[0] in self._merges and pair[0] in present]
+            beside = [pair for pair in pairs if pair[0] in self._merges and pair[0] in present]
+            headers[:0] = beside
+            exchange.head_size += len(beside)  # the application's own are still the first
         if self._cookies != "off" and exchange.is_secure:
             for index, (name, value) in enumerate(headers):
                 flags = missing_flags(value, self._readable) if name == b"set-cookie" else b""

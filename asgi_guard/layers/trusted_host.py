@@ -28,7 +28,7 @@ from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
-from asgi_guard.engine.paths import Prefixes
+from asgi_guard.engine.paths import Prefixes, check_prefixes
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
@@ -103,11 +103,7 @@ class TrustedHost:
         if not foreign and problems.sequence_of_text("hosts", self.hosts, minimum=1):
             for index, host in enumerate(self.hosts):
                 _check(problems, f"hosts[{index}]", host)
-        if problems.sequence_of_text("exempt_paths", self.exempt_paths):
-            for index, path in enumerate(self.exempt_paths):
-                if not path.startswith("/"):
-                    rule, remedy = "must begin with a slash", f"Write '/{path}'."
-                    problems.add("AG315", f"exempt_paths[{index}]", path, rule, remedy)
+        check_prefixes(problems, "exempt_paths", self.exempt_paths, "AG315")
         problems.raise_if_any()
 
 
@@ -167,7 +163,7 @@ class TrustedHostLayer(Layer):
         is_secure = exchange.is_secure
         if host not in (self._known_secure if is_secure else self._known_plain):
             reply = self._judge(host, is_secure=is_secure)
-            if reply is _MALFORMED or (reply is not None and not self._exempt.cover(exchange.path)):
+            if reply is _MALFORMED or (reply is not None and not self._exempt.cover(exchange.scope)):
                 return reply
         scope = exchange.scope
         if (scope.get("raw_path") or b"/")[:1] == b"/" and scope.get("path", "")[:1] == "/":

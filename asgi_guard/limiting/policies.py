@@ -25,6 +25,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import TypeAlias, TypedDict, TypeGuard, cast
 
 from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.paths import check_prefixes
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.limiting.algorithms import ALGORITHMS
 from asgi_guard.limiting.keys import KeyFunction, by_client, is_async
@@ -107,7 +108,7 @@ class RateLimit:
         self._check_store(problems)
         problems.text("name", self.name, max_length=64)
         for field in ("paths", "exempt_paths"):
-            _check_paths(problems, field, getattr(self, field))
+            check_prefixes(problems, field, getattr(self, field), "AG214")
         if problems.sequence_of_text("methods", self.methods):
             for index, method in enumerate(self.methods):
                 if not (method.isalpha() and method.isupper()):
@@ -263,13 +264,6 @@ def settings_of(given: object, by_name: Mapping[str, object] | None = None) -> R
 def _has_policies(given: object) -> TypeGuard[Sequence[RateLimit]]:
     items = cast("Sequence[object]", given) if isinstance(given, list | tuple) else ()
     return any(isinstance(item, RateLimit) for item in items)
-
-
-def _check_paths(problems: Problems, field: str, paths: Sequence[str]) -> None:
-    if problems.sequence_of_text(field, paths):
-        for index, path in enumerate(paths):
-            if not path.startswith("/"):
-                problems.add("AG214", f"{field}[{index}]", path, "must begin with a slash", f"Write '/{path}'.")
 
 
 def is_at_once(store: Store | AsyncStore | None) -> bool:

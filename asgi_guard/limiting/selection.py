@@ -136,16 +136,16 @@ class Policy:
         return charge
 
     def _is_about(self, exchange: Exchange) -> bool:
-        path = exchange.path
-        is_selected = self._paths is None or self._paths.touch(path)
-        return is_selected and not self._exempt_paths.cover(path) and exchange.client not in self._exempt_networks
+        scope = exchange.scope
+        is_selected = self._paths is None or self._paths.touch(scope)
+        return is_selected and not self._exempt_paths.cover(scope) and exchange.client not in self._exempt_networks
 
     def ends(self, exchange: Exchange) -> bool:
         """Tell whether the policies that follow are not asked about a request to which this one applies.
 
         Every spelling of the path has to lie under its own: else a loose policy would be a way past the others.
         """
-        return self.settings.exclusive and (self._paths is None or self._paths.cover(exchange.path))
+        return self.settings.exclusive and (self._paths is None or self._paths.cover(exchange.scope))
 
     def __str__(self) -> str:
         """Say what is refused."""

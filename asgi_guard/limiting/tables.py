@@ -27,11 +27,11 @@ class Shard:
     __slots__ = ("keys", "lock", "places", "tables", "turn")
 
     def __init__(self, places: int) -> None:
-        self.lock = RLock()
-        self.places = places
-        self.keys = 0
+        self.lock: Any = RLock()
+        self.places: int = places
+        self.keys: int = 0
         self.tables: list[Table] = []
-        self.turn = 0
+        self.turn: int = 0
 
     def has_room(self, now_ns: int) -> bool:
         # Dead keys of buckets that are not hit any more may hold the places: tidy a few tables, each in its turn.
@@ -65,18 +65,19 @@ class Table:
     )
 
     def __init__(self, shard: Shard, algorithm: Counting | Several, now_ns: int) -> None:
-        self.shard = shard
-        self.lock = shard.lock
-        self.algorithm = algorithm
+        self.shard: Shard = shard
+        self.lock: Any = shard.lock
+        self.algorithm: Counting | Several = algorithm
         self.young: dict[Key, int] = {}
         self.old: dict[Key, int] = {}
         self.dropped: list[dict[Key, int]] = []
         self.overflow: dict[int, int] = {}
         self.forerunners: tuple[_Forerunner, ...] = ()
         self.heir: Table | None = None
-        self.gone_ns = 0  # when all has gone that was counted before there was an heir
-        self.latest_ns = now_ns
-        self.rotate_at = self.tidy_at = now_ns + algorithm.life_ns
+        self.gone_ns: int = 0  # when all has gone that was counted before there was an heir
+        self.latest_ns: int = now_ns
+        self.tidy_at: int = now_ns + algorithm.life_ns
+        self.rotate_at: int = self.tidy_at
         with shard.lock:
             shard.tables.append(self)
 

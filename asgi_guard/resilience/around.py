@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from types import CoroutineType
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from asgi_guard.errors.exceptions import ConfigError
@@ -93,14 +94,17 @@ def is_on_a_loop() -> bool:
     return True
 
 
-def refuse_coroutine(coroutine: Any, function: object) -> None:
-    """Raise since a function that looks plain returned a coroutine: whether it succeeds is not known yet.
+def refuse_awaitable(result: Any, function: object) -> None:
+    """Raise where a function that looks plain returned what has to be awaited: whether it succeeds is not known yet.
 
     Raises:
         TypeError: tells how to write it.
     """
-    coroutine.close()
-    raise TypeError(f"{function!r} returns a coroutine but is no `async def`, so its failures would not be seen.")
+    if hasattr(result, "__await__"):
+        if isinstance(result, CoroutineType):
+            result.close()  # nobody is going to await it, and that need not be said twice
+        kind = type(result).__name__
+        raise TypeError(f"{function!r} returns a {kind} but is no `async def`, so its failures would not be seen.")
 
 
 def _is_any(function: Any, is_kind: Callable[[Any], bool]) -> bool:

@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from inspect import isawaitable
 from threading import Lock
-from types import CoroutineType, TracebackType
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.errors.exceptions import GuardError
 from asgi_guard.events import Listener, notify
-from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_async, name_of, refuse_coroutine
+from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_async, name_of, refuse_awaitable
 from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SLOW, SLOW_FAILURE, SUCCESS, Circuit, Permit, State, Trigger
 from asgi_guard.resilience.errors import CircuitOpenError, was_refused_here
 from asgi_guard.resilience.events import CircuitChanged
@@ -213,8 +213,7 @@ class CircuitBreaker(Around):
             began_ns = now_ns() if is_timed else 0
             try:
                 result = function(*args, **kwargs)
-                if result.__class__ is CoroutineType:
-                    refuse_coroutine(result, function)
+                refuse_awaitable(result, function)
             except BaseException as exc:
                 self.leave(permit, began_ns, exc)
                 raise

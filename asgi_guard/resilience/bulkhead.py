@@ -14,10 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from threading import Event as ThreadEvent
 from threading import Lock
-from types import CoroutineType
 from typing import Any, Final
 
-from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_on_a_loop, refuse_coroutine
+from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_on_a_loop, refuse_awaitable
 from asgi_guard.resilience.errors import BulkheadFullError
 from asgi_guard.settings import Problems
 
@@ -28,10 +27,11 @@ MAX_WAIT_SECONDS: Final = 3_600.0
 class Seat:
     """A place in the line; or, once it is taken, among the calls under way."""
 
-    __slots__ = ("is_taken", "wake")
+    __slots__ = ("is_left", "is_taken", "wake")
 
     def __init__(self, *, is_taken: bool = False) -> None:
         self.is_taken: bool = is_taken
+        self.is_left: bool = False  # its loop is closed: the place was handed on
         self.wake: Callable[[], object] | None = None
 
 
@@ -143,8 +143,7 @@ class Bulkhead(Around):
                 if not seat.is_taken:
                     self._wait_plain(seat)
                 result = function(*args, **kwargs)
-                if result.__class__ is CoroutineType:
-                    refuse_coroutine(result, function)
+                refuse_awaitable(result, function)
                 return result
             finally:
                 self._leave(seat)
@@ -160,10 +159,11 @@ class Bulkhead(Around):
 
     def _leave(self, seat: Seat) -> None:
         with self._lock:
-            heir = self._line.leave(seat)
-            wake = None if heir is None else heir.wake
-        if wake is not None:
-            wake()
+            heir = None if seat.is_left else self._line.leave(seat)
+        while heir is not None and not _wakes(heir):
+            with self._lock:
+                heir.is_left = True
+                heir = self._line.leave(heir)
 
     def _is_to_wait(self, seat: Seat, wake: Callable[[], object]) -> bool:
         with self._lock:  # a place that was handed over before this line woke nobody
@@ -195,3 +195,13 @@ class Bulkhead(Around):
     def _full(self) -> BulkheadFullError:
         self.rejected += 1
         return BulkheadFullError(self.name)
+
+
+def _wakes(heir: Seat) -> bool:
+    """Wake whoever has got a place; tell whether that can be: the loop on which it waits may be closed."""
+    try:
+        if heir.wake is not None:
+            heir.wake()
+    except RuntimeError:
+        return False
+    return True

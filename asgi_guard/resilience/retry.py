@@ -22,8 +22,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from random import random as random_number
-from types import CoroutineType, TracebackType
+from types import TracebackType
 from typing import Any, Final, Literal
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
@@ -34,7 +35,7 @@ from asgi_guard.resilience.around import (
     PlainFunction,
     is_on_a_loop,
     name_of,
-    refuse_coroutine,
+    refuse_awaitable,
 )
 from asgi_guard.resilience.backoff import MAX_SECONDS, Backoff
 from asgi_guard.resilience.budget import RetryBudget
@@ -50,6 +51,7 @@ logger: logging.Logger = logging.getLogger("asgi_guard")
 MAX_RETRIES: Final = 100
 
 _SECOND: Final = 1_000_000_000
+_MOST_NOTES: Final = 8
 
 
 class Retry(Around):
@@ -66,6 +68,8 @@ class Retry(Around):
             `async def`. None is without one; whatever deadline stands further out is kept to.
         budget: the retries for each call in the long run; or a `RetryBudget` that several share; None is without one.
         idempotent: False tries again only what was provably not sent; see `asgi_guard.resilience.errors.was_not_sent`.
+            It goes by the error that surfaces: around several calls, it may be that of the last one, after the others
+            were made. So put it around one call.
         max_retry_after: an exception that wants a longer wait, in seconds, is not tried again: to come back sooner
             than asked would be rude, and to wait so long would hold up the caller.
         name: for events, at most 128 characters; that of the function where none is given.
@@ -173,7 +177,7 @@ class Retry(Around):
 
         return retried if self._deadline is None else deadline_of(self._deadline, clock=self._clock).wrapped(retried)
 
-    def around_plain(self, function: PlainFunction) -> PlainFunction:  # noqa: C901  one loop, as above
+    def around_plain(self, function: PlainFunction) -> PlainFunction:
         """Put the retries around a plain function; where they have no name, they take that of the function."""
         self.name = self.name or name_of(function)
         budget, seconds = self._budget, self._deadline
@@ -186,8 +190,7 @@ class Retry(Around):
             except Exception as exc:  # noqa: BLE001  the rules say which
                 error = exc
             else:
-                if result.__class__ is CoroutineType:
-                    refuse_coroutine(result, function)
+                refuse_awaitable(result, function)
                 return result
             course = Course(self._clock.monotonic_ns())
             try:
@@ -201,6 +204,7 @@ class Retry(Around):
                     except Exception as exc:  # noqa: BLE001
                         error = exc
                     else:
+                        refuse_awaitable(result, function)
                         self.recovered += 1
                         return result
             finally:
@@ -240,7 +244,7 @@ class Retry(Around):
             return failed.wait
         self.given_up += 1
         if course.retries or reason != NOT_RETRYABLE:
-            exc.add_note(course.note(self._clock, reason))
+            _note(exc, course.note(self._clock, reason))
         if self._listeners:
             ended = RetriesEnded(name=self.name, reason=reason, attempts=course.retries + 1, exception=kind)
             notify(self._listeners, ended)
@@ -265,6 +269,13 @@ class Retry(Around):
 
     def __repr__(self) -> str:
         return f"retry_on_failure({self.policy.max_retries}, name={self.name!r})"
+
+
+def _note(exc: Exception, text: str) -> None:
+    """Leave a note, if the exception takes any, and not for ever: some are raised again and again, the same object."""
+    if len(getattr(exc, "__notes__", ())) < _MOST_NOTES:
+        with suppress(Exception):  # one that is frozen must not hide itself behind the error that it raises
+            exc.add_note(text)
 
 
 retry_on_failure = Retry

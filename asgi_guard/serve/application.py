@@ -13,8 +13,10 @@ Must never evaluate what it is given: a name is looked up, a factory is called w
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from inspect import isclass, signature
 from traceback import format_exception
@@ -28,11 +30,13 @@ from asgi_guard.settings import Problem, shown
 _FORM: Final = "Write module:attribute, such as shop:app, or module:factory()."
 
 
-def find(name: str) -> ASGIApp:
+def find(name: str, folder: str | None = None) -> ASGIApp:
     """Return the application that a name stands for.
 
     Args:
         name: such as `shop:app`, `shop.web:api.app` or `shop:create_app()`.
+        folder: where its module is. It comes first from then on: servers put the current directory before everything
+            that `PYTHONPATH` names, and there may be a module of the same name.
 
     Raises:
         ConfigError: there is none; where the application's own code failed, its exception is the cause.
@@ -41,9 +45,11 @@ def find(name: str) -> ASGIApp:
     module_name, _, path = target.partition(":")
     if rest or not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
         raise _wrong("AG550", name, "must name the application as module:attribute", _remedy_of_form(module_name, path))
+    if folder is not None and sys.path[0] != folder:
+        sys.path.insert(0, folder)
     found: Any = _module(module_name, name)
     for attribute in path.split("."):
-        if not hasattr(found, attribute):
+        if not _of_its_own_code(partial(hasattr, found, attribute), name):
             close = get_close_matches(attribute, dir(found), n=1)
             remedy = f"Did you mean {close[0]!r}?" if close else _FORM
             raise _wrong("AG552", name, f"must name what is there; there is no {attribute!r}", remedy)
@@ -79,7 +85,7 @@ def _module(module_name: str, name: str) -> ModuleType:
 def _of_its_own_code(run: Callable[[], Any], name: str) -> Any:
     try:
         return run()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that ends the process must not end it without a word
         rule = f"must load without an exception, and raised {shown(error)}"
         raise _wrong("AG554", name, rule, "Mend what the traceback shows.") from error
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.serve.application import find, told
-from asgi_guard.serve.guarded import APP, CONFIG, settings
+from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, settings
 from asgi_guard.serve.servers import APPLICATION, SERVERS, CannotServeError, Place, choose
 
 _PREFIX = "ASGI_GUARD_"
@@ -67,12 +67,11 @@ def run_server(options: argparse.Namespace) -> int:
     """
     environ = _environment(options)
     place = Place(options.host, options.port, options.workers)
-    sys.path.insert(0, environ["PYTHONPATH"].partition(os.pathsep)[0])
     try:
         name = choose(options.server)
         server = SERVERS[name]
         arguments = [*server.options(place), *options.server_options, APPLICATION]
-        find(options.app)
+        find(options.app, environ[APP_DIR])
         _check_free(place)
     except (CannotServeError, ConfigError) as error:
         return _refuse(told(error), 2)
@@ -92,10 +91,10 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
     """Return the server's environment; settings that nobody asked to take from it are left out."""
     environ = {name: value for name, value in os.environ.items() if options.env or not name.startswith(_PREFIX)}
     environ[APP] = options.app
+    environ[APP_DIR] = str(options.app_dir.absolute())
     if options.config is not None:
         environ[CONFIG] = str(options.config.absolute())
-    paths = [str(options.app_dir.absolute()), *filter(None, [environ.get("PYTHONPATH")])]
-    return {**environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return environ
 
 
 def _check_free(place: Place) -> None:
@@ -107,6 +106,8 @@ def _check_free(place: Place) -> None:
                 if os.name == "posix":  # what the last server has left behind is in nobody's way
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
+    except UnicodeError:
+        raise CannotServeError(f"cannot listen on {place.authority}: that is no host name") from None
     except OSError as error:
         hint = "; stop what listens there, or choose another --port" if error.errno == EADDRINUSE else ""
         raise CannotServeError(f"cannot listen on {place.authority}: {error.strerror}{hint}") from None

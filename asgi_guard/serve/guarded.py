@@ -18,6 +18,9 @@ from asgi_guard.serve.reload import on_hangup
 APP: Final = "ASGI_GUARD_APP"
 """The variable that names the application."""
 
+APP_DIR: Final = "ASGI_GUARD_APP_DIR"
+"""The variable that names the folder in which the application's module is; where it is not set, Python looks for it."""
+
 CONFIG: Final = "ASGI_GUARD_CONFIG"
 """The variable that names the configuration file, which is TOML."""
 
@@ -28,14 +31,14 @@ def guarded(environ: Mapping[str, str] = os.environ) -> Guard:
     """Build the guard, and reconfigure it on each SIGHUP where it has a configuration file.
 
     Args:
-        environ: `ASGI_GUARD_APP` and `ASGI_GUARD_CONFIG`; the other `ASGI_GUARD_` variables are settings, and win over
-            the file.
+        environ: `ASGI_GUARD_APP`, `ASGI_GUARD_APP_DIR` and `ASGI_GUARD_CONFIG`; the other `ASGI_GUARD_` variables are
+            settings, and win over the file.
 
     Raises:
         ConfigError: lists what is wrong.
         MissingExtraError: a part needs what is not installed.
     """
-    guard = Guard(find(environ.get(APP, "")), **settings(environ))
+    guard = Guard(find(environ.get(APP, ""), environ.get(APP_DIR)), **settings(environ))
     if CONFIG in environ:
         on_hangup(lambda: guard.reconfigure(**settings(environ)))
     return guard

@@ -12,7 +12,7 @@ import pytest
 import asgi_guard
 
 
-@pytest.mark.skipif("ASGI_GUARD_WHEEL" not in os.environ, reason="runs on the built wheel, under nox")
+@pytest.mark.skipif("WHEEL_UNDER_TEST" not in os.environ, reason="runs on the built wheel, under nox")
 def test_the_package_under_test_is_the_wheel() -> None:
     """The checkout's own package is not importable, so that a file missing from the wheel is missed here."""
     installed = Path(sysconfig.get_path("purelib")).resolve()

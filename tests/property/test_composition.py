@@ -10,6 +10,7 @@ application saw, and for each layer the hooks that ran and in which order.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -244,6 +245,14 @@ scripts = st.builds(
     holds_start=st.sampled_from([False, False, True]),
     override=quiet,
 )
+calm_scripts = st.builds(
+    Script,
+    head=st.none() | quiet,
+    outbound=st.none() | st.tuples(st.integers(1, 3), quiet),
+    rescue=st.none() | st.sampled_from([PASS, REFUSE]),
+    replace=st.none() | actions,
+    holds_start=st.booleans(),
+)
 labels = st.sampled_from(["layer0", "layer1", "layer2", "layer3", "nobody"])
 said = st.sampled_from([False, False, {"mark": 1}, {"other": 1}, True])
 start = {"type": "http.response.start", "status": 200, "headers": [(b"X-App", b"1")]}
@@ -274,6 +283,24 @@ http_steps = st.lists(
     )
     | st.tuples(st.just("say"), st.tuples(labels, said)),
     max_size=7,
+)
+error_steps = st.builds(
+    lambda status, rest: [("send", {"type": "http.response.start", "status": status, "headers": []}), *rest],
+    st.sampled_from([404, 500, 500]),
+    st.lists(
+        st.sampled_from(
+            [
+                ("send", {"type": "http.response.body", "body": b"part", "more_body": True}),
+                ("send", {"type": "http.response.body", "body": b"last"}),
+                ("send", {"type": "http.response.body", "body": b"last"}),
+                ("send", {"type": "http.response.trailers", "headers": []}),
+                ("send", start),
+                ("receive", None),
+                ("raise", "app"),
+            ]
+        ),
+        max_size=6,
+    ),
 )
 websocket_steps = st.lists(
     st.sampled_from(
@@ -309,13 +336,22 @@ websocket_incoming = st.lists(st.just({"type": "websocket.receive", "text": "hi"
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a stack, an application and a server."""
-    kind = draw(st.sampled_from(["http", "http", "websocket"]))
-    stack = draw(st.lists(scripts, min_size=1, max_size=4))
+    kind, steps, layers = draw(
+        st.sampled_from(
+            [
+                ("http", http_steps, scripts),
+                ("http", http_steps, scripts),
+                ("http", error_steps, calm_scripts),
+                ("websocket", websocket_steps, scripts),
+            ]
+        )
+    )
+    stack = draw(st.lists(layers, min_size=1, max_size=4))
     return {
         "kind": kind,
         "scripts": stack,
         "order": draw(st.lists(st.integers(0, 5), min_size=1, max_size=5)),
-        "steps": draw(http_steps if kind == "http" else websocket_steps),
+        "steps": draw(steps),
         "incoming": draw(http_incoming if kind == "http" else websocket_incoming),
         "swallows": draw(st.booleans()),
         "fails_at": draw(st.none() | st.none() | st.integers(0, 3)),
@@ -342,6 +378,19 @@ def test_a_fused_stack_is_the_nested_stack(case: dict[str, Any]) -> None:
     assert fused.ending == nested.ending
     assert fused.seen_by_app == nested.seen_by_app
     assert fused.by_layer() == nested.by_layer()
+
+
+EXPECTED = {"LayerError", "AppError", "CancelledError", "OSError", "ConfigError", "RuntimeError", "returned"}
+"""How a call may end: with what somebody's script has raised, or, for the last but one, with a rule that it broke."""
+
+
+@given(cases())
+def test_nothing_fails_but_what_somebody_lets_fail(case: dict[str, Any]) -> None:
+    """Two stacks that break down in the same way are equal as well: here they may not."""
+    world = play(case, fuse=True)
+    raised = [seen for seen in world.seen_by_app if isinstance(seen, str)]
+
+    assert {re.split("[:(]", end)[0] for end in [world.ending, *raised]} <= EXPECTED
 
 
 @given(cases())

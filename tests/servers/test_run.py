@@ -72,12 +72,16 @@ class Served:
         self.port = free_port()
         self.policy, settings = next(iter(SETTINGS.items()))
         self.configure(settings)
-        (folder / "shop.py").write_text(SHOP, encoding="utf-8")
-        options = ["--server", server, "--workers", str(workers), "--port", str(self.port), "--config", "guard.toml"]
+        shop, elsewhere = folder / "shop", folder / "elsewhere"
+        for place, source in ((shop, SHOP), (elsewhere, SHOP.replace("told.encode()", "b'the wrong shop'"))):
+            place.mkdir()
+            (place / "shop.py").write_text(source, encoding="utf-8")
+        options = ["--server", server, "--workers", str(workers), "--port", str(self.port)]
+        options += ["--app-dir", str(shop), "--config", str(self.settings)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "asgi_guard", "run", "shop:app", *options, *OPTIONS.get(server, [])],
-                cwd=folder,
+                cwd=elsewhere,  # where most servers would look first
                 env={**os.environ, "HOME": str(folder)},  # one of the servers keeps a socket there
                 stdin=subprocess.DEVNULL,
                 stdout=log,

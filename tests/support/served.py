@@ -27,6 +27,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "uvicorn": ("uvicorn", "{app}", "--port={port}"),
     "hypercorn": ("hypercorn", "{app}", "--bind=127.0.0.1:{port}"),
     "granian": ("granian", "{app}", "--interface=asgi", "--port={port}"),
+    "daphne": ("daphne", "{app}", "--port={port}"),
+    "gunicorn": ("gunicorn", "{app}", "--worker-class=uvicorn_worker.UvicornWorker", "--bind=127.0.0.1:{port}"),
 }
 """How each server is started; `{port}` and `{app}` are filled in."""
 
@@ -41,11 +43,13 @@ class Served:
         options: further options of the server.
 
     Attributes:
+        server: its name.
         port: where it listens.
     """
 
     def __init__(self, server: str, app: str, folder: Path, *options: str) -> None:
         pytest.importorskip(server, reason=f"{server} is not installed")
+        self.server = server
         self.port = free_port()
         self._log = folder / f"{server}.log"
         words = [word.format(app=app, port=self.port) for word in COMMANDS[server]]
@@ -81,6 +85,14 @@ class Served:
         """Tell whether somebody listens."""
         self.connect().close()
         return True
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the server has ended by itself.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not.
+        """
+        self._process.wait(seconds)
 
     def stop(self) -> None:
         """End the server, and whatever it has started."""

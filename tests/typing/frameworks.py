@@ -65,7 +65,7 @@ declared = Starlette(
     ]
 )
 declared.add_middleware(Guard, rate_limit=[RateLimit("5/second"), RateLimit("100/minute")])
-declared.add_middleware(SecurityMiddleware, rate_limit_requests=100)  # type: ignore[arg-type]  # mypy minds `**given`
+declared.add_middleware(SecurityMiddleware, rate_limit_requests=100)
 declared.mount("/api", Guard(Starlette()))
 mounting = Starlette(routes=[Mount("/api", Guard(Starlette()))])
 around_starlette: ASGI3Application = Guard(declared)

@@ -26,7 +26,6 @@ _SINGLE: Final[dict[bytes, bytes]] = {
     b"set-cookie": b"a=1",
     b"content-length": b"2",
     b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'self'",
     b"referrer-policy": b"no-referrer",
     b"strict-transport-security": b"max-age=1",
     b"x-content-type-options": b"nosniff",

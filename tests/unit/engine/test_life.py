@@ -968,3 +968,82 @@ async def test_a_plain_request_needs_no_ticker(layer, sending) -> None:
     await call(Middleware(sending(START, LAST), layer()))
 
     assert life.ticker()._era == era
+
+
+def test_a_client_that_reads_nothing_keeps_no_application_alive(limited, monkeypatch) -> None:
+    """The answer of the deadline does not get through; the application is cancelled where that works."""
+    monkeypatch.setattr(life, "ANSWER_SECONDS", 0)
+    endings = []
+
+    async def never(message):
+        await asyncio.Event().wait()
+
+    async def app(scope, receive, send):
+        all_times_have_come()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            endings.append("cancelled")
+            raise
+
+    async def serve_it():
+        async with asyncio.timeout(5):
+            await Middleware(app, limited())(http_scope(), None, never)
+        assert asyncio.current_task().cancelling() == 0
+
+    asyncio.run(serve_it())
+
+    assert endings == ["cancelled"]
+
+
+def test_nor_does_the_answer_of_another_layer_that_nobody_reads(limited, layer, monkeypatch) -> None:
+    """There is an answer already, but the call does not end: its time is up all the same."""
+    monkeypatch.setattr(life, "ANSWER_SECONDS", 0)
+
+    async def never(message):
+        await asyncio.Event().wait()
+
+    async def serve_it():
+        refusing = layer(admit=lambda exchange: Reply(429, body=b"too many"))
+        serving = Middleware(Middleware(never, refusing), limited())(http_scope(), None, never)
+        task = asyncio.create_task(serving)
+        await settle()
+        all_times_have_come()
+        async with asyncio.timeout(5):
+            await task
+
+    asyncio.run(serve_it())
+
+
+@pytest.mark.anyio
+async def test_where_no_loop_runs_nothing_can_be_watched() -> None:
+    """A thread of somebody's own is told so, and is not believed the next time either."""
+    ticker = life.Ticker()
+
+    def hold():
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="no event loop"):
+                ticker.hold(object())
+
+    await anyio.to_thread.run_sync(hold)
+
+
+@pytest.mark.anyio
+async def test_a_deadline_takes_back_the_cancellation_of_its_own_task_only(layer) -> None:
+    """One that a task of the application's has set must not swallow the server's."""
+    deadlines = []
+
+    def admit(exchange):
+        deadlines.append(exchange.set_deadline(made, 1000, Reply(504, body=b"")))
+
+    async def app(scope, receive, send):
+        (deadline,) = deadlines
+        deadline._has_cancelled, deadline.task = True, object()
+        assert deadline.takes_back(asyncio.CancelledError()) is False
+        deadline._has_cancelled = False
+        await send({**START})
+        await send({**LAST})
+
+    made = layer(admit=admit)
+
+    assert told(await serve(Middleware(app, made)))[0] == 200

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.headers import NEVER_HELD
 from asgi_guard.engine.replies import Reply
-from asgi_guard.engine.wire import NEVER_HELD
 from asgi_guard.testing import HEADER_FORMS, StrictServer, call, http_scope, websocket_scope
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
@@ -413,11 +413,12 @@ async def test_a_stream_that_clients_wait_for_is_never_held(layer, content_type)
         started.extend(kinds(server))
         await send({**LAST})
 
-    started = []
-    server = StrictServer(http_scope())
-    await server.serve(Middleware(app, layer(holds_start=True)))
+    for _ in range(2):  # not when it is known, either
+        started = []
+        server = StrictServer(http_scope())
+        await server.serve(Middleware(app, layer(holds_start=True)))
 
-    assert started == ["start"]
+        assert started == ["start"]
 
 
 @pytest.mark.anyio
@@ -438,19 +439,6 @@ async def test_everything_else_is_held(layer, content_type) -> None:
 
         assert started == []
         assert kinds(server) == ["start", "body"]
-
-
-@pytest.mark.anyio
-async def test_what_is_remembered_of_content_types_is_bounded(layer, sending) -> None:
-    """An application may write into it what a client has sent."""
-    app = Middleware(sending(START, LAST), layer(holds_start=True))
-    from asgi_guard.engine import wire
-
-    for number in range(600):
-        start = {**START, "headers": [(b"content-type", b"text/x-%d" % number)]}
-        await serve(Middleware(sending(start, LAST), *app.layers))
-
-    assert len(wire._not_streaming) <= 256
 
 
 @pytest.mark.anyio

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asgi_guard import ConfigError, Exchange, Guard, Layer, Middleware, RequestID, RequestIDMiddleware
+from asgi_guard import ConfigError, Exchange, Guard, Layer, Middleware, RequestID, RequestIDMiddleware, SecurityHeaders
 from asgi_guard.layers.request_id import RequestIDLayer, new_request_id
 from asgi_guard.testing import ABSENT, StrictServer, call, capture_events, http_scope, websocket
 
@@ -379,6 +379,21 @@ def test_every_problem_is_told_at_once() -> None:
         "RequestID.inbound",
         "RequestID.factory",
     ]
+
+
+async def test_what_another_layer_puts_in_front_hides_no_id_of_the_applications() -> None:
+    """There is one line, whatever stands before it by then."""
+    merging = SecurityHeaders(policy={"Content-Security-Policy": "merge"})
+    own = [(b"content-security-policy", b"img-src 'self'"), (b"x-request-id", b"of-the-application")]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": own})
+        await send({"type": "http.response.body", "body": b""})
+
+    response = await call(Guard(app, security_headers=merging))
+
+    (request_id,) = response.headers.get_all("x-request-id")
+    assert DEFAULT.fullmatch(request_id)
 
 
 def test_it_refuses_nothing() -> None:

@@ -446,9 +446,10 @@ def test_ten_thousand_headers_cost_ten_times_what_a_thousand_do(settings, line, 
 @pytest.mark.parametrize(("digit", "status"), [(b"9", 413), (b"0", 200), (b"x", 400), (b"\xd9\xa5", 400)], ids=str)
 def test_a_length_of_many_digits_costs_what_one_of_few_does(digit, status) -> None:
     """And is a number that is never computed: that takes more than linear time."""
-    (_, few), (answered, many) = (work([HOST, (b"content-length", digit * size)]) for size in (40, 4_000))
+    _, (_, few), (answered, many) = (work([HOST, (b"content-length", digit * size)]) for size in (40, 40, 4_000))
 
-    assert (answered, many) == (status, few)
+    assert answered == status
+    assert many <= few  # the first of the three had things to load
 
 
 # limits that are off

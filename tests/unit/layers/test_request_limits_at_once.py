@@ -284,7 +284,7 @@ def test_what_stood_in_its_place_may_be_anything() -> None:
         ({}, []),
         ({"max_body_bytes": None}, []),
         ({"total_seconds": 1}, ["admit"]),
-        ({"idle_seconds": 1}, ["admit"]),
+        ({"idle_seconds": 1}, ["admit", "head"]),
         ({"max_concurrent": 1}, ["admit", "finish"]),
     ],
     ids=str,

@@ -6,6 +6,7 @@ No test waits for a time to come: the ticker is told that it has, as in the test
 from __future__ import annotations
 
 import asyncio
+import gc
 from math import inf
 from time import monotonic
 from typing import Any
@@ -239,13 +240,15 @@ async def test_two_who_wait_for_the_same_body_wait_no_longer_than_one(monkeypatc
     left = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        (deadline,) = life.ticker()._deadlines
+        def note() -> None:
+            (deadline,) = life.ticker()._deadlines
+            left.append(deadline.at - now[0])
 
         async def look() -> None:
             with anyio.CancelScope() as at_once:
                 at_once.cancel()
                 await receive()
-            left.append(deadline.at - now[0])
+            note()
 
         await look()
         async with anyio.create_task_group() as tasks:
@@ -254,7 +257,7 @@ async def test_two_who_wait_for_the_same_body_wait_no_longer_than_one(monkeypatc
             for _ in range(3):
                 await look()
                 now[0] += 1.5
-                left.append(deadline.at - now[0])
+                note()
             tasks.cancel_scope.cancel()
         await answer(send)
 
@@ -400,3 +403,65 @@ async def test_time_is_kept_where_nothing_can_be_cancelled(runner, settings, sta
     assert [message.get("status") for message in sent] == [status, None]
     assert seen == ["http.disconnect"]
     assert len(layer._in_flight) == 0
+
+
+async def test_a_request_in_time_leaves_nothing_for_the_garbage_collector() -> None:
+    """Under load it would run all the time."""
+
+    async def read(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(START)
+        await send(LAST)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        pass
+
+    app = RequestLimitsMiddleware(read, total_seconds=30, idle_seconds=10, max_concurrent=2)
+    await app(http_scope(), receive, send)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await app(http_scope(), receive, send)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+async def test_who_never_asks_for_the_body_is_not_watched() -> None:
+    """A deadline for something that nobody waits for costs nothing."""
+    seen: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(bool(life.ticker()._deadlines))
+        await receive()
+        seen.append(bool(life.ticker()._deadlines))
+        await answer(send)
+
+    await call(RequestLimitsMiddleware(app, idle_seconds=10), "POST", body=b"x")
+
+    assert seen == [False, True]
+
+
+async def test_a_stream_may_go_on_while_the_body_does_not() -> None:
+    """Once the answer has begun, somebody who listens for more of the body, or for the client's leaving, may wait."""
+
+    async def app(scope, receive, send):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receive)
+            await anyio.wait_all_tasks_blocked()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"first,", "more_body": True})
+            life.ticker()._tick(monotonic() + 60)
+            await anyio.wait_all_tasks_blocked()
+            await send({"type": "http.response.body", "body": b"last"})
+            tasks.cancel_scope.cancel()
+
+    server = StrictServer(http_scope("POST"), [])
+    await server.serve(RequestLimitsMiddleware(app, idle_seconds=5))
+
+    assert server.sent[0]["status"] == 200
+    assert b"".join(message.get("body", b"") for message in server.sent) == b"first,last"

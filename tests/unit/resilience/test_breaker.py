@@ -598,7 +598,7 @@ def test_a_plain_function_has_plain_helpers(clock, options) -> None:
         ({"fallback": 5}, {"AG109"}),
         ({"name": "x" * 200}, {"AG104"}),
     ],
-    ids=str,
+    ids=lambda given: str(sorted(given)) if isinstance(given, set) else str(given),  # alike in every process
 )
 def test_settings_that_cannot_work_are_refused(options, ids) -> None:
     """When it is made, all at once."""

@@ -75,12 +75,13 @@ def test_the_file_is_found_from_anywhere(become: list[Any], port: int, tmp_path:
 def test_the_application_is_found_from_anywhere(
     become: list[Any], port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its folder comes first on the path of every process, before what was there."""
+    """Every process is told its folder; the path of whatever else they start is left alone."""
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     monkeypatch.chdir("/")
 
     assert run(port, "--app-dir", str(tmp_path)) == 0
-    assert become[2]["PYTHONPATH"] == f"{tmp_path}{os.pathsep}elsewhere"
+    assert become[2]["ASGI_GUARD_APP_DIR"] == str(tmp_path)
+    assert become[2]["PYTHONPATH"] == "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,11 @@ def test_the_environment_counts_when_it_is_asked_for(
 
     run(port, *options)
 
-    assert {name for name in become[2] if name.startswith("ASGI_GUARD_")} == {"ASGI_GUARD_APP", *settings}
+    assert {name for name in become[2] if name.startswith("ASGI_GUARD_")} == {
+        "ASGI_GUARD_APP",
+        "ASGI_GUARD_APP_DIR",
+        *settings,
+    }
     assert become[2]["SHOP_URL"] == "x"
 
 
