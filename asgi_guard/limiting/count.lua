@@ -1,4 +1,5 @@
--- Counts a batch of operations, each under all limits of its bucket, all or nothing.
+-- Counts a batch of operations, each under all limits of its bucket, all or nothing. Hits that are marked as joined are
+-- judged together: one that is refused, and not a shadow, leaves all of them uncounted.
 --
 -- The arithmetic is that of strict.py, gcra.py, fixed.py and concurrency.py, in microseconds: numbers are doubles here,
 -- which are exact up to 2^53, and so is every number below. Must never write for a refused hit, and never write a key
@@ -6,16 +7,20 @@
 --
 -- KEYS: one for each operation; they may repeat.
 -- ARGV[1]: the time in microseconds, for tests; empty for the server's own.
--- ARGV[2]: one record for each operation: which (B), number of the plan (B), cost (I4), time of the hit (I8).
+-- ARGV[2]: one record for each operation: which (B; with JOINED if the next one is judged together with it, with SHADOW
+-- if it refuses nothing but itself), number of the plan (B), cost (I4), time of the hit (I8).
 -- ARGV[3]...: plans: algorithm (B), milliseconds to live (I8), then for each limit four numbers (I8, see below).
 -- Returns the time (I8), then for each limit of each hit, peek and charge: what remains (I4), microseconds until more
--- comes back (I8), microseconds to wait (I8; NEVER if no waiting helps), whether it refused (B).
+-- comes back (I8), microseconds to wait (I8; NEVER if no waiting helps), what it says (B): FITS, REFUSED, or UNCOUNTED
+-- where it would have admitted a hit that another one has refused.
 
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local pack, unpack_from = struct.pack, struct.unpack
 local EXACT = 9007199254740992
 local NEVER = EXACT
 local HIT, PEEK, CHARGE, REFUND, RESET = 1, 2, 3, 4, 5
+local SHADOW, JOINED = 16, 32
+local FITS, REFUSED, UNCOUNTED = 0, 1, 2
 
 -- floor(x * y / m) and the rest, exactly, for x < m < 2^45 and y < 2^49: long division, seven bits at a time.
 local function muldiv(x, y, m)
@@ -229,50 +234,97 @@ local function keep(key, value, plan)
   lives[key] = plan.life
 end
 
+-- The hits that are judged together, up to this one; what their keys come to if nobody refuses; whether somebody does.
+local group, tentative, is_refused = {}, {}, false
+
+local function value_of(key, plan)
+  local value = tentative[key] or values[key]
+  return value and #value == plan.algorithm.size * #plan and value
+end
+
+-- What every limit says of a hit: their states, and what they answer.
+local function judge(hit)
+  local plan, fits = hit.plan, true
+  local algorithm, value = plan.algorithm, value_of(hit.key, plan)
+  local states, looks = {}, {}
+  for index, limit in ipairs(plan) do
+    local state = algorithm.load(value, (index - 1) * algorithm.size + 1)
+    algorithm.enter(state, limit, now)
+    local look = {algorithm.look(state, limit, now, hit.cost)}
+    look[4] = look[3] > 0 and REFUSED or FITS
+    fits = fits and look[4] == FITS
+    states[index], looks[index] = state, look
+  end
+  hit.states, hit.looks, hit.fits = states, looks, fits
+end
+
+-- Add a hit to the states of all limits; return what its key comes to.
+local function add(hit)
+  local plan = hit.plan
+  local algorithm, parts = plan.algorithm, {}
+  for index, limit in ipairs(plan) do
+    local state, look = hit.states[index], hit.looks[index]
+    algorithm.add(state, limit, now, hit.cost, hit.fits)
+    look[1], look[2], look[3] = algorithm.look(state, limit, now, hit.fits and 0 or hit.cost)
+    parts[index] = algorithm.dump(state)
+  end
+  return table.concat(parts)
+end
+
+local function take_back(key, plan, at, cost)
+  local algorithm, value, parts = plan.algorithm, value_of(key, plan), {}
+  if not value then return end
+  for index, limit in ipairs(plan) do
+    local state = algorithm.load(value, (index - 1) * algorithm.size + 1)
+    algorithm.back(state, limit, at, cost)
+    parts[index] = algorithm.dump(state)
+  end
+  keep(key, table.concat(parts), plan)
+end
+
 local answers = {pack('>I8', now)}
+
+-- Count the group, or say how things stand without it.
+local function settle()
+  local counted = tentative
+  tentative = {}
+  for _, hit in ipairs(group) do
+    if not is_refused and counted[hit.key] then
+      keep(hit.key, counted[hit.key], hit.plan)
+    elseif is_refused and hit.fits then
+      judge(hit)
+      for _, look in ipairs(hit.looks) do look[4] = UNCOUNTED end
+    end
+    for _, look in ipairs(hit.looks) do
+      answers[#answers + 1] = pack('>I4I8I8B', look[1], look[2], look[3], look[4])
+    end
+  end
+  group, is_refused = {}, false
+end
+
 local record = 1
 for _, key in ipairs(KEYS) do
   local operation, number, cost, at = unpack_from('>BBI4I8', ARGV[2], record)
   record = record + 14
+  local is_joined = operation >= JOINED
+  operation = operation % JOINED
+  local is_shadow = operation >= SHADOW
+  operation = operation % SHADOW
   local plan = plans[number + 1]
-  local algorithm = plan.algorithm
-  local value = values[key]
-  if value and #value ~= algorithm.size * #plan then value = false end
   if operation == RESET then
     keep(key, false, plan)
   elseif operation == REFUND then
-    if value then
-      local parts = {}
-      for index, limit in ipairs(plan) do
-        local state = algorithm.load(value, (index - 1) * algorithm.size + 1)
-        algorithm.back(state, limit, at, cost)
-        parts[index] = algorithm.dump(state)
-      end
-      keep(key, table.concat(parts), plan)
-    end
+    take_back(key, plan, at, cost)
   else
-    local states, looks, fits = {}, {}, true
-    for index, limit in ipairs(plan) do
-      local state = algorithm.load(value, (index - 1) * algorithm.size + 1)
-      algorithm.enter(state, limit, now)
-      local look = {algorithm.look(state, limit, now, cost)}
-      look[4] = look[3] > 0 and 1 or 0
-      fits = fits and look[4] == 0
-      states[index], looks[index] = state, look
+    local hit = {key = key, plan = plan, cost = cost}
+    judge(hit)
+    if operation == CHARGE or (operation == HIT and hit.fits) then
+      tentative[key] = add(hit)
+    elseif operation == HIT and not is_shadow then
+      is_refused = true
     end
-    if operation == CHARGE or (operation == HIT and fits) then
-      local parts = {}
-      for index, limit in ipairs(plan) do
-        local state, look = states[index], looks[index]
-        algorithm.add(state, limit, now, cost, fits)
-        look[1], look[2], look[3] = algorithm.look(state, limit, now, fits and 0 or cost)
-        parts[index] = algorithm.dump(state)
-      end
-      keep(key, table.concat(parts), plan)
-    end
-    for _, look in ipairs(looks) do
-      answers[#answers + 1] = pack('>I4I8I8B', look[1], look[2], look[3], look[4])
-    end
+    group[#group + 1] = hit
+    if not is_joined then settle() end
   end
 end
 

@@ -1,6 +1,7 @@
 """Batches: what many requests ask of Redis at the same time, written for `count.lua`, and its answer read back.
 
-One call carries the operations of up to 64 requests, each under all limits of its bucket.
+One call carries up to 64 operations, each under all limits of its bucket. Hits that are joined, as those of one request
+under several policies are, are counted all or none, and go out in one call.
 Must never open a connection or read a clock: this is only the format.
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Sequence
 from enum import IntEnum
-from hashlib import sha1
 from math import gcd
 from pathlib import Path
 from struct import Struct
@@ -21,7 +21,6 @@ from asgi_guard.limiting.store import Decision
 from asgi_guard.limiting.strict import SLOTS
 
 SCRIPT: Final = Path(__file__).with_name("count.lua").read_bytes()
-SCRIPT_SHA: Final = sha1(SCRIPT, usedforsecurity=False).hexdigest()
 
 MAX_BATCH: Final = 64
 """The operations of one call: more would hold Redis, which does one thing at a time, for longer than half a ms."""
@@ -32,6 +31,9 @@ MAX_COST: Final = 2**31 - 1
 MAX_LIFE_SECONDS: Final = 100 * 366 * 86_400
 """The longest that a state may count: numbers in Redis are exact up to 2**53 microseconds."""
 
+_SHADOW: Final = 16
+_JOINED: Final = 32
+_REFUSED: Final = 1
 _NEVER: Final = 2**53
 _MICROSECOND_NS: Final = 1_000
 _TIME: Final = Struct(">Q")
@@ -90,9 +92,13 @@ class Ask:
         at_ns: of a refund, when the hit was.
         since: when it was asked, in seconds on the clock of the loop.
         answered: is given the `Decision`, or None where there is none; not touched once it is cancelled.
+
+    Attributes:
+        joined: how many of those that follow are judged together with it.
+        is_shadow: it is a hit that refuses nothing but itself.
     """
 
-    __slots__ = ("answered", "at_ns", "cost", "key", "operation", "plan", "since")
+    __slots__ = ("answered", "at_ns", "cost", "is_shadow", "joined", "key", "operation", "plan", "since")
 
     def __init__(  # noqa: PLR0917  one for each request, and names cost
         self,
@@ -111,6 +117,13 @@ class Ask:
         self.at_ns = at_ns
         self.since = since
         self.answered = answered
+        self.joined = 0
+        self.is_shadow = False
+
+    @property
+    def code(self) -> int:
+        """What is asked, as the script reads it."""
+        return self.operation + (_JOINED if self.joined else 0) + (_SHADOW if self.is_shadow else 0)
 
 
 def write(batch: Sequence[Ask], now_us: int | None = None) -> tuple[bytes | str | int, ...]:
@@ -124,7 +137,7 @@ def write(batch: Sequence[Ask], now_us: int | None = None) -> tuple[bytes | str 
     records = b"".join(
         [
             _RECORD.pack(
-                ask.operation,
+                ask.code,
                 plans.setdefault(ask.plan, len(plans)),
                 min(ask.cost, MAX_COST),
                 ask.at_ns // _MICROSECOND_NS,
@@ -154,14 +167,15 @@ def read(batch: Sequence[Ask], answer: bytes) -> list[Decision | None]:
 
 def _decision(now_ns: int, numbers: tuple[int, ...]) -> Decision:
     if len(numbers) == 4:
-        remaining, reset_us, wait_us, refused = numbers
-        if not refused:
+        remaining, reset_us, wait_us, said = numbers
+        if not said:
             return Decision(True, now_ns, (remaining,), (reset_us * _MICROSECOND_NS,))
     resets_ns = tuple([reset_us * _MICROSECOND_NS for reset_us in numbers[1::4]])
-    violated = tuple([position for position, refused in enumerate(numbers[3::4]) if refused])
+    said = numbers[3::4]
+    violated = tuple([position for position, word in enumerate(said) if word == _REFUSED])
     wait_us = max(numbers[2::4])
     wait_ns = None if wait_us == _NEVER else wait_us * _MICROSECOND_NS
-    return Decision(not violated, now_ns, numbers[0::4], resets_ns, wait_ns, violated)
+    return Decision(not any(said), now_ns, numbers[0::4], resets_ns, wait_ns, violated)
 
 
 def _numbers(limit: Limit, algorithm: str) -> bytes:

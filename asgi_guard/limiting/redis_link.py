@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Final
 
@@ -96,18 +96,50 @@ class Link:
         Returns:
             What it decided; None where it was not to be asked, and for a refund and a reset.
         """
-        if self._circuit.permit is None:
-            self._probe_if_due()
+        if not self._is_to_be_asked():
             return None
-        if len(self._waiting) >= MAX_WAITING:
-            return None
-        asked = self._queue(plan, key, operation, cost, at_ns)
+        asked = self._ask(plan, key, operation, cost, at_ns)
+        self._queue([asked])
         try:
             return await asked.answered
         except asyncio.CancelledError:
             if not asked.answered.cancelled():  # the answer was on its way
                 self._release(asked, asked.answered.result())
             raise
+
+    async def ask_all(self, hits: Sequence[tuple[Plan, bytes, int, bool]]) -> list[Decision] | None:
+        """Ask Redis to count all of these hits or none, in one call.
+
+        Args:
+            hits: 1 to 64 of them: the limits, the key in Redis, the cost (0 only asks), and whether its refusal refuses
+                the others.
+
+        Returns:
+            What it decided; nothing is allowed if one was refused. None where it was not to be asked.
+        """
+        if not self._is_to_be_asked():
+            return None
+        asked: list[Ask] = []
+        for joined, (plan, key, cost, is_enforced) in zip(range(len(hits) - 1, -1, -1), hits, strict=True):
+            ask = self._ask(plan, key, Operation.HIT if cost else Operation.PEEK, cost)
+            ask.joined, ask.is_shadow = joined, not is_enforced
+            asked.append(ask)
+        self._queue(asked)
+        try:
+            await asked[-1].answered  # they are answered at once
+        except asyncio.CancelledError:
+            for ask in asked:
+                if not ask.answered.cancel() and not ask.answered.cancelled():
+                    self._release(ask, ask.answered.result())
+            raise
+        decisions = [ask.answered.result() for ask in asked]
+        return [decision for decision in decisions if decision is not None] or None
+
+    def _is_to_be_asked(self) -> bool:
+        if self._circuit.permit is None:
+            self._probe_if_due()
+            return False
+        return len(self._waiting) < MAX_WAITING
 
     @property
     def is_up(self) -> bool:
@@ -123,18 +155,19 @@ class Link:
         await self._caller.aclose()
         self._connected_at = None
 
-    def _queue(self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int) -> Ask:
-        asked = Ask(plan, key, operation, cost, at_ns, self._loop.time(), self._loop.create_future())
-        self._waiting.append(asked)
+    def _ask(self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int = 0) -> Ask:
+        return Ask(plan, key, operation, cost, at_ns, self._loop.time(), self._loop.create_future())
+
+    def _queue(self, asked: Iterable[Ask]) -> None:
+        self._waiting.extend(asked)
         if self._task is None:
             # A context of its own: the variables of one request are no business of the others.
             self._task = self._loop.create_task(self._work(), context=Context())
-        return asked
 
     def _release(self, asked: Ask, decision: Decision | None) -> None:
         """Give back a lease that nobody is there to hold any more."""
         if asked.plan.is_lease and asked.operation is Operation.HIT and decision is not None and decision.allowed:
-            self._queue(asked.plan, asked.key, Operation.REFUND, asked.cost, decision.at_ns)
+            self._queue([self._ask(asked.plan, asked.key, Operation.REFUND, asked.cost, decision.at_ns)])
 
     # Calls ------------------------------------------------------------------------------------------------------------
 
@@ -153,7 +186,7 @@ class Link:
         batch: list[Ask] = []
         waiting = self._waiting
         soonest = self._loop.time() - PATIENCE * self._timeout
-        while waiting and len(batch) < MAX_BATCH:
+        while waiting and len(batch) + waiting[0].joined < MAX_BATCH:
             ask = waiting.popleft()
             if ask.answered.done():  # it was cancelled
                 continue
