@@ -31,10 +31,12 @@ from asgi_guard.events import Listener
 from asgi_guard.limiting.memory import MAX_BUCKETS, MAX_KEYS, MemoryBucket, MemoryStore
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import Operation, Plan
-from asgi_guard.limiting.redis_client import caller_for, check_url, need_redis, shown_url
+from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.redis_denials import Denials
 from asgi_guard.limiting.redis_link import Link
 from asgi_guard.limiting.store import Decision, Key, checked_cost
+from asgi_guard.redis.client import client_at
+from asgi_guard.redis.urls import check_url, need_redis, shown_url
 from asgi_guard.settings import Problem, Problems
 
 OnFailure: TypeAlias = Literal["local", "open", "closed"]
@@ -165,7 +167,7 @@ class RedisStore:
         clock = self._clock
         timeout_seconds, connect_timeout_seconds = self._timeouts
         return Link(
-            caller_for(self._url, connect_timeout_seconds),
+            Caller(client_at(self._url, connect_timeout_seconds)),
             name=repr(self),
             probe_key=self.prefix + b"{probe}",
             timeout_seconds=timeout_seconds,
