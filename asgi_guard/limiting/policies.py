@@ -16,6 +16,7 @@ Must never let a policy start that could not count what it seems to count.
 | AG217 | messages are counted in a store that answers at once                       |
 | AG218 | a burst belongs to `gcra`                                                  |
 | AG400 | a list of policies has at least one, and nothing else in it                |
+| AG445 | what may be given back at the end is counted in a store that takes it back |
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class RateLimit:
         key: names whom a request counts against, from its `Exchange`; by default the client's address, IPv6 by /64.
             None does not count it. May be async.
         store: where the counts live; by default a `MemoryStore` of this part's own. Policies with the same store, name
-            and limits share their counts. Text is the URL of a `RedisStore`, such as `"redis://localhost:6379"`.
+            and limits share their counts. Text is the URL of a `RedisStore`, such as `"redis://localhost:6379"`,
+            or one of `limits`, such as `"memcached://localhost:11211"`.
         algorithm: `"strict"` never admits more than N in any window; `"gcra"` spreads them out; `"fixed"` begins a
             window with the first hit; `"concurrency"` admits N at a time, each for its window at most.
         burst: how many hits of `"gcra"` may come at once, 1 or more; by default the amount of the limit.
@@ -154,14 +156,19 @@ class RateLimit:
         elif self.messages is True and not is_at_once(self.counts_in):
             remedy = "A connection stays in its process: give messages a policy of their own, in a MemoryStore()."
             problems.add("AG217", "store", self.store, "must answer at once to count messages", remedy)
+        may_return = self.count is not None or self.algorithm == "concurrency"
+        if may_return and not getattr(self.store, "takes_back", True):
+            remedy = "Leave out count and 'concurrency', or take a RedisStore or a MemoryStore."
+            problems.add("AG445", "store", self.store, "must take back what is counted until the end", remedy)
 
     def _connect_to(self, url: str, problems: Problems) -> None:
         """Put the store in the place of its URL, which may hold a password: nobody who shows the settings has it."""
-        from asgi_guard.limiting.redis import store_at  # not for those who count in memory
+        from asgi_guard.limiting.limits_adapter import LimitsStore, is_for_limits  # not for those who count in memory
+        from asgi_guard.limiting.redis import store_at
 
         object.__setattr__(self, "store", None)
         try:
-            object.__setattr__(self, "store", store_at(url))
+            object.__setattr__(self, "store", LimitsStore(url) if is_for_limits(url) else store_at(url))
         except ConfigError as error:
             problems.extend(replace(problem, field="RateLimit.store") for problem in error.problems)
 
