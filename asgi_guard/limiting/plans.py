@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.limiting.rate import Limit, parse_rate
-from asgi_guard.limiting.store import AsyncBucket, AsyncStore, Bucket, Decision, Store
+from asgi_guard.limiting.store import AsyncBucket, AsyncStore, Bucket, Decision, HitAll, Store
 from asgi_guard.settings import Problem
 
 Rate: TypeAlias = str | Limit | Sequence[str | Limit]
@@ -38,14 +38,16 @@ class Plan:
     Attributes:
         limits: the limits of the rate.
         bucket: what counts under them.
+        hit_all: counts together with those of other plans that have the same; None where its bucket is asked alone.
         names: what clients are told the limits are called.
         policy: the value of `RateLimit-Policy`.
     """
 
-    __slots__ = ("_state", "bucket", "limits", "names", "policy")
+    __slots__ = ("_state", "bucket", "hit_all", "limits", "names", "policy")
 
     def __init__(self, name: str, bucket: Bucket | AsyncBucket, algorithm: str) -> None:
         self.bucket: Bucket | AsyncBucket = bucket
+        self.hit_all: HitAll | None = getattr(bucket, "hit_all", None)
         self.limits: tuple[Limit, ...] = bucket.limits
         self.names: tuple[str, ...] = tuple(_told(name, limit, len(self.limits) == 1) for limit in self.limits)
         quoted = [_quoted(told) for told in self.names]

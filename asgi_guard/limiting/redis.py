@@ -4,6 +4,10 @@ It connects at the first hit of an event loop, and needs no lifespan. While Redi
 says, and a request pays for that once at most. The arithmetic is that of the memory store, to the microsecond, on the
 clock of the server (`count.lua`). What arrives while a call is under way goes out as one call (`redis_link.py`).
 
+The policies of one request are asked in one call, which counts it under all of them or under none. On a cluster that is
+a call for each client or other key that they count, since each has a slot of its own: they are asked in order, and what
+the first have counted is given back where a later one refuses.
+
 Rule 1: nobody's key reaches Redis: what does is a keyed hash of it, of one length, in a hash tag of its own, so that a
 cluster keeps all that is counted for one client in one slot. Every key has a time to live.
 Rule 2: a denial says when it ends. Until then, and for a second at most, the same process repeats it without asking, so
@@ -20,10 +24,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import blake2b
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 from weakref import WeakValueDictionary
 
 from asgi_guard.errors.exceptions import ConfigError
@@ -34,14 +37,13 @@ from asgi_guard.limiting.redis_batch import Operation, Plan
 from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.redis_denials import Denials
 from asgi_guard.limiting.redis_link import Link
-from asgi_guard.limiting.store import Decision, Key, checked_cost
+from asgi_guard.limiting.redis_together import hit_all
+from asgi_guard.limiting.shares import share_of, usual_share
+from asgi_guard.limiting.store import ON_FAILURE, Decision, Hit, HitAll, Key, OnFailure, checked_cost
 from asgi_guard.redis.client import client_at
 from asgi_guard.redis.urls import check_url, need_redis, shown_url
 from asgi_guard.settings import Problem, Problems
 
-OnFailure: TypeAlias = Literal["local", "open", "closed"]
-
-_ON_FAILURE: Final = ("local", "open", "closed")
 _UNTIL_PROBED_NS: Final = 1_000_000_000
 
 
@@ -56,9 +58,11 @@ class RedisStore:
         timeout_seconds: how long a call may take, 0.001 to 10. When one takes longer, Redis counts as away.
         connect_timeout_seconds: how long the first call may take, with connecting and all, 0.001 to 60.
         on_failure: what happens while Redis is away: `"local"` counts in this process, and begins with what it has
-            admitted so far; `"open"` admits everything; `"closed"` refuses everything (503).
+            admitted so far; `"open"` admits everything; `"closed"` refuses everything (503). A `RateLimit` may say
+            otherwise for its own policy.
         local_share: with `"local"`, the share of each limit that this process admits, above 0 to 1: one by the number
-            of processes keeps the limit, 1 gives each process all of it. At least one hit is admitted.
+            of processes keeps the limit, 1 gives each process all of it. At least one hit is admitted. None is one by
+            the number of workers where `asgi-guard run` has started them, and 1 elsewhere.
         namespace: what keys in Redis begin with, 1 to 64 characters; stores of different namespaces share nothing.
         secret: text or bytes that keep whoever reads the keys in Redis from guessing whose they are; the same in all
             processes. None is no secret: addresses are few enough to try them all.
@@ -81,7 +85,7 @@ class RedisStore:
         timeout_seconds: float = 0.025,
         connect_timeout_seconds: float = 1.0,
         on_failure: OnFailure = "local",
-        local_share: float = 1.0,
+        local_share: float | None = None,
         namespace: str = "asgi-guard",
         secret: str | bytes | None = None,
         local_keys: int = 100_000,
@@ -92,8 +96,9 @@ class RedisStore:
         check_url(problems, "url", url)
         problems.number("timeout_seconds", timeout_seconds, minimum=0.001, maximum=10)
         problems.number("connect_timeout_seconds", connect_timeout_seconds, minimum=0.001, maximum=60)
-        problems.choice("on_failure", on_failure, _ON_FAILURE)
-        problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
+        problems.choice("on_failure", on_failure, ON_FAILURE)
+        if local_share is not None:
+            problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
         problems.text("namespace", namespace, max_length=64)
         problems.integer("local_keys", local_keys, minimum=1, maximum=MAX_KEYS)
         if clock is not None:
@@ -105,11 +110,11 @@ class RedisStore:
         self._listeners = tuple(listeners)
         self._clock = clock
         self._links: dict[object, Link] = {}
-        self._buckets: dict[tuple[str, tuple[Limit, ...], str], RedisBucket] = {}
+        self._buckets: dict[tuple[str, tuple[Limit, ...], str, OnFailure], RedisBucket] = {}
         self.on_failure: OnFailure = on_failure
-        self.local_share: float = local_share
+        self.local_share: float = usual_share() if local_share is None else local_share
         self.local_store: MemoryStore = MemoryStore(local_keys, clock=_local_ns)
-        self.local_keys: int = local_keys
+        self.denials: Denials = Denials(local_keys)
         self.prefix: bytes = namespace.replace("{", "(").encode() + b":"
         given = secret.encode() if isinstance(secret, str) else secret or b""
         self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
@@ -117,29 +122,48 @@ class RedisStore:
     def __repr__(self) -> str:
         return f"RedisStore({shown_url(self._url)!r})"
 
-    def bucket(self, name: str, limits: Sequence[Limit], algorithm: str = "strict") -> RedisBucket:
-        """Give the bucket of a policy: one object for the same name, limits and algorithm.
+    def bucket(
+        self, name: str, limits: Sequence[Limit], algorithm: str = "strict", *, on_failure: OnFailure | None = None
+    ) -> RedisBucket:
+        """Give the bucket of a policy: the same name, limits and algorithm share their counts.
 
         Args:
             name: the name of the policy, which keeps its counts apart from those of others.
             limits: at least one limit; a hit has to fit under all of them.
             algorithm: how hits are counted, a name in `algorithms.ALGORITHMS`.
+            on_failure: what happens while Redis is away; None is what the store says.
 
         Raises:
             ValueError: there are no limits, there is no such algorithm, a state would count for more than 100 years, or
                 the store has given out 1,024 buckets.
         """
-        policy = name, tuple(limits), algorithm
+        policy = name, tuple(limits), algorithm, on_failure or self.on_failure
         bucket = self._buckets.get(policy)
         if bucket is None:
             if len(self._buckets) >= MAX_BUCKETS:
                 raise ValueError(f"a store gives out at most {MAX_BUCKETS} buckets")
-            bucket = self._buckets[policy] = RedisBucket(self, name, policy[1], algorithm)
+            bucket = self._buckets[policy] = RedisBucket(self, *policy)
         return bucket
+
+    async def hit_all(self, hits: Sequence[Hit]) -> list[Decision | None]:
+        """Count all of these hits of its buckets or none, in one call; see `redis_together.hit_all`.
+
+        Raises:
+            ConfigError: as from `link`.
+        """
+        return await hit_all(self.link(), hits)
+
+    async def start(self) -> None:
+        """Say at the start of an application that the event loop is the wrong one; nothing is connected yet.
+
+        Raises:
+            ConfigError: as from `link`.
+        """
+        self.link()
 
     async def aclose(self) -> None:
         """Close the connection of this event loop; a later hit opens it again."""
-        link = self._links.pop(asyncio.get_running_loop(), None)
+        link = self._links.pop(_loop(), None)
         if link is not None:
             await link.aclose()
 
@@ -149,13 +173,12 @@ class RedisStore:
         Raises:
             ConfigError: it is not asyncio's.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = _loop()
+        if loop is None:
             remedy = "Run the server on asyncio or uvloop, or leave the store out to count in memory."
             raise ConfigError(
                 [Problem("AG431", "RedisStore", "", "is used on asyncio, and this is another event loop", remedy)]
-            ) from None
+            )
         link = self._links.get(loop)
         if link is None:
             for dead in [other for other, link in self._links.items() if link.is_closed]:
@@ -183,17 +206,34 @@ class RedisBucket:
     A hit whose answer never came may have been counted: that admits less, and never more.
     """
 
-    __slots__ = ("_denials", "_local", "_on_failure", "_plan", "_prefix", "_secret", "_store", "_tag", "limits", "name")
+    __slots__ = (
+        "_denials",
+        "_local",
+        "_on_failure",
+        "_prefix",
+        "_secret",
+        "_store",
+        "_tag",
+        "_warms",
+        "hit_all",
+        "limits",
+        "name",
+        "plan",
+    )
 
-    def __init__(self, store: RedisStore, name: str, limits: tuple[Limit, ...], algorithm: str) -> None:
+    def __init__(
+        self, store: RedisStore, name: str, limits: tuple[Limit, ...], algorithm: str, on_failure: OnFailure
+    ) -> None:
         self.name: str = name
         self.limits: tuple[Limit, ...] = limits
+        self.plan: Plan = Plan(limits, algorithm)
+        self.hit_all: HitAll = store.hit_all
         self._store = store
-        self._plan = Plan(limits, algorithm)
-        self._on_failure = store.on_failure
+        self._on_failure = on_failure
+        self._warms = on_failure == "local" and not self.plan.is_lease
         # A lease is given back, also by another process; so its denial says nothing about the next hit.
-        self._denials = None if self._plan.is_lease else Denials(store.local_keys)
-        shares = tuple(_share(limit, store.local_share) for limit in limits)
+        self._denials = None if self.plan.is_lease else store.denials
+        shares = tuple(share_of(limit, store.local_share) for limit in limits)
         self._local: MemoryBucket = store.local_store.bucket(name, shares, algorithm)
         self._prefix = store.prefix
         self._secret = store.secret
@@ -205,25 +245,16 @@ class RedisBucket:
         cost = checked_cost(cost)
         if not cost:
             return await self.peek(key, cost)
-        name = self._name_of(key)
-        if self._denials is not None:
-            denied = self._denials.recall(name, cost, time.monotonic_ns())
-            if denied is not None:
-                return denied
-        decision = await self._store.link().ask(self._plan, name, Operation.HIT, cost)
-        if decision is None:
-            return self._without_redis(self._local.hit, key, cost)
-        if decision.allowed:
-            if self._on_failure == "local" and not self._plan.is_lease:
-                self._local.hit(key, cost)
-        elif self._denials is not None:
-            self._denials.note(name, cost, decision, time.monotonic_ns())
-        return decision
+        name = self.name_of(key)
+        denied = self.recall(name, cost, time.monotonic_ns())
+        if denied is not None:
+            return denied
+        return self.taken(key, name, cost, await self._store.link().ask(self.plan, name, Operation.HIT, cost))
 
     async def peek(self, key: Key, cost: int = 1) -> Decision:
         """Say what `hit` would say now, and count nothing; see `store.Bucket.peek`."""
         cost = checked_cost(cost)
-        decision = await self._store.link().ask(self._plan, self._name_of(key), Operation.PEEK, cost)
+        decision = await self._store.link().ask(self.plan, self.name_of(key), Operation.PEEK, cost)
         return self._without_redis(self._local.peek, key, cost) if decision is None else decision
 
     async def charge(self, key: Key, cost: int = 1) -> Decision:
@@ -231,27 +262,54 @@ class RedisBucket:
         cost = checked_cost(cost)
         if not cost:
             return await self.peek(key, cost)
-        decision = await self._store.link().ask(self._plan, self._name_of(key), Operation.CHARGE, cost)
+        decision = await self._store.link().ask(self.plan, self.name_of(key), Operation.CHARGE, cost)
         return self._without_redis(self._local.charge, key, cost) if decision is None else decision
 
     async def refund(self, key: Key, at_ns: int, cost: int = 1) -> None:
         """Take back an admitted hit; see `store.Bucket.refund`. While Redis is away, its hits stay counted."""
-        cost = checked_cost(cost)
-        if at_ns % 1_000:
-            self._local.refund(key, at_ns, cost)
-        elif at_ns and cost:
-            name = self._name_of(key)
-            if self._denials is not None:
-                self._denials.forget(name)
-            await self._store.link().ask(self._plan, name, Operation.REFUND, cost, at_ns)
+        asked = self.give_back(self._store.link(), key, at_ns, checked_cost(cost))
+        if asked is not None:
+            await asked
 
     async def reset(self, key: Key) -> None:
         """Forget all hits of a key; see `store.Bucket.reset`. Other processes follow within a second."""
-        name = self._name_of(key)
+        name = self.name_of(key)
         self._local.reset(key)
-        if self._denials is not None:
-            self._denials.forget(name)
-        await self._store.link().ask(self._plan, name, Operation.RESET, 0)
+        self._store.denials.forget(name)
+        await self._store.link().ask(self.plan, name, Operation.RESET, 0)
+
+    # For the store, which judges hits of several buckets together -----------------------------------------------------
+
+    def name_of(self, key: Key) -> bytes:
+        """Return the key in Redis: text and bytes are different keys, whatever they hold."""
+        kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
+        digest = blake2b(raw, digest_size=16, key=self._secret, person=kind).hexdigest()
+        return b"%b{%b}%b" % (self._prefix, digest.encode(), self._tag)
+
+    def recall(self, name: bytes, cost: int, now_ns: int) -> Decision | None:
+        """Return what is known to be refused."""
+        return None if self._denials is None else self._denials.recall(name, cost, now_ns)
+
+    def taken(self, key: Key, name: bytes, cost: int, decision: Decision | None) -> Decision:
+        """Return what Redis has decided of a hit, once it is noted; decide without Redis where it is None."""
+        if decision is None:
+            return self._without_redis(self._local.hit, key, cost)
+        if decision.allowed:
+            if self._warms:
+                self._local.hit(key, cost)
+        elif decision.violated and self._denials is not None:
+            self._denials.note(name, cost, decision, time.monotonic_ns())
+        return decision
+
+    def give_back(self, link: Link, key: Key, at_ns: int, cost: int) -> Awaitable[Decision | None] | None:
+        """Take back an admitted hit; return what may be awaited, if it goes to Redis, and need not be."""
+        if at_ns % 1_000:
+            self._local.refund(key, at_ns, cost)
+        elif at_ns and cost:
+            name = self.name_of(key)
+            self._store.denials.forget(name)
+            return link.tell(self.plan, name, Operation.REFUND, cost, at_ns)
+        return None
 
     def _without_redis(self, local: Callable[[Key, int], Decision], key: Key, cost: int) -> Decision:
         if self._on_failure == "local":
@@ -261,12 +319,6 @@ class RedisBucket:
         nothing = (0,) * len(self.limits)
         is_open = self._on_failure == "open"
         return Decision(is_open, 0, nothing, nothing, 0 if is_open else _UNTIL_PROBED_NS, degraded=True)
-
-    def _name_of(self, key: Key) -> bytes:
-        """Return the key in Redis: text and bytes are different keys, whatever they hold."""
-        kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
-        digest = blake2b(raw, digest_size=16, key=self._secret, person=kind).hexdigest()
-        return b"%b{%b}%b" % (self._prefix, digest.encode(), self._tag)
 
 
 _by_url: Final[WeakValueDictionary[str, RedisStore]] = WeakValueDictionary()
@@ -285,9 +337,12 @@ def store_at(url: str) -> RedisStore:
     return store
 
 
-def _share(limit: Limit, share: float) -> Limit:
-    burst = None if limit.burst is None else max(1, int(limit.burst * share))
-    return replace(limit, amount=max(1, int(limit.amount * share)), burst=burst)
+def _loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs, if it is asyncio's."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _local_ns() -> int:

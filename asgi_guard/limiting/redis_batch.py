@@ -167,8 +167,8 @@ def read(batch: Sequence[Ask], answer: bytes) -> list[Decision | None]:
 
 def _decision(now_ns: int, numbers: tuple[int, ...]) -> Decision:
     if len(numbers) == 4:
-        remaining, reset_us, wait_us, said = numbers
-        if not said:
+        remaining, reset_us, wait_us, word = numbers
+        if not word:
             return Decision(True, now_ns, (remaining,), (reset_us * _MICROSECOND_NS,))
     resets_ns = tuple([reset_us * _MICROSECOND_NS for reset_us in numbers[1::4]])
     said = numbers[3::4]

@@ -54,6 +54,10 @@ class Caller:
                 decisions[position] = decision
         return decisions
 
+    def slot_of(self, key: bytes) -> int:
+        """Return the slot of a key: hits are judged together where it is the same."""
+        return self._client.slot_of(key)
+
     async def aclose(self) -> None:
         """Close the connection; a later call opens it again."""
         await self._client.aclose()

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Final
 
@@ -72,6 +72,7 @@ class Link:
         now_us: Callable[[], int] | None = None,
     ) -> None:
         self._caller = caller
+        self.slot_of: Callable[[bytes], int] = caller.slot_of
         self._name = name
         self._probe_key = probe_key
         self._timeout = timeout_seconds
@@ -107,6 +108,16 @@ class Link:
                 self._release(asked, asked.answered.result())
             raise
 
+    def tell(
+        self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int
+    ) -> Awaitable[Decision | None] | None:
+        """Ask for what nobody has to wait for, and return the answer to come; None if Redis is not to be asked."""
+        if not self._is_to_be_asked():
+            return None
+        asked = self._ask(plan, key, operation, cost, at_ns)
+        self._queue([asked])
+        return asked.answered
+
     async def ask_all(self, hits: Sequence[tuple[Plan, bytes, int, bool]]) -> list[Decision] | None:
         """Ask Redis to count all of these hits or none, in one call.
 
@@ -132,8 +143,7 @@ class Link:
                 if not ask.answered.cancel() and not ask.answered.cancelled():
                     self._release(ask, ask.answered.result())
             raise
-        decisions = [ask.answered.result() for ask in asked]
-        return [decision for decision in decisions if decision is not None] or None
+        return [decision for ask in asked if (decision := ask.answered.result()) is not None] or None
 
     def _is_to_be_asked(self) -> bool:
         if self._circuit.permit is None:
