@@ -15,11 +15,12 @@
 -- where it would have admitted a hit that another one has refused.
 
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
-local pack, unpack_from = struct.pack, struct.unpack
+local match, pack, unpack_from = string.match, struct.pack, struct.unpack
 local EXACT = 9007199254740992
 local NEVER = EXACT
 local HIT, PEEK, CHARGE, REFUND, RESET = 1, 2, 3, 4, 5
 local SHADOW, JOINED = 16, 32
+local LEASE = 4 -- of the algorithms
 local FITS, REFUSED, UNCOUNTED = 0, 1, 2
 
 -- floor(x * y / m) and the rest, exactly, for x < m < 2^45 and y < 2^49: long division, seven bits at a time.
@@ -208,7 +209,8 @@ local ALGORITHMS = {Strict, Gcra, Fixed, Strict}
 local plans = {}
 for index = 3, #ARGV do
   local text = ARGV[index]
-  local plan = {algorithm = ALGORITHMS[text:byte(1)], life = string.format('%.0f', (unpack_from('>I8', text, 2)))}
+  local plan = {algorithm = ALGORITHMS[text:byte(1)], is_lease = text:byte(1) == LEASE}
+  plan.life = string.format('%.0f', (unpack_from('>I8', text, 2)))
   for at = 10, #text, 32 do
     local a, b, c, d = unpack_from('>I8I8I8I8', text, at)
     plan[#plan + 1] = {a = a, b = b, c = c, d = d}
@@ -271,15 +273,28 @@ local function add(hit)
   return table.concat(parts)
 end
 
+-- Say that what was refused to a key may be admitted now: on the channel of its namespace, to those who remember it. A
+-- user without the right to publish goes without, and others remember a denial for a second.
+local function tell(key)
+  redis.pcall('PUBLISH', match(key, '^[^{]*') .. 'ended', key)
+end
+
 local function take_back(key, plan, at, cost)
   local algorithm, value, parts = plan.algorithm, value_of(key, plan), {}
   if not value then return end
+  local was_full = false
   for index, limit in ipairs(plan) do
     local state = algorithm.load(value, (index - 1) * algorithm.size + 1)
     algorithm.back(state, limit, at, cost)
     parts[index] = algorithm.dump(state)
+    if not plan.is_lease then -- nobody remembers a denial of those
+      local before = algorithm.load(value, (index - 1) * algorithm.size + 1)
+      algorithm.enter(before, limit, now)
+      was_full = was_full or algorithm.look(before, limit, now, 0) < 1
+    end
   end
   keep(key, table.concat(parts), plan)
+  if was_full then tell(key) end
 end
 
 local answers = {pack('>I8', now)}
@@ -313,6 +328,7 @@ for _, key in ipairs(KEYS) do
   local plan = plans[number + 1]
   if operation == RESET then
     keep(key, false, plan)
+    tell(key)
   elseif operation == REFUND then
     take_back(key, plan, at, cost)
   else

@@ -10,14 +10,16 @@ the first have counted is given back where a later one refuses.
 
 Rule 1: nobody's key reaches Redis: what does is a keyed hash of it, of one length, in a hash tag of its own, so that a
 cluster keeps all that is counted for one client in one slot. Every key has a time to live.
-Rule 2: a denial says when it ends. Until then, and for a second at most, the same process repeats it without asking, so
-that a client who does not listen costs Redis nothing. A reset is seen by every process within that second.
+Rule 2: a denial says when it ends. Until then the same process repeats it without asking, so that a client who does not
+listen costs Redis nothing. A reset or a refund that ends it is published, and each process hears of it in milliseconds,
+or falls back on asking again after a second.
 Rule 3: a decision that was made without Redis is `degraded`, and clients are told no numbers of it.
 Must never show a password, and never raise because Redis is away.
 
 | id    | rule that was broken                                            |
 |-------|-----------------------------------------------------------------|
 | AG431 | a store in Redis is used on asyncio                             |
+| AG433 | a secret is text or bytes                                       |
 """
 
 from __future__ import annotations
@@ -27,10 +29,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final, Literal
-from weakref import WeakValueDictionary
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener
+from asgi_guard.limiting.leases import LeaseSize
 from asgi_guard.limiting.memory import MAX_BUCKETS, MAX_KEYS, MemoryBucket, MemoryStore
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import Operation, Plan
@@ -40,8 +42,9 @@ from asgi_guard.limiting.redis_link import Link
 from asgi_guard.limiting.redis_together import hit_all
 from asgi_guard.limiting.shares import share_of, usual_share
 from asgi_guard.limiting.store import ON_FAILURE, Decision, Hit, HitAll, Key, OnFailure, checked_cost
-from asgi_guard.redis.client import client_at
-from asgi_guard.redis.urls import check_url, need_redis, shown_url
+from asgi_guard.redis.news import Topic
+from asgi_guard.redis.server import Server
+from asgi_guard.redis.urls import check_url, need_redis
 from asgi_guard.settings import Problem, Problems
 
 _UNTIL_PROBED_NS: Final = 1_000_000_000
@@ -101,29 +104,41 @@ class RedisStore:
             problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
         problems.text("namespace", namespace, max_length=64)
         problems.integer("local_keys", local_keys, minimum=1, maximum=MAX_KEYS)
+        if secret is not None and not isinstance(secret, str | bytes):
+            problems.add("AG433", "secret", secret, "must be text or bytes", "Write it in quotes.")
         if clock is not None:
             problems.callable("clock", clock)
         problems.raise_if_any()
         need_redis("RedisStore")
-        self._url = url
-        self._timeouts = timeout_seconds, connect_timeout_seconds
         self._listeners = tuple(listeners)
-        self._clock = clock
+        self.clock: Callable[[], int] | None = clock
         self._links: dict[object, Link] = {}
-        self._buckets: dict[tuple[str, tuple[Limit, ...], str, OnFailure], RedisBucket] = {}
+        self._buckets: dict[tuple[str, tuple[Limit, ...], str, OnFailure, LeaseSize | None], RedisBucket] = {}
         self.on_failure: OnFailure = on_failure
         self.local_share: float = usual_share() if local_share is None else local_share
         self.local_store: MemoryStore = MemoryStore(local_keys, clock=_local_ns)
-        self.denials: Denials = Denials(local_keys)
-        self.prefix: bytes = namespace.replace("{", "(").encode() + b":"
+        self.server: Server = Server(
+            url,
+            timeout_seconds=timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
+            namespace=namespace,
+        )
+        self.denials: Denials = Denials(local_keys, self._ear)
+        self.prefix: bytes = self.server.prefix
         given = secret.encode() if isinstance(secret, str) else secret or b""
         self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
 
     def __repr__(self) -> str:
-        return f"RedisStore({shown_url(self._url)!r})"
+        return f"RedisStore({str(self.server)!r})"
 
     def bucket(
-        self, name: str, limits: Sequence[Limit], algorithm: str = "strict", *, on_failure: OnFailure | None = None
+        self,
+        name: str,
+        limits: Sequence[Limit],
+        algorithm: str = "strict",
+        *,
+        on_failure: OnFailure | None = None,
+        lease: LeaseSize | None = None,
     ) -> RedisBucket:
         """Give the bucket of a policy: the same name, limits and algorithm share their counts.
 
@@ -132,18 +147,28 @@ class RedisStore:
             limits: at least one limit; a hit has to fit under all of them.
             algorithm: how hits are counted, a name in `algorithms.ALGORITHMS`.
             on_failure: what happens while Redis is away; None is what the store says.
+            lease: how many hits of a key are counted in advance, 2 to 10,000, or `"auto"`; see `RateLimit.lease`.
 
         Raises:
-            ValueError: there are no limits, there is no such algorithm, a state would count for more than 100 years, or
-                the store has given out 1,024 buckets.
+            ValueError: there are no limits, there is no such algorithm, it has no leases, a state would count for more
+                than 100 years, or the store has given out 1,024 buckets.
         """
-        policy = name, tuple(limits), algorithm, on_failure or self.on_failure
+        policy = name, tuple(limits), algorithm, on_failure or self.on_failure, lease
         bucket = self._buckets.get(policy)
         if bucket is None:
             if len(self._buckets) >= MAX_BUCKETS:
                 raise ValueError(f"a store gives out at most {MAX_BUCKETS} buckets")
-            bucket = self._buckets[policy] = RedisBucket(self, *policy)
+            bucket = self._buckets[policy] = self._new_bucket(*policy[:4], lease)
         return bucket
+
+    def _new_bucket(
+        self, name: str, limits: tuple[Limit, ...], algorithm: str, on_failure: OnFailure, lease: LeaseSize | None
+    ) -> RedisBucket:
+        if lease is None:
+            return RedisBucket(self, name, limits, algorithm, on_failure)
+        from asgi_guard.limiting.redis_leases import LeasedBucket  # which is a `RedisBucket`
+
+        return LeasedBucket(self, name, limits, algorithm, on_failure, lease)
 
     async def hit_all(self, hits: Sequence[Hit]) -> list[Decision | None]:
         """Count all of these hits of its buckets or none, in one call; see `redis_together.hit_all`.
@@ -165,7 +190,10 @@ class RedisStore:
         """Close the connection of this event loop; a later hit opens it again."""
         link = self._links.pop(_loop(), None)
         if link is not None:
+            for bucket in self._buckets.values():
+                await bucket.let_go(link)
             await link.aclose()
+            await self.server.aclose()
 
     def link(self) -> Link:
         """Return the link of the event loop that runs.
@@ -186,15 +214,22 @@ class RedisStore:
             link = self._links[loop] = self._new_link()
         return link
 
+    def _ear(self) -> Topic:
+        """Return what tells the event loop that runs which denials have ended: the script publishes their keys."""
+        return self.server.news().topic(self.prefix + b"ended", self._forget)
+
+    def _forget(self, key: bytes | None) -> None:
+        if key is not None:
+            self.denials.forget(key, time.monotonic_ns())
+
     def _new_link(self) -> Link:
-        clock = self._clock
-        timeout_seconds, connect_timeout_seconds = self._timeouts
+        clock = self.clock
         return Link(
-            Caller(client_at(self._url, connect_timeout_seconds)),
+            Caller(self.server.client()),
             name=repr(self),
             probe_key=self.prefix + b"{probe}",
-            timeout_seconds=timeout_seconds,
-            connect_timeout_seconds=connect_timeout_seconds,
+            timeout_seconds=self.server.timeout_seconds,
+            connect_timeout_seconds=self.server.connect_timeout_seconds,
             listeners=self._listeners,
             now_us=None if clock is None else lambda: clock() // 1_000,
         )
@@ -227,7 +262,7 @@ class RedisBucket:
         self.name: str = name
         self.limits: tuple[Limit, ...] = limits
         self.plan: Plan = Plan(limits, algorithm)
-        self.hit_all: HitAll = store.hit_all
+        self.hit_all: HitAll | None = store.hit_all
         self._store = store
         self._on_failure = on_failure
         self._warms = on_failure == "local" and not self.plan.is_lease
@@ -246,10 +281,11 @@ class RedisBucket:
         if not cost:
             return await self.peek(key, cost)
         name = self.name_of(key)
-        denied = self.recall(name, cost, time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        denied = self.recall(name, cost, now_ns)
         if denied is not None:
             return denied
-        return self.taken(key, name, cost, await self._store.link().ask(self.plan, name, Operation.HIT, cost))
+        return self.taken(key, name, cost, await self._store.link().ask(self.plan, name, Operation.HIT, cost), now_ns)
 
     async def peek(self, key: Key, cost: int = 1) -> Decision:
         """Say what `hit` would say now, and count nothing; see `store.Bucket.peek`."""
@@ -272,11 +308,16 @@ class RedisBucket:
             await asked
 
     async def reset(self, key: Key) -> None:
-        """Forget all hits of a key; see `store.Bucket.reset`. Other processes follow within a second."""
+        """Forget all hits of a key; see `store.Bucket.reset`. Other processes follow within a second at most."""
         name = self.name_of(key)
         self._local.reset(key)
-        self._store.denials.forget(name)
-        await self._store.link().ask(self.plan, name, Operation.RESET, 0)
+        try:
+            await self._store.link().ask(self.plan, name, Operation.RESET, 0)
+        finally:
+            self._store.denials.forget(name, time.monotonic_ns())
+
+    async def let_go(self, link: Link) -> None:
+        """Give back what is held in advance on one event loop: nothing."""
 
     # For the store, which judges hits of several buckets together -----------------------------------------------------
 
@@ -290,7 +331,7 @@ class RedisBucket:
         """Return what is known to be refused."""
         return None if self._denials is None else self._denials.recall(name, cost, now_ns)
 
-    def taken(self, key: Key, name: bytes, cost: int, decision: Decision | None) -> Decision:
+    def taken(self, key: Key, name: bytes, cost: int, decision: Decision | None, asked_ns: int) -> Decision:
         """Return what Redis has decided of a hit, once it is noted; decide without Redis where it is None."""
         if decision is None:
             return self._without_redis(self._local.hit, key, cost)
@@ -298,7 +339,7 @@ class RedisBucket:
             if self._warms:
                 self._local.hit(key, cost)
         elif decision.violated and self._denials is not None:
-            self._denials.note(name, cost, decision, time.monotonic_ns())
+            self._denials.note(name, cost, decision, asked_ns, time.monotonic_ns())
         return decision
 
     def give_back(self, link: Link, key: Key, at_ns: int, cost: int) -> Awaitable[Decision | None] | None:
@@ -307,7 +348,7 @@ class RedisBucket:
             self._local.refund(key, at_ns, cost)
         elif at_ns and cost:
             name = self.name_of(key)
-            self._store.denials.forget(name)
+            self._store.denials.forget(name, time.monotonic_ns())
             return link.tell(self.plan, name, Operation.REFUND, cost, at_ns)
         return None
 
@@ -319,22 +360,6 @@ class RedisBucket:
         nothing = (0,) * len(self.limits)
         is_open = self._on_failure == "open"
         return Decision(is_open, 0, nothing, nothing, 0 if is_open else _UNTIL_PROBED_NS, degraded=True)
-
-
-_by_url: Final[WeakValueDictionary[str, RedisStore]] = WeakValueDictionary()
-
-
-def store_at(url: str) -> RedisStore:
-    """Return the store of a URL with the usual settings: one for all policies that name it, and so one connection.
-
-    Raises:
-        ConfigError: this is no such URL.
-        MissingExtraError: redis-py is not installed.
-    """
-    store = _by_url.get(url)
-    if store is None:
-        store = _by_url[url] = RedisStore(url)
-    return store
 
 
 def _loop() -> asyncio.AbstractEventLoop | None:

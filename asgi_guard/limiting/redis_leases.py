@@ -18,18 +18,14 @@ import time
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from asgi_guard.limiting.leases import LEAST, LONGEST_NS, Heat, Lease, LeaseSize, Terms
-from asgi_guard.limiting.redis import RedisBucket
+from asgi_guard.limiting.rate import Limit
+from asgi_guard.limiting.redis import RedisBucket, RedisStore
 from asgi_guard.limiting.redis_batch import Operation, Plan
 from asgi_guard.limiting.redis_link import Link
-from asgi_guard.limiting.store import MAX_KEY_LENGTH, Decision, Key, checked_cost, shorten
-
-if TYPE_CHECKING:
-    from asgi_guard.limiting.redis import RedisStore
-    from asgi_guard.limiting.rate import Limit
-    from asgi_guard.limiting.store import OnFailure
+from asgi_guard.limiting.store import MAX_KEY_LENGTH, Decision, Key, OnFailure, checked_cost, shorten
 
 MAX_PLACES: Final = 4_096
 """The keys of one policy that hold leases at a time, on one event loop."""
@@ -230,7 +226,7 @@ class Leases:
 
     async def _next_lease(self, place: _Place, key: Key, cost: int, now_ns: int) -> Decision | None:
         """Wait for the next lease; `_ALONE` if it was refused."""
-        told = asyncio.get_running_loop().create_future()
+        told: asyncio.Future[Decision | None] = asyncio.get_running_loop().create_future()
         place.waiting.append((cost, told))
         if not place.is_asking:
             self._fetch(place, key, now_ns)
@@ -298,7 +294,7 @@ class Leases:
 
 
 def _tell(waiting: list[_Waiting], decision: Decision | None, tokens: int = 0) -> None:
-    """Tell all who wait what was decided without them: no answer, or a refusal, which is theirs if they cost as much."""
+    """Tell those who wait that there is no lease: no answer, or a refusal, which is theirs if they cost as much."""
     for cost, told in waiting:
         if not told.done():
             told.set_result(decision if decision is None or cost == tokens else _ALONE)

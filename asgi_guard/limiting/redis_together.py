@@ -44,7 +44,7 @@ async def hit_all(link: Link, hits: Sequence[Hit]) -> list[Decision | None]:
         for group in _groups(asked, link.slot_of):
             answers = await link.ask_all([(one.bucket.plan, one.name, one.cost, one.is_enforced) for one in group])
             for position, one in enumerate(group):
-                one.take(None if answers is None else answers[position])
+                one.take(None if answers is None else answers[position], now_ns)
             counted += group
             if any(one.is_refusing for one in group):
                 _give_back(link, counted)
@@ -79,9 +79,9 @@ class _Asked:
             self.decision = self.bucket.recall(self.name, self.cost, now_ns)
         return self.is_refusing
 
-    def take(self, answer: Decision | None) -> None:
+    def take(self, answer: Decision | None, asked_ns: int) -> None:
         """Note what Redis has decided."""
-        self.decision = self.bucket.taken(self.key, self.name, self.cost, answer)
+        self.decision = self.bucket.taken(self.key, self.name, self.cost, answer, asked_ns)
 
 
 def _groups(asked: Iterable[_Asked], slot_of: Callable[[bytes], int]) -> Iterable[list[_Asked]]:

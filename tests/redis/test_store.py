@@ -16,9 +16,9 @@ import trio
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.layers.rate_limit import RateLimit, RateLimitMiddleware
 from asgi_guard.limiting import Limit, parse_rate
-from asgi_guard.limiting.redis import RedisStore, store_at
-from asgi_guard.limiting.redis_denials import Denials
+from asgi_guard.limiting.redis import RedisStore
 from asgi_guard.limiting.store import Decision
+from asgi_guard.limiting.stores import store_of
 from asgi_guard.testing.client import call
 
 pytestmark = [pytest.mark.timeout(60)]
@@ -210,40 +210,6 @@ async def test_a_blocked_key_costs_redis_nothing(server) -> None:
     assert abs(again[-1].retry_at_ns - first.retry_at_ns) < 1_000_000_000
 
 
-@pytest.mark.anyio
-async def test_a_reset_is_seen_at_once_here_and_within_a_second_elsewhere(server) -> None:
-    """Another process repeats its denial until then."""
-    async with opened(server, namespace="r") as here, opened(server, namespace="r") as elsewhere:
-        buckets = [store.bucket("x", parse_rate("1/hour")) for store in (here, elsewhere)]
-        await buckets[0].hit("k")
-        assert not any([await bucket.hit("k") for bucket in buckets])
-        await buckets[0].reset("k")
-        assert await buckets[0].peek("k")
-        since = time.monotonic()
-        while not await buckets[1].hit("k"):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        assert time.monotonic() - since < 1.2
-        assert not await buckets[0].hit("k")
-
-
-def test_a_denial_ends_when_anything_of_the_key_comes_back() -> None:
-    """What remains would be wrong from then on, even where the same hit is refused for longer."""
-    denials = Denials(2)
-    denials.note(b"k", 5, Decision(False, 0, (1, 4), (300, 0), 900, (0,)), 1_000)
-    assert denials.recall(b"k", 5, 1_299) == Decision(False, 299, (1, 4), (1, 0), 601, (0,))
-    assert denials.recall(b"k", 4, 1_299) is None
-    assert denials.recall(b"k", 5, 1_300) is None
-
-
-def test_denials_are_bounded() -> None:
-    """The oldest is forgotten: it is asked about again, and refused again."""
-    denials = Denials(2)
-    for key in (b"1", b"2", b"3"):
-        denials.note(key, 1, Decision(False, 0, (0,), (300,), 300, (0,)), 0)
-    assert [denials.recall(key, 1, 1) is None for key in (b"1", b"2", b"3")] == [True, False, False]
-    assert len(denials) == 2
-
-
 # Settings -------------------------------------------------------------------------------------------------------------
 
 WRONG = [
@@ -300,7 +266,7 @@ def test_nobody_sees_a_password(url, shown) -> None:
 def test_a_url_is_a_store_and_the_same_url_the_same() -> None:
     """Policies that name one server share one connection to it."""
     settings = RateLimit("5/minute", store="redis://localhost")
-    assert settings.store is RateLimit("6/minute", store="redis://localhost").store is store_at("redis://localhost")
+    assert settings.store is RateLimit("6/minute", store="redis://localhost").store is store_of("redis://localhost")
     with pytest.raises(ConfigError, match=r"AG430 RateLimit.store must be a URL") as refused:
         RateLimit("5/minute", store="http://:hunter2@localhost")
     assert "hunter2" not in str(refused.value)
@@ -347,7 +313,7 @@ async def test_a_url_is_all_that_an_application_needs(server) -> None:
     assert answers[2].headers.get("cache-control") == "no-store"
     await asyncio.sleep(int(answers[2].headers.get("retry-after")))
     assert (await call(app)).status == 200
-    await store_at(server.url).aclose()
+    await store_of(server.url).aclose()
 
 
 @pytest.mark.anyio
