@@ -5,7 +5,7 @@ token was counted when it was taken, so what remains to be shown is that it is u
 
 * `strict`: within the slot in which it was counted. Counted and used in one slot is all the same: slots count whole.
 * `fixed`: until the end of the window in which it was counted, for the same reason.
-* `gcra`: for as long as it takes the bucket to leak it, since each lease leaks as fast as the bucket. So what all leases
+* `gcra`: for as long as it takes the bucket to leak it, since a lease leaks as fast as the bucket. So what all leases
   hold, and a bucket of what was really used, never come to more than the bucket that counts: a token enters both when
   it is counted, stays in both when it is used, and while there is anything in the first, it leaks no slower than the
   second. The price: what leaks out of a lease is lost, and so leases are taken from the upper half of a burst alone.
