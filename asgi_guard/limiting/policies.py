@@ -15,6 +15,7 @@ Must never let a policy start that could not count what it seems to count.
 | AG216 | concurrency counts requests while they last, not their outcome or messages |
 | AG217 | messages are counted in a store that answers at once                       |
 | AG218 | a burst belongs to `gcra`                                                  |
+| AG432 | what happens while a store is away is said of one that may be            |
 | AG400 | a list of policies has at least one, and nothing else in it                |
 | AG445 | what may be given back at the end is counted in a store that takes it back |
 """
@@ -23,7 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import TypeAlias, TypedDict, TypeGuard, cast
+from inspect import signature
+from typing import Any, TypeAlias, TypedDict, TypeGuard, cast
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.paths import check_prefixes
@@ -32,7 +34,7 @@ from asgi_guard.limiting.algorithms import ALGORITHMS
 from asgi_guard.limiting.keys import KeyFunction, by_client, is_async
 from asgi_guard.limiting.plans import DEFAULT_NAME, Rate, limits_of
 from asgi_guard.limiting.rate import MAX_AMOUNT
-from asgi_guard.limiting.store import AsyncStore, Store
+from asgi_guard.limiting.store import ON_FAILURE, AsyncStore, OnFailure, Store
 from asgi_guard.networks import check
 from asgi_guard.settings import Problems, build
 
@@ -56,7 +58,10 @@ class RateLimit:
             None does not count it. May be async.
         store: where the counts live; by default a `MemoryStore` of this part's own. Policies with the same store, name
             and limits share their counts. Text is the URL of a `RedisStore`, such as `"redis://localhost:6379"`,
-            or one of `limits`, such as `"memcached://localhost:11211"`.
+            or one of `limits`, such as `"memcached://localhost:11211"`; a mapping has the arguments of a `RedisStore`:
+            `{"url": "redis://localhost", "on_failure": "open"}`.
+        on_failure: what happens while a store over a network is away, if not what that says itself: `"local"` counts
+            this process's share, `"open"` admits everything, `"closed"` refuses everything (503).
         algorithm: `"strict"` never admits more than N in any window; `"gcra"` spreads them out; `"fixed"` begins a
             window with the first hit; `"concurrency"` admits N at a time, each for its window at most.
         burst: how many hits of `"gcra"` may come at once, 1 or more; by default the amount of the limit.
@@ -84,7 +89,8 @@ class RateLimit:
     rate: Rate | RateFunction
     _: KW_ONLY
     key: KeyFunction = by_client
-    store: Store | AsyncStore | str | None = None
+    store: Store | AsyncStore | str | Mapping[str, Any] | None = None
+    on_failure: OnFailure | None = None
     algorithm: str = "strict"
     burst: int | None = None
     cost: int | CostFunction = 1
@@ -103,7 +109,7 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         problems = Problems("RateLimit")
-        if isinstance(self.store, str):
+        if isinstance(self.store, str | Mapping):
             self._connect_to(self.store, problems)
         self._check_rate(problems)
         self._check_functions(problems)
@@ -151,8 +157,13 @@ class RateLimit:
             problems.add("AG216", "algorithm", self.algorithm, "counts requests while they last", remedy)
 
     def _check_store(self, problems: Problems) -> None:
+        if self.on_failure is not None:
+            problems.choice("on_failure", self.on_failure, ON_FAILURE)
         if self.store is not None and not _is_store(self.store):
             problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
+        elif self.on_failure is not None and not _takes(self.counts_in, "on_failure"):
+            remedy = "Leave it out: what is counted in this process is never away."
+            problems.add("AG432", "on_failure", self.on_failure, "belongs to a store over a network", remedy)
         elif self.messages is True and not is_at_once(self.counts_in):
             remedy = "A connection stays in its process: give messages a policy of their own, in a MemoryStore()."
             problems.add("AG217", "store", self.store, "must answer at once to count messages", remedy)
@@ -161,21 +172,27 @@ class RateLimit:
             remedy = "Leave out count and 'concurrency', or take a RedisStore or a MemoryStore."
             problems.add("AG445", "store", self.store, "must take back what is counted until the end", remedy)
 
-    def _connect_to(self, url: str, problems: Problems) -> None:
-        """Put the store in the place of its URL, which may hold a password: nobody who shows the settings has it."""
-        from asgi_guard.limiting.limits_adapter import LimitsStore, is_for_limits  # not for those who count in memory
-        from asgi_guard.limiting.redis import store_at
+    def _connect_to(self, given: str | Mapping[str, Any], problems: Problems) -> None:
+        """Put the store in the place of what it is made of: that may hold a password, and settings are shown."""
+        from asgi_guard.limiting.stores import store_of  # not for those who count in memory
 
         object.__setattr__(self, "store", None)
         try:
-            object.__setattr__(self, "store", LimitsStore(url) if is_for_limits(url) else store_at(url))
+            object.__setattr__(self, "store", store_of(given))
         except ConfigError as error:
-            problems.extend(replace(problem, field="RateLimit.store") for problem in error.problems)
+            for problem in error.problems:
+                inner = f".{problem.field.partition('.')[2]}" if isinstance(given, Mapping) else ""
+                problems.extend([replace(problem, field=f"RateLimit.store{inner}")])
 
     @property
     def counts_in(self) -> Store | AsyncStore | None:
         """The store, also where it was given as text; None for one of the part's own."""
         return cast("Store | AsyncStore | None", self.store)
+
+    @property
+    def of_the_bucket(self) -> dict[str, Any]:
+        """What a store over a network is told of the bucket alone."""
+        return {} if self.on_failure is None else {"on_failure": self.on_failure}
 
     @property
     def has_async_functions(self) -> bool:
@@ -194,7 +211,8 @@ class RateLimitOptions(TypedDict, total=False):
     """The fields of `RateLimit` but the rate, for keyword arguments."""
 
     key: KeyFunction
-    store: Store | AsyncStore | str | None
+    store: Store | AsyncStore | str | Mapping[str, Any] | None
+    on_failure: OnFailure | None
     algorithm: str
     burst: int | None
     cost: int | CostFunction
@@ -276,6 +294,11 @@ def _has_policies(given: object) -> TypeGuard[Sequence[RateLimit]]:
 def is_at_once(store: Store | AsyncStore | None) -> bool:
     """Tell whether a store answers at once, as one that is left out does."""
     return store is None or store.synchronous
+
+
+def _takes(store: Store | AsyncStore | None, option: str) -> bool:
+    """Tell whether a store can be told this of a bucket."""
+    return store is not None and option in signature(store.bucket).parameters
 
 
 def _is_store(given: object) -> bool:

@@ -83,7 +83,7 @@ class Policy:
         """
         settings = self.settings
         store = own_store if settings.counts_in is None else settings.counts_in
-        self._plans = Plans(settings.name, store, settings.algorithm, settings.burst)
+        self._plans = Plans(settings.name, store, settings.algorithm, settings.burst, **settings.of_the_bucket)
         self.plan: Plan | None = None if callable(settings.rate) else self._plans.of(settings.rate)
         if self.plan is None or previous is None or previous.plan is None or self.plan.bucket is previous.plan.bucket:
             return
