@@ -93,7 +93,7 @@ class Denials:
         waits_ns = [wait_ns for wait_ns in (*decision.reset_after_ns, decision.retry_after_ns or 0) if wait_ns]
         # A hit that comes back is published only where nothing was left at all: a larger one may fit again unheard.
         bounds_ns = waits_ns if 0 in decision.remaining else [HELD_NS, *waits_ns]
-        until_ns = now_ns + min(bounds_ns, default=0)
+        until_ns = asked_ns + min(bounds_ns, default=0)  # early, never late: Redis decided after it was asked
         if len(self._by_key) >= self._most and key not in self._by_key:
             self._by_key.pop(next(iter(self._by_key)), None)  # it is only asked about again
         self._by_key[key] = _Denial(asked_ns, now_ns, until_ns, cost, decision)

@@ -50,7 +50,7 @@ async def test_requests_go_on_and_redis_is_found_again(server, harm) -> None:
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 async def test_an_answer_that_is_none_is_a_failure_like_any_other(server, answer) -> None:
-    """Half an answer, garbage, or one of a size that nobody waits for: no request fails, and none takes it for its own."""
+    """Half an answer, garbage, one that is too long to wait for: no request fails, and none takes it for its own."""
     async with stand_in_for(server.port) as (proxy, url), opened(url, connect_timeout_seconds=0.2) as store:
         bucket = store.bucket("x", parse_rate("30/hour"))
         assert (await bucket.hit("k")).remaining == (29,)

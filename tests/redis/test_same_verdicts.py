@@ -1,4 +1,4 @@
-"""The same operations have the same verdicts in memory and in Redis, to the microsecond."""
+"""The same operations have the same verdicts in memory, on every server and by the model, to the microsecond."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_limits import PlainBucket, Told
 
 from asgi_guard.limiting import Limit, MemoryStore
 from asgi_guard.limiting.redis import RedisStore
@@ -16,15 +17,14 @@ from asgi_guard.limiting.redis_batch import SCRIPT
 NAMES = itertools.count()
 AMOUNTS = st.one_of(st.integers(1, 12), st.sampled_from([97, 1_000, 999_983, 999_999_937, 1_000_000_000]))
 SECONDS = st.sampled_from([1, 7, 60, 3_600, 86_400, 31_622_399, 31_622_400])
-OPERATIONS = st.lists(
-    st.tuples(
-        st.sampled_from(["hit", "hit", "hit", "peek", "charge", "refund", "reset"]),
-        st.sampled_from(["a", "b"]),
-        st.integers(0, 13),  # a cost, or, once in a while, a share of the amount
-        st.sampled_from([0, 1, 999, 1_000, 100_000, 99_999, 1_000_000, 7_000_001, 60_000_000, 3_000_000_000_000]),
-    ),
-    max_size=40,
+STEPS_US = st.sampled_from([0, 1, 999, 1_000, 99_999, 100_000, 1_000_000, 7_000_001, 60_000_000, 3_000_000_000_000])
+OPERATION = st.tuples(
+    st.sampled_from(["hit", "hit", "hit", "peek", "charge", "refund", "reset"]),
+    st.sampled_from(["a", "b"]),
+    st.integers(0, 13),  # a cost, or, once in a while, a share of the amount
 )
+ROUNDS = st.lists(st.tuples(STEPS_US, st.lists(OPERATION, min_size=1, max_size=6)), max_size=20)
+"""What is asked at the same time, and how long after what was asked before."""
 
 
 class Clock:
@@ -36,17 +36,17 @@ class Clock:
     def __call__(self) -> int:
         return self.now_ns
 
+    @property
+    def now_us(self) -> int:
+        return self.now_ns // 1_000
 
-def up(value: int | None) -> int | None:
-    """Round up to a microsecond, since those of Redis are whole."""
-    return None if value is None else -(-value // 1_000)
 
-
-def told(decision):
-    """Return what both have to say alike."""
-    resets = tuple(map(up, decision.reset_after_ns))
-    retry = up(decision.retry_after_ns)
-    return decision.allowed, decision.at_ns, decision.remaining, resets, retry, decision.violated, decision.degraded
+def told(decision, clock) -> Told:
+    """Return what all have to say alike; times in memory are nanoseconds, and those of Redis whole microseconds."""
+    assert (decision.at_ns, decision.degraded) == (clock.now_ns, False)
+    retry_us = None if decision.retry_after_ns is None else -(-decision.retry_after_ns // 1_000)
+    resets_us = tuple(-(-reset_ns // 1_000) for reset_ns in decision.reset_after_ns)
+    return Told(decision.allowed, decision.remaining, resets_us, retry_us, decision.violated)
 
 
 @st.composite
@@ -60,55 +60,60 @@ def limit_lists(draw, algorithm):
     return limits
 
 
-async def compare(url, limits, algorithm, operations):
-    """Do the same in both, and compare every answer."""
+async def compare(urls, limits, algorithm, rounds) -> None:
+    """Ask the same of the model, of memory and of every server, and compare every answer."""
     clock = Clock()
-    store = RedisStore(url, clock=clock, namespace=f"same{next(NAMES)}", timeout_seconds=5, connect_timeout_seconds=5)
-    remote = store.bucket("x", limits, algorithm)
-    remote._denials = None  # its clock is that of the machine
+    model = PlainBucket(limits, algorithm)
     local = MemoryStore(clock=clock).bucket("x", limits, algorithm)
+    settings = {"clock": clock, "namespace": f"same{next(NAMES)}", "timeout_seconds": 5, "connect_timeout_seconds": 5}
+    stores = [RedisStore(url, **settings) for url in urls]
+    remotes = [store.bucket("x", limits, algorithm) for store in stores]
+    for remote in remotes:
+        remote._denials = None  # its clock is that of the machine
     hits = []
     try:
-        for operation, key, number, step_us in operations:
+        for step_us, operations in rounds:
             clock.now_ns += step_us * 1_000
-            cost = number if number <= 10 else limits[0].amount * (number - 10) // 2
-            if operation == "refund":
-                if hits:
-                    was, at_ns, paid = hits.pop()
-                    local.refund(was, at_ns, paid)
-                    await remote.refund(was, at_ns, paid)
-            elif operation == "reset":
-                local.reset(key)
-                await remote.reset(key)
-                hits = [hit for hit in hits if hit[0] != key]
-            else:
-                expected = getattr(local, operation)(key, cost)
-                assert told(await getattr(remote, operation)(key, cost)) == told(expected), (operation, key, cost)
-                if operation == "hit" and expected.allowed:
-                    hits.append((key, expected.at_ns, cost))
+            expected, asked, admitted = [], [], []
+            for name, key, number in operations:
+                cost = number if number <= 10 else limits[0].amount * (number - 10) // 2
+                if name == "refund":
+                    if hits:
+                        key, at_us, cost = hits.pop()  # noqa: PLW2901
+                        asked.append(("refund", key, at_us * 1_000, cost))
+                        expected.append(model.refund(at_us, key, cost))
+                        local.refund(key, at_us * 1_000, cost)
+                elif name == "reset":
+                    asked.append(("reset", key))
+                    expected.append(model.reset(key))
+                    local.reset(key)
+                    hits = [hit for hit in hits if hit[0] != key]
+                    admitted = [hit for hit in admitted if hit[0] != key]
+                else:
+                    asked.append((name, key, cost))
+                    expected.append(getattr(model, name)(clock.now_us, key, cost))
+                    assert told(getattr(local, name)(key, cost), clock) == expected[-1], asked[-1]
+                    if name == "hit" and expected[-1].allowed:
+                        admitted.append((key, clock.now_us, cost))
+            hits += admitted
+            for url, remote in zip(urls, remotes, strict=True):
+                # All at once: in one call, where they are counted one after the other.
+                answers = await asyncio.gather(*[getattr(remote, name)(*rest) for name, *rest in asked])
+                said = [None if answer is None else told(answer, clock) for answer in answers]
+                assert said == expected, (url, asked)
     finally:
-        await store.aclose()
+        await asyncio.gather(*[store.aclose() for store in stores])
 
 
-def test_a_cluster_says_the_same(cluster) -> None:
-    """The script is the same, and so is what comes of it."""
-
-    @settings(max_examples=5)
-    @given(limits=limit_lists("gcra"), operations=OPERATIONS)
-    def check(limits, operations) -> None:
-        asyncio.run(compare(f"redis+cluster://127.0.0.1:{cluster[0].port}", limits, "gcra", operations))
-
-    check()
-
-
+@pytest.mark.timeout(900)  # with 2,000 examples
 @pytest.mark.parametrize("algorithm", ["strict", "gcra", "fixed", "concurrency"])
-def test_memory_and_redis_say_the_same(shared_server, algorithm) -> None:
-    """Verdict, what remains, and all times: whatever is asked, in whatever order, under one limit or several."""
+def test_everybody_says_the_same(shared_servers, cluster, algorithm) -> None:
+    """Verdict, what remains, and all times: of the model, in memory, on every kind of server and on a cluster."""
+    urls = [*[server.url for server in shared_servers.values()], f"redis+cluster://127.0.0.1:{cluster[0].port}"]
 
-    @settings(max_examples=60)
-    @given(limits=limit_lists(algorithm), operations=OPERATIONS)
-    def check(limits, operations) -> None:
-        asyncio.run(compare(shared_server.url, limits, algorithm, operations))
+    @given(limits=limit_lists(algorithm), rounds=ROUNDS)
+    def check(limits, rounds) -> None:
+        asyncio.run(compare(urls, limits, algorithm, rounds))
 
     check()
 

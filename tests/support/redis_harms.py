@@ -12,9 +12,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from statistics import median
 
+from redis_servers import Place, Server
+
 from asgi_guard.limiting import parse_rate
 from asgi_guard.limiting.redis import RedisBucket, RedisStore
-from redis_servers import Place, Server
 
 AMOUNT = 5
 RATE = parse_rate(f"{AMOUNT}/hour")
