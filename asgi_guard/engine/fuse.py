@@ -20,6 +20,7 @@ from asgi_guard.engine.life import logger
 from asgi_guard.engine.override import KEY
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
+from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems
 
@@ -132,12 +133,17 @@ class Middleware:
             exchange.finish(origin + 1 if origin < size else size)
 
     async def _serve_other(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
-        """Relay what no layer sees; the end of a lifespan releases what the layers share."""
+        """Relay what no layer sees; a lifespan lets the layers get ready, and release what they share when it ends."""
         if self._times_disabled and scope["type"] in {"http", "websocket"}:
             scope = {KEY: {}, **scope}  # what the application says of layers goes nowhere
         is_lifespan = scope["type"] == "lifespan"
         is_strict = is_lifespan and any(getattr(layer, "strict_lifespan", False) for layer in self.layers)
+        starting = [layer for layer in self.layers if is_lifespan and _has_to_start(layer)]
         try:
+            if starting:
+                receive = await _started(starting, receive, send)
+                if receive is None:
+                    return
             if is_strict:
                 await _start_or_fail(self._target, scope, receive, send)
             else:
@@ -155,6 +161,33 @@ class Middleware:
         if name.startswith("__") or "app" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.app, name)
+
+
+def _has_to_start(layer: Layer) -> bool:
+    return getattr(layer.start, "__func__", None) is not Layer.start
+
+
+async def _started(layers: Iterable[Layer], receive: AnyReceive, send: AnySend) -> AnyReceive | None:
+    """Let layers get ready at the first message of a lifespan.
+
+    Returns:
+        What gives the application that message and all others; None where it must not run, and the server knows.
+    """
+    messages = [await receive()]
+    for layer in layers:
+        try:
+            await layer.start()
+        except Exception as exc:  # noqa: BLE001  the server is told, and does not serve what cannot work
+            logger.exception("%s could not start", layer.name)
+            what = str(exc) if isinstance(exc, ConfigError) else f"{type(exc).__name__}; the log says more"
+            text = f"{layer.name} could not start: {what}"
+            await send({"type": "lifespan.startup.failed", "message": text})
+            return None
+
+    async def listen() -> Any:
+        return messages.pop() if messages else await receive()
+
+    return listen
 
 
 async def _start_or_fail(app: ASGIApp, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:

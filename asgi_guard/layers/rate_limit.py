@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from contextvars import copy_context
 from typing import Any, ClassVar, Final, Unpack, cast
 
@@ -94,6 +95,7 @@ class RateLimitLayer(Layer, Desk):
         self.policies: tuple[Policy, ...] = tuple(Policy(one, self._own_store) for one in given)
         stores = dict.fromkeys(one.counts_in for one in given)
         self._remote_stores = [store for store in stores if store is not None and store.synchronous is False]
+        self._to_close = self._remote_stores
         self._yields = yields_to_undeclared_proxy
         self._has_yielded = self._has_refused_near = False
         self.wants: frozenset[bytes] = frozenset[bytes]().union(*[getattr(one.key, "wants", ()) for one in given])
@@ -106,6 +108,8 @@ class RateLimitLayer(Layer, Desk):
         waits = bool(self._remote_stores) or any(one.has_async_functions for one in given)
         is_usual = len(given) == 1 and not waits and given[0].is_usual
         hooks: dict[str, Callable[..., Any]] = {}
+        if self._remote_stores:
+            hooks["start"] = self._start_stores
         if waits:
             hooks["admit_async"] = self._admit_waiting
         else:
@@ -273,16 +277,28 @@ class RateLimitLayer(Layer, Desk):
             for policy in self.policies:
                 policy.keep_in(self._own_store, before.get(policy.settings.name))
             self._bind()
+            self._to_close = [*dict.fromkeys([*self._remote_stores, *previous._to_close])]  # noqa: SLF001
 
     def refusals(self) -> Iterable[str]:
         """Say what each policy refuses."""
         but_for = ", but for private addresses that send a forwarding header" if self._yields else ""
         return tuple(f"{policy}{but_for}" for policy in self.policies)
 
-    async def shutdown(self) -> None:
-        """Close the connections of stores over a network; a later request opens them again."""
+    async def _start_stores(self) -> None:
+        """Let stores over a network say that they cannot work here."""
         for store in self._remote_stores:
-            await store.aclose()
+            start = getattr(store, "start", None)
+            if start is not None:
+                await start()
+
+    async def shutdown(self) -> None:
+        """Close the connections of stores over a network; a later request opens them again.
+
+        Those of the layers that stood here before are closed as well: requests on their way may have needed them.
+        """
+        async with AsyncExitStack() as stack:
+            for store in self._to_close:
+                stack.push_async_callback(store.aclose)
 
 
 def _cost_afterwards(exchange: Exchange, charge: Charge[Policy]) -> int:
