@@ -196,6 +196,7 @@ class ClusterClient:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._client: Any = None
         self._known: set[Script] = set()
+        self._nodes: list[tuple[str, int]] = []  # the one that the URL names may be the one that is gone
 
     async def run(self, script: Script, calls: Sequence[Arguments]) -> list[bytes]:
         from redis.exceptions import NoScriptError
@@ -226,17 +227,20 @@ class ClusterClient:
         client, self._client = self._client, None
         self._known.clear()
         if client is not None:
+            self._nodes = [(node.host, node.port) for node in client.get_nodes()] or self._nodes
             await client.aclose()
 
     async def _ready(self) -> Any:
         if self._client is None:
             from redis.asyncio import RedisCluster
+            from redis.asyncio.cluster import ClusterNode
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
 
             clients: Any = RedisCluster
             client = clients.from_url(
                 plain_url(self._url),
+                startup_nodes=[ClusterNode(host, port) for host, port in self._nodes],
                 protocol=2,
                 driver_info=None,
                 retry=Retry(NoBackoff(), 1),  # a slot that has moved is asked for where it is now
