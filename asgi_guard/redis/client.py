@@ -229,6 +229,8 @@ class ClusterClient:
         if client is not None:
             self._nodes = [(node.host, node.port) for node in client.get_nodes()] or self._nodes
             await client.aclose()
+            for nodes in ("nodes_cache", "startup_nodes"):  # redis-py closes nothing of what never began in full
+                await client.nodes_manager.aclose(nodes)
 
     async def _ready(self) -> Any:
         if self._client is None:
