@@ -15,6 +15,7 @@ from itertools import groupby
 from types import CoroutineType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
+from asgi_guard.limiting.events import Result
 from asgi_guard.limiting.plans import Plan
 from asgi_guard.limiting.store import AsyncBucket, Decision, Hit, Key
 
@@ -77,6 +78,16 @@ class Charge(Generic[TermsT]):
     def is_refused(self) -> bool:
         """Tell whether the bucket would not admit it."""
         return self.decision is not None and not self.decision.allowed
+
+    @property
+    def result(self) -> Result | None:
+        """What came of it, for the listeners; None where it was not asked, or others alone are refused."""
+        decision = self.decision
+        if decision is None or decision.allowed:
+            return "admitted" if self.is_admitted else None
+        if not (decision.violated or decision.degraded):
+            return None
+        return "refused" if self.policy.is_enforced else "would_refuse"
 
     @property
     def hit(self) -> Hit:

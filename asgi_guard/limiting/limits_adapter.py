@@ -32,6 +32,7 @@ from weakref import WeakKeyDictionary
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener
+from asgi_guard.limiting.events import Audience
 from asgi_guard.limiting.limits_bucket import LimitsBucket, OnFailure
 from asgi_guard.limiting.memory import MAX_BUCKETS, MemoryStore
 from asgi_guard.limiting.rate import Limit
@@ -95,6 +96,7 @@ class LimitsStore:
     """
 
     synchronous: Literal[False] = False
+    backend: str = "limits"
     takes_back: Literal[False] = False
 
     def __init__(
@@ -119,7 +121,8 @@ class LimitsStore:
         problems.raise_if_any()
         self._storage: Any = found
         self._name = f"LimitsStore({type(found).__name__})"
-        self._breaker = CircuitBreaker(self._name, _POLICY, listeners=listeners)
+        self.audience: Audience = Audience(listeners)
+        self._breaker = CircuitBreaker(self._name, _POLICY, listeners=[self.audience])
         self._threads = None if _is_async(found) else ThreadPoolExecutor(MAX_THREADS, "asgi-guard-limits")
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._timeout_seconds = timeout_seconds

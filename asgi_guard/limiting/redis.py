@@ -32,6 +32,7 @@ from typing import Final, Literal
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener
+from asgi_guard.limiting.events import Audience
 from asgi_guard.limiting.leases import LeaseSize
 from asgi_guard.limiting.memory import MAX_BUCKETS, MAX_KEYS, MemoryBucket, MemoryStore
 from asgi_guard.limiting.rate import Limit
@@ -71,7 +72,8 @@ class RedisStore:
             processes. None is no secret: addresses are few enough to try them all.
         local_keys: the most keys of which this process remembers a denial, and the most that it counts for itself, 1 to
             100,000,000.
-        listeners: told when Redis goes away and comes back, by `CircuitChanged`.
+        listeners: told when Redis goes away and comes back, by `CircuitChanged`, as are those of each guard that counts
+            here.
         clock: nanoseconds that stand for the time of the server, in tests; None asks the server.
 
     Raises:
@@ -80,6 +82,7 @@ class RedisStore:
     """
 
     synchronous: Literal[False] = False
+    backend: str = "redis"
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class RedisStore:
             problems.callable("clock", clock)
         problems.raise_if_any()
         need_redis("RedisStore")
-        self._listeners = tuple(listeners)
+        self.audience: Audience = Audience(listeners)
         self.clock: Callable[[], int] | None = clock
         self._links: dict[object, Link] = {}
         self._buckets: dict[tuple[str, tuple[Limit, ...], str, OnFailure, LeaseSize | None], RedisBucket] = {}
@@ -230,7 +233,7 @@ class RedisStore:
             probe_key=self.prefix + b"{probe}",
             timeout_seconds=self.server.timeout_seconds,
             connect_timeout_seconds=self.server.connect_timeout_seconds,
-            listeners=self._listeners,
+            listeners=[self.audience],
             now_us=None if clock is None else lambda: clock() // 1_000,
         )
 

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Final
 
@@ -27,6 +27,7 @@ from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import MAX_BATCH, Ask, Operation, Plan
 from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.store import Decision
+from asgi_guard.redis.limit import TimeLimit
 from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SUCCESS, Circuit, Permit, State
 from asgi_guard.resilience.events import CircuitChanged
 from asgi_guard.resilience.policy import BreakerPolicy
@@ -39,8 +40,6 @@ MAX_WAITING: Final = 16_384
 PATIENCE: Final = 4
 """How many time limits of a call a request waits for its turn, while others get theirs."""
 
-_AWAY_SECONDS: Final = 0.005  # a timer that fires so late says more of this loop than of Redis
-_MAX_EXTENSIONS: Final = 4
 _POLICY: Final = BreakerPolicy(
     failure_threshold=1, recovery_timeout=0.25, recovery_growth=2.0, max_recovery_timeout=5.0, probe_lease=30.0
 )
@@ -110,7 +109,7 @@ class Link:
 
     def tell(
         self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int
-    ) -> Awaitable[Decision | None] | None:
+    ) -> asyncio.Future[Decision | None] | None:
         """Ask for what nobody has to wait for, and return the answer to come; None if Redis is not to be asked."""
         if not self._is_to_be_asked():
             return None
@@ -157,7 +156,12 @@ class Link:
         return self._circuit.permit is not None
 
     async def aclose(self) -> None:
-        """Stop, and tell all who wait; a later request begins anew."""
+        """Answer what was asked, then stop; a later request begins anew.
+
+        Applications may share a store: one that shuts down takes no answer from the requests of the others.
+        """
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=self._connect_timeout)
         tasks = [task for task in (self._task, self._probe) if task is not None]
         for task in tasks:
             task.cancel()
@@ -228,7 +232,7 @@ class Link:
         Raises:
             Exception: it failed, or took too long.
         """
-        async with _Limit(self._loop, seconds):
+        async with TimeLimit(seconds):
             return await self._caller.call(batch, None if self._now_us is None else self._now_us())
 
     def _give_up(self, batch: Iterable[Ask]) -> None:
@@ -283,42 +287,3 @@ class Link:
             self._report(permit, None)
         finally:
             self._probe = None
-
-
-class _Limit:
-    """A time limit that does not run while the loop does something else: an answer may lie there unread.
-
-    Args:
-        loop: the loop that runs.
-        seconds: after how long what stands in the block is cancelled, and `TimeoutError` raised.
-    """
-
-    __slots__ = ("_extensions", "_handle", "_is_over", "_loop", "_seconds", "_task")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._loop = loop
-        self._seconds = seconds
-        self._task = asyncio.current_task(loop)
-        self._extensions = 0
-        self._is_over = False
-
-    async def __aenter__(self) -> None:
-        self._set(self._seconds)
-
-    async def __aexit__(self, exc_type: object, exc: BaseException | None, _: object) -> None:
-        self._handle.cancel()
-        is_ours = self._is_over and isinstance(exc, asyncio.CancelledError)
-        if is_ours and self._task is not None and self._task.uncancel() <= 0:
-            raise TimeoutError from exc
-
-    def _set(self, seconds: float) -> None:
-        due = self._loop.time() + seconds
-        self._handle = self._loop.call_at(due, self._expire, due)
-
-    def _expire(self, due: float) -> None:
-        if self._loop.time() - due > _AWAY_SECONDS and self._extensions < _MAX_EXTENSIONS:
-            self._extensions += 1
-            self._set(_AWAY_SECONDS)
-        elif self._task is not None:
-            self._is_over = True
-            self._task.cancel()

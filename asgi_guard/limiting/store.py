@@ -232,6 +232,8 @@ class AsyncStore(Protocol):
       nothing is counted, nothing is allowed, and each `Decision` says how things stand without this request; it is None
       where that was not asked.
     * `start`, awaited when an application starts. It raises where the store could not work.
+    * `audience`, an `events.Audience`, through which it tells the listeners of whoever counts in it how it is.
+    * `backend`, what events call it, if not by the name of its class. A `Store` may have one, too.
     """
 
     synchronous: Literal[False]
