@@ -48,13 +48,6 @@ def cluster(tmp_path_factory) -> Iterator[list[Server]]:
 
 
 @pytest.fixture
-def cluster_with_a_replica(tmp_path) -> Iterator[Place]:
-    """Give a cluster to maltreat: three masters, and a replica of the first."""
-    with a_cluster(BINARY, tmp_path, replicas=1) as place:
-        yield place
-
-
-@pytest.fixture
 def sentinel_set(tmp_path) -> Iterator[Place]:
     """Give a master, its replica, and a sentinel that makes it the master in time."""
     with a_sentinel_set(BINARY, tmp_path) as place:

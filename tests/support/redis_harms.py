@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import median
 
+from redis.crc import key_slot
 from redis_servers import Place, Server
 
 from asgi_guard.limiting import parse_rate
@@ -132,10 +135,25 @@ HARMS = {
 """What is done to a server that stands alone."""
 
 
+FAILOVERS = {"killed": Harm(kill), "frozen": Harm(freeze)}
+"""What is done to a master that others can replace; nobody mends it."""
+
+
+def key_in_slots(last: int) -> str:
+    """Find a client whose counts are in the first slots of a cluster, up to the last that is named."""
+    bucket = RedisStore("redis://localhost").bucket("chaos", RATE)
+    return next(key for key in map(str, count()) if key_slot(bucket.name_of(key)) <= last)
+
+
 @asynccontextmanager
 async def longest_stall() -> AsyncIterator[list[float]]:
-    """Measure for how long nothing else on the loop had its turn, in seconds."""
+    """Measure for how long nothing else on the loop had its turn, in seconds.
+
+    What a test runner holds is taken from the sight of the garbage collector meanwhile: to walk it all takes longer
+    than anything that is measured here.
+    """
     stalls = [0.0]
+    gc.freeze()
 
     async def watch() -> None:
         while True:
@@ -148,6 +166,7 @@ async def longest_stall() -> AsyncIterator[list[float]]:
     try:
         yield stalls
     finally:
+        gc.unfreeze()
         watcher.cancel()
         with suppress(asyncio.CancelledError):
             await watcher
@@ -202,7 +221,7 @@ async def endure(place: Place, harm: Harm, key: str = "k", *, patience_seconds: 
     async with AsyncExitStack() as stack:
         buckets: dict[str, RedisBucket] = {}
         for policy in ("open", "closed", "local"):
-            store = RedisStore(place.url, on_failure=policy, namespace=policy)
+            store = RedisStore(place.url, on_failure=policy, namespace=policy, local_share=1)
             stack.push_async_callback(store.aclose)
             buckets[policy] = store.bucket("chaos", RATE)
             await back_in_redis(buckets[policy], key)
