@@ -90,13 +90,12 @@ class Terms:
             tokens: what it counted for.
             asked_ns: the time in this process before it was asked.
         """
+        asked_ns -= 1_000  # the server rounds its time down to a microsecond
         life_ns = LONGEST_NS
         if self._algorithm == "strict":
-            # A microsecond less: what the server says is rounded down to one.
-            at_ns = decision.at_ns + 1_000
-            life_ns = min(life_ns, *[slot_ns - at_ns % slot_ns for slot_ns in self._slots_ns])
+            life_ns = min(life_ns, *[slot_ns - decision.at_ns % slot_ns for slot_ns in self._slots_ns])
         elif self._algorithm == "fixed":
-            life_ns = min(life_ns, *[wait_ns - 1_000 for wait_ns in decision.reset_after_ns])
+            life_ns = min(life_ns, *decision.reset_after_ns)
         return Lease(decision, tokens, asked_ns, asked_ns + life_ns - life_ns // _DRIFT, self.leak)
 
 
@@ -106,7 +105,7 @@ class Lease:
     Args:
         decision: what was said to the hit that counted them.
         tokens: how many they are.
-        asked_ns: the time in this process before they were asked for.
+        asked_ns: a time in this process before they were asked for.
         until_ns: the time from which on none is valid.
         leak: how fast they leak, as hits by nanoseconds.
 

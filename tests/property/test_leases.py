@@ -17,24 +17,22 @@ from asgi_guard.limiting.leases import LEAST, LONGEST_NS, MOST, Heat, Lease, Ter
 from asgi_guard.limiting.memory import MemoryStore
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.store import Decision
+from asgi_guard.limiting.strict import SLOTS
 
 SECOND = 1_000_000_000
 START = 1_790_000_000 * SECOND
-DELAYS = st.sampled_from([0, 1, 50_000, 3_000_000, 99_000_000, 100_000_000, 700_000_000])
-STEPS = st.one_of(
-    st.sampled_from([0, 1, 1_000, 99_999_999, 100_000_000, 600_000_000, SECOND - 1, SECOND, 6 * SECOND]),
-    st.integers(0, SECOND),
-)
+DELAYS = st.sampled_from([0, 0, 0, 1, 50_000, 3_000_000, 99_000_000, 100_000_000, 700_000_000])
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What one process does, after a step: a hit, or something that it does with hits of before."""
+    """What one process does, and when: so many hits at once, or something with hits of before."""
 
-    step_ns: int
+    step: str
     process: int
+    hits: int
     cost: int
-    tokens: int
+    share: int
     out_ns: int
     back_ns: int
     what: str
@@ -42,22 +40,23 @@ class Ask:
 
 asks = st.builds(
     Ask,
-    step_ns=STEPS,
+    step=st.sampled_from(["none", "none", "little", "edge", "after", "slot", "window", "retry", "leaked"]),
     process=st.integers(0, 2),
-    cost=st.integers(1, 4),
-    tokens=st.integers(1, 12),
+    hits=st.sampled_from([1, 2, 9]),
+    cost=st.sampled_from([1, 1, 1, 2, 3]),
+    share=st.integers(0, 2),
     out_ns=DELAYS,
     back_ns=DELAYS,
-    what=st.sampled_from(["hit", "hit", "hit", "hit", "refund", "idle"]),
+    what=st.sampled_from(["hit", "hit", "hit", "hit", "hit", "hit", "refund", "idle"]),
 )
 
 
 @st.composite
 def limit_lists(draw, algorithm):
-    """Draw one limit or two; small amounts are reached soon."""
-    seconds = draw(st.lists(st.sampled_from([1, 2, 7, 60]), min_size=1, max_size=2, unique=True))
-    bursts = st.one_of(st.none(), st.integers(1, 15)) if algorithm == "gcra" else st.none()
-    return [Limit(draw(st.integers(1, 25)), window, burst=draw(bursts)) for window in seconds]
+    """Draw one limit or two; small amounts are reached soon, and the slots of 10 s are as long as a lease may last."""
+    seconds = draw(st.lists(st.sampled_from([1, 2, 10, 10, 60]), min_size=1, max_size=2, unique=True))
+    bursts = st.one_of(st.none(), st.integers(1, 9)) if algorithm == "gcra" else st.none()
+    return [Limit(draw(st.integers(2, 9)), window, burst=draw(bursts)) for window in seconds]
 
 
 @dataclass
@@ -79,6 +78,7 @@ class World:
 
     def __init__(self, limits, algorithm, processes) -> None:
         self.now_ns = START
+        self.limits = limits
         self.terms = Terms(limits, algorithm, MOST)
         self.server = MemoryStore(clock=lambda: self.now_ns // 1_000 * 1_000).bucket("x", limits, algorithm)
         self.processes = processes
@@ -93,6 +93,16 @@ class World:
             self.now_ns, _, function, arguments = heapq.heappop(self._coming)
             function(*arguments)
         self.now_ns = max(self.now_ns, moment_ns)
+
+    def step_ns(self, step: str) -> int:
+        """Say how long a step takes: many lead to where something ends, as the server tells it."""
+        window_ns = self.limits[0].window_ns
+        slot_ns = window_ns // SLOTS
+        to_the_edge_ns = slot_ns - self.now_ns % slot_ns
+        fits_ns = self.server.peek("k").retry_after_ns or 0
+        steps = {"none": 0, "little": slot_ns // 3, "edge": to_the_edge_ns - 1, "after": to_the_edge_ns}
+        steps |= {"slot": slot_ns, "window": window_ns, "retry": fits_ns, "leaked": window_ns // self.limits[0].amount}
+        return steps[step]
 
     def do(self, ask: Ask) -> None:
         process = self.processes[ask.process]
@@ -125,7 +135,7 @@ class World:
 
     def count(self, process, ask, asked_ns, returned) -> None:
         self.give_back(*returned)
-        tokens = max(ask.tokens, ask.cost)
+        tokens = max(min(self.server.peek("k").remaining) * ask.share // 2, ask.cost)
         decision = self.server.hit("k", tokens)
         if not decision and tokens > ask.cost:
             tokens = ask.cost
@@ -143,16 +153,18 @@ class World:
 
 @st.composite
 def uses(draw, algorithm):
-    """Return the limits and all hits that were admitted and stayed, in order."""
+    """Return the limits and all hits that were admitted and stayed, in order, by the microseconds of the server."""
     limits = draw(limit_lists(algorithm))
     clocks = st.tuples(st.integers(-10 * SECOND, 10 * SECOND), st.integers(-1_000, 1_000))
     world = World(limits, algorithm, [Process(*draw(clocks)) for _ in range(3)])
     world.run_until(START + draw(st.integers(0, SECOND)))
-    for ask in draw(st.lists(asks, max_size=60)):
-        world.run_until(world.now_ns + ask.step_ns)
-        world.do(ask)
+    for ask in draw(st.lists(asks, max_size=40)):
+        world.run_until(world.now_ns + world.step_ns(ask.step))
+        for _ in range(ask.hits):
+            world.do(ask)
+            world.run_until(world.now_ns)
     world.run_until(world.now_ns + 10 * SECOND)
-    used = [(now_ns, cost) for process in world.processes for now_ns, cost, *_ in process.used]
+    used = [(now_ns // 1_000 * 1_000, cost) for process in world.processes for now_ns, cost, *_ in process.used]
     return limits, sorted(used)
 
 
@@ -234,7 +246,7 @@ def test_a_lease_ends_a_little_early_and_never_late(algorithm, seconds, start_ns
 def test_a_lease_of_gcra_leaks_as_the_bucket_does() -> None:
     """Ten a second: after 250 ms seven are left of ten, whether they were used or not."""
     lease = Terms([Limit(10, 1, burst=20), Limit(60, 60, burst=20)], "gcra", 10).lease(ADMITTED, 10, START)
-    assert [lease.valid(START + wait_ns) for wait_ns in (0, 1, 99_000_000, 250_000_000)] == [10, 9, 9, 7]
+    assert [lease.valid(START + wait_ns) for wait_ns in (0, 1, 99_000_000, 250_000_000)] == [9, 9, 9, 7]
     assert lease.take(7, START + 250_000_000)
     assert lease.take(1, START + 250_000_000) is None
     assert lease.returnable(START + 2 * SECOND) == 0
@@ -243,7 +255,7 @@ def test_a_lease_of_gcra_leaks_as_the_bucket_does() -> None:
 def test_clients_are_told_what_was_left_and_what_of_it_was_used() -> None:
     """What is held is theirs as well; the times go on."""
     lease = Terms([Limit(90, 3_600), Limit(50, 60)], "strict", 10).lease(
-        Decision(True, START, (80, 40), (5 * SECOND, SECOND // 2)), 10, 0
+        Decision(True, START, (80, 40), (5 * SECOND, SECOND // 2)), 10, 1_000
     )
     assert lease.spend(1) == Decision(True, START, (89, 49), (5 * SECOND, SECOND // 2))
     later = SECOND * 6 // 10
