@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import subprocess
-import sys
 import time
 from contextlib import asynccontextmanager
 
@@ -93,42 +91,6 @@ async def test_a_lease_whose_taker_was_cancelled_is_given_back(server) -> None:
                 await bucket.refund("k", answer.at_ns)
         await bucket.peek("k")
         assert (await bucket.peek("k")).remaining == (5,)
-
-
-WORKER = """
-import asyncio, random, sys
-from asgi_guard.limiting import parse_rate
-from asgi_guard.limiting.redis import RedisStore
-
-async def main():
-    store = RedisStore(sys.argv[1], timeout_seconds=float(sys.argv[2]))
-    buckets = [store.bucket("x", parse_rate("50/hour"), name) for name in ("strict", "gcra", "fixed", "concurrency")]
-    for bucket in buckets:
-        await bucket.peek("warm")
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for bucket in buckets:
-        decisions = await asyncio.gather(*[bucket.hit("k") for _ in range(1000)])
-        print(sum(map(bool, decisions)), sum(decision.degraded for decision in decisions))
-    await store.aclose()
-
-asyncio.run(main())
-"""
-
-
-def test_four_processes_admit_exactly_the_limit(server) -> None:
-    """4 times 1,000 tasks on one key, under each algorithm; every key has a time to live afterwards."""
-    command = [sys.executable, "-c", WORKER, server.url, "10"]
-    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    for worker in workers:
-        assert worker.stdout.readline() == "ready\n"
-    told = [worker.communicate("go\n", timeout=50)[0].split("\n")[:4] for worker in workers]
-    admitted = [sum(int(line.split()[0]) for line in lines) for lines in zip(*told, strict=True)]
-    assert admitted[0] == admitted[2] == admitted[3] == 50
-    assert admitted[1] == 50  # one more comes in every 72 s
-    assert all(line.endswith(" 0") for lines in told for line in lines)
-    assert len(server.keys()) == 4
-    assert all_end(server)
 
 
 @pytest.mark.anyio
