@@ -76,6 +76,7 @@ class News:
 
     Attributes:
         heard_ns: all was heard that was published before.
+        is_closed: it has been closed.
     """
 
     def __init__(self, client: Client, *, name: str, timeout_seconds: float) -> None:
@@ -92,6 +93,7 @@ class News:
         self._hurry = asyncio.Event()
         self._pause = _SHORTEST_PAUSE
         self.heard_ns: int = 0
+        self.is_closed: bool = False
 
     def topic(self, channel: bytes, handler: Handler) -> Topic:
         """Return the topic of a channel, which begins to be heard once somebody wants it.
@@ -118,9 +120,9 @@ class News:
             self._task = self._loop.create_task(self._run(), context=Context())
 
     async def aclose(self) -> None:
-        """Stop; whoever wants something later begins anew."""
+        """Stop."""
+        self.is_closed = True
         task, self._task = self._task, None
-        self._is_told = False
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -1,12 +1,14 @@
-"""A Redis that something is kept in: where it is, how long it may take, and what is heard of it in each event loop."""
+"""A Redis that something is kept in: where it is, how long it may take, and what each event loop has of it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from asgi_guard.redis.client import Client, client_at
+from asgi_guard.redis.line import Line
 from asgi_guard.redis.news import News
 from asgi_guard.redis.urls import shown_url
 
@@ -40,6 +42,10 @@ class PerLoop(Generic[T]):
             thing = self._by_loop[loop] = self._make()
         return thing
 
+    def all(self) -> tuple[T, ...]:
+        """Return those of all loops."""
+        return tuple(self._by_loop.values())
+
     def pop(self) -> T | None:
         """Forget that of the loop that runs, and return it."""
         return self._by_loop.pop(asyncio.get_running_loop(), None)
@@ -63,6 +69,7 @@ class Server:
     def __init__(self, url: str, *, timeout_seconds: float, connect_timeout_seconds: float, namespace: str) -> None:
         self._url = url
         self._news = PerLoop(self._new_news)
+        self._lines = PerLoop(self._new_line)
         self.timeout_seconds: float = timeout_seconds
         self.connect_timeout_seconds: float = connect_timeout_seconds
         self.prefix: bytes = namespace.replace("{", "(").encode() + b":"
@@ -78,11 +85,37 @@ class Server:
         """Return what the event loop that runs hears of it."""
         return self._news.get()
 
+    def line(self) -> Line:
+        """Return what the event loop that runs asks it rare things on."""
+        return self._lines.get()
+
     async def aclose(self) -> None:
-        """Stop hearing in the event loop that runs."""
-        news = self._news.pop()
-        if news is not None:
-            await news.aclose()
+        """Close the connections of the event loop that runs, but those of clients."""
+        for mine in (self._news.pop(), self._lines.pop()):
+            if mine is not None:
+                await mine.aclose()
 
     def _new_news(self) -> News:
         return News(self.client(), name=str(self), timeout_seconds=self.connect_timeout_seconds)
+
+    def _new_line(self) -> Line:
+        return Line(
+            self.client(),
+            timeout_seconds=self.timeout_seconds,
+            connect_timeout_seconds=self.connect_timeout_seconds,
+        )
+
+
+_by_url: Final[WeakValueDictionary[str, Server]] = WeakValueDictionary()
+
+
+def server_at(url: str) -> Server:
+    """Return the server of a URL with the usual settings: one for all that name it, and so one connection.
+
+    Args:
+        url: a URL that `check_url` has found sound.
+    """
+    server = _by_url.get(url)
+    if server is None:
+        server = _by_url[url] = Server(url, timeout_seconds=0.1, connect_timeout_seconds=1.0, namespace="asgi-guard")
+    return server

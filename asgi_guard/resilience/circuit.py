@@ -224,6 +224,19 @@ class Circuit:
         """Do what a person says."""
         self._pull(trigger, now_ns)
 
+    def follow(self, state: State, until_ns: int, open_ns: int) -> None:
+        """Do as the other replicas of this circuit do, which have gone to a state.
+
+        Args:
+            state: the state.
+            until_ns: when they may probe, if it is open.
+            open_ns: for how long it opened; it grows from there.
+        """
+        self.until_ns = until_ns
+        self._open_ns = open_ns
+        if state is not self.state:
+            self._go(state)
+
     def wait_ns(self, now_ns: int) -> int:
         """Return how long after a refusal it makes sense to ask again."""
         if self.state is State.OPEN:
@@ -248,6 +261,9 @@ class Circuit:
             grown = min(round(self._open_ns * self._growth), self._most_open_ns)
             self._open_ns = grown if fails_again else self._recovery_ns
             self.until_ns = now_ns + self._open_ns
+        self._go(after)
+
+    def _go(self, after: State) -> None:
         self.state = after
         self.generation += 1
         self.permit = Permit(self.generation) if after in _ADMITS_ALL else None

@@ -108,3 +108,8 @@ _BEFORE_SENDING = frozenset(
         "urllib3.exceptions.NewConnectionError",
     }
 )
+
+
+def is_failure(exc: Exception) -> bool:
+    """Tell whether an exception speaks against the other side: all do but a `GuardError` whose status is below 500."""
+    return not (isinstance(exc, GuardError) and isinstance(exc.status, int) and exc.status < 500)

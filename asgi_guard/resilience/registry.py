@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from asgi_guard.clock import Clock
 from asgi_guard.events import Listener
@@ -20,6 +20,9 @@ from asgi_guard.resilience.matching import Which
 from asgi_guard.resilience.policy import BreakerFields, BreakerPolicy
 from asgi_guard.resilience.recovery import Recovery
 from asgi_guard.settings import Problems, build
+
+if TYPE_CHECKING:
+    from asgi_guard.resilience.shared import InRedis
 
 MAX_NAMES: Final = 1_000
 
@@ -32,6 +35,7 @@ class BreakerOptions(BreakerFields, total=False):
     recovery: Recovery | None
     listeners: Iterable[Listener]
     clock: Clock
+    shared: InRedis | str | None
 
 
 _OF_THE_BREAKER: Final = BreakerOptions.__annotations__.keys() - BreakerFields.__annotations__.keys()
