@@ -17,6 +17,8 @@ Must never let a policy start that could not count what it seems to count.
 | AG218 | a burst belongs to `gcra`                                                  |
 | AG432 | what happens while a store is away is said of one that may be            |
 | AG400 | a list of policies has at least one, and nothing else in it                |
+| AG436 | leases belong to an algorithm that counts hits                             |
+| AG437 | leases belong to a store in Redis                                          |
 | AG445 | what may be given back at the end is counted in a store that takes it back |
 """
 
@@ -32,6 +34,7 @@ from asgi_guard.engine.paths import check_prefixes
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.limiting.algorithms import ALGORITHMS
 from asgi_guard.limiting.keys import KeyFunction, by_client, is_async
+from asgi_guard.limiting.leases import LEAST, MOST, LeaseSize
 from asgi_guard.limiting.plans import DEFAULT_NAME, Rate, limits_of
 from asgi_guard.limiting.rate import MAX_AMOUNT
 from asgi_guard.limiting.store import ON_FAILURE, AsyncStore, OnFailure, Store
@@ -62,6 +65,12 @@ class RateLimit:
             `{"url": "redis://localhost", "on_failure": "open"}`.
         on_failure: what happens while a store over a network is away, if not what that says itself: `"local"` counts
             this process's share, `"open"` admits everything, `"closed"` refuses everything (503).
+        lease: for hot keys of a `RedisStore`: how many hits of a key a process counts in one call, to admit them
+            without any, 2 to 10,000, and a quarter of what is left at most; `"auto"` does it for keys that are hit more
+            than eight times within a quarter of a second, for as long ahead: `RateLimit("100000/minute", key=by_app,
+            store="redis://localhost", lease="auto")`. None asks about each hit. No limit is ever exceeded; what one
+            process holds, others cannot have until it comes back, within a second. What a process holds that is killed
+            counts as used until the window is over: so many hits for each process and key at most.
         algorithm: `"strict"` never admits more than N in any window; `"gcra"` spreads them out; `"fixed"` begins a
             window with the first hit; `"concurrency"` admits N at a time, each for its window at most.
         burst: how many hits of `"gcra"` may come at once, 1 or more; by default the amount of the limit.
@@ -91,6 +100,7 @@ class RateLimit:
     key: KeyFunction = by_client
     store: Store | AsyncStore | str | Mapping[str, Any] | None = None
     on_failure: OnFailure | None = None
+    lease: LeaseSize | None = None
     algorithm: str = "strict"
     burst: int | None = None
     cost: int | CostFunction = 1
@@ -159,11 +169,16 @@ class RateLimit:
     def _check_store(self, problems: Problems) -> None:
         if self.on_failure is not None:
             problems.choice("on_failure", self.on_failure, ON_FAILURE)
+        if self.lease is not None:
+            self._check_lease(problems)
         if self.store is not None and not _is_store(self.store):
             problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
         elif self.on_failure is not None and not _takes(self.counts_in, "on_failure"):
             remedy = "Leave it out: what is counted in this process is never away."
             problems.add("AG432", "on_failure", self.on_failure, "belongs to a store over a network", remedy)
+        elif self.lease is not None and not _takes(self.counts_in, "lease"):
+            remedy = "Leave it out: only a RedisStore gives hits out in advance."
+            problems.add("AG437", "lease", self.lease, "belongs to a store in Redis", remedy)
         elif self.messages is True and not is_at_once(self.counts_in):
             remedy = "A connection stays in its process: give messages a policy of their own, in a MemoryStore()."
             problems.add("AG217", "store", self.store, "must answer at once to count messages", remedy)
@@ -171,6 +186,15 @@ class RateLimit:
         if may_return and not getattr(self.store, "takes_back", True):
             remedy = "Leave out count and 'concurrency', or take a RedisStore or a MemoryStore."
             problems.add("AG445", "store", self.store, "must take back what is counted until the end", remedy)
+
+    def _check_lease(self, problems: Problems) -> None:
+        if isinstance(self.lease, str):
+            problems.choice("lease", self.lease, ("auto",))
+        else:
+            problems.integer("lease", self.lease, minimum=LEAST, maximum=MOST)
+        if self.algorithm == "concurrency":
+            remedy = "Leave it out: what is held until work ends cannot be taken in advance."
+            problems.add("AG436", "lease", self.lease, "belongs to an algorithm that counts hits", remedy)
 
     def _connect_to(self, given: str | Mapping[str, Any], problems: Problems) -> None:
         """Put the store in the place of what it is made of: that may hold a password, and settings are shown."""
@@ -192,7 +216,8 @@ class RateLimit:
     @property
     def of_the_bucket(self) -> dict[str, Any]:
         """What a store over a network is told of the bucket alone."""
-        return {} if self.on_failure is None else {"on_failure": self.on_failure}
+        options = {"on_failure": self.on_failure, "lease": self.lease}
+        return {name: option for name, option in options.items() if option is not None}
 
     @property
     def has_async_functions(self) -> bool:
@@ -213,6 +238,7 @@ class RateLimitOptions(TypedDict, total=False):
     key: KeyFunction
     store: Store | AsyncStore | str | Mapping[str, Any] | None
     on_failure: OnFailure | None
+    lease: LeaseSize | None
     algorithm: str
     burst: int | None
     cost: int | CostFunction
