@@ -77,7 +77,7 @@ def make_server(tmp_path) -> Iterator[Callable[..., Server]]:
         yield make
 
 
-@pytest.fixture(scope="module", params=["asyncio", "asyncio+uvloop"])
+@pytest.fixture(scope="module", params=["asyncio", pytest.param("asyncio+uvloop", marks=pytest.mark.slow)])
 def anyio_backend(request):
-    """Run tests on the loops that redis-py knows."""
+    """Run tests on the loops that redis-py knows; on the second, with all else that takes its time."""
     return ("asyncio", {"use_uvloop": request.param != "asyncio"})
