@@ -130,9 +130,10 @@ class Link:
         if not self._is_to_be_asked():
             return None
         asked: list[Ask] = []
+        since = self._loop.time()  # of all: none of them runs out of patience alone
         for joined, (plan, key, cost, is_enforced) in zip(range(len(hits) - 1, -1, -1), hits, strict=True):
             ask = self._ask(plan, key, Operation.HIT if cost else Operation.PEEK, cost)
-            ask.joined, ask.is_shadow = joined, not is_enforced
+            ask.joined, ask.is_shadow, ask.since = joined, not is_enforced, since
             asked.append(ask)
         self._queue(asked)
         try:
