@@ -42,20 +42,25 @@ class Topic:
     """What is heard on one channel.
 
     Attributes:
-        handler: is told what is heard.
+        handlers: are told what is heard.
         since_ns: from when on all was heard that was published; in the far future while nothing is.
     """
 
-    __slots__ = ("_news", "handler", "since_ns")
+    __slots__ = ("_news", "handlers", "since_ns")
 
-    def __init__(self, news: News, handler: Handler) -> None:
+    def __init__(self, news: News) -> None:
         self._news = news
-        self.handler: Handler = handler
+        self.handlers: dict[Handler, None] = {}
         self.since_ns: int = FOREVER_NS
 
     def covers(self, moment_ns: int, now_ns: int) -> bool:
         """Tell whether all was heard that was published from a moment until a second ago."""
         return self.since_ns <= moment_ns and now_ns - self._news.heard_ns < STALE_NS
+
+    def tell(self, message: bytes | None) -> None:
+        """Hand on what was heard."""
+        for handler in tuple(self.handlers):
+            handler(message)
 
     def want(self, until_ns: int) -> None:
         """Begin to hear, if it does not yet; `covers` will be asked until some moment.
@@ -100,12 +105,16 @@ class News:
 
         Args:
             channel: its name; there are as many as an application has stores and circuits.
-            handler: called in this loop; must neither raise nor wait.
+            handler: called in this loop, once however often it is given; must neither raise nor wait.
         """
         topic = self._topics.get(channel)
         if topic is None:
-            topic = self._topics[channel] = Topic(self, handler)
+            topic = self._topics[channel] = Topic(self)
             self._hurry.set()
+        if handler not in topic.handlers:
+            topic.handlers[handler] = None
+            if topic.since_ns != FOREVER_NS:
+                handler(None)
         return topic
 
     def want(self, until_ns: int) -> None:
@@ -180,11 +189,11 @@ class News:
             kind, channel, message = await connection.read_response(disable_decoding=True, timeout=inf)
             topic = self._topics[channel]
             if kind == b"message":
-                topic.handler(message)
+                topic.tell(message)
                 continue
             if topic.since_ns == FOREVER_NS:
                 topic.since_ns = monotonic_ns()
-                topic.handler(None)
+                topic.tell(None)
             self._unanswered -= 1
             if not self._unanswered:
                 self._answered.set()
