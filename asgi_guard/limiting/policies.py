@@ -119,11 +119,13 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         problems = Problems("RateLimit")
-        if isinstance(self.store, str | Mapping):
-            self._connect_to(self.store, problems)
+        is_named = isinstance(self.store, str | Mapping)
+        is_connected = not is_named or self._is_connected_to(cast("str | Mapping[str, Any]", self.store), problems)
         self._check_rate(problems)
         self._check_functions(problems)
-        self._check_store(problems)
+        is_known = self.on_failure is None or problems.choice("on_failure", self.on_failure, ON_FAILURE)
+        if is_known and is_connected:
+            self._check_store(problems)
         problems.text("name", self.name, max_length=64)
         for field in ("paths", "exempt_paths"):
             check_prefixes(problems, field, getattr(self, field), "AG214")
@@ -167,8 +169,6 @@ class RateLimit:
             problems.add("AG216", "algorithm", self.algorithm, "counts requests while they last", remedy)
 
     def _check_store(self, problems: Problems) -> None:
-        if self.on_failure is not None:
-            problems.choice("on_failure", self.on_failure, ON_FAILURE)
         if self.lease is not None:
             self._check_lease(problems)
         if self.store is not None and not _is_store(self.store):
@@ -196,7 +196,7 @@ class RateLimit:
             remedy = "Leave it out: what is held until work ends cannot be taken in advance."
             problems.add("AG436", "lease", self.lease, "belongs to an algorithm that counts hits", remedy)
 
-    def _connect_to(self, given: str | Mapping[str, Any], problems: Problems) -> None:
+    def _is_connected_to(self, given: str | Mapping[str, Any], problems: Problems) -> bool:
         """Put the store in the place of what it is made of: that may hold a password, and settings are shown."""
         from asgi_guard.limiting.stores import store_of  # not for those who count in memory
 
@@ -207,6 +207,7 @@ class RateLimit:
             for problem in error.problems:
                 inner = f".{problem.field.partition('.')[2]}" if isinstance(given, Mapping) else ""
                 problems.extend([replace(problem, field=f"RateLimit.store{inner}")])
+        return self.store is not None
 
     @property
     def counts_in(self) -> Store | AsyncStore | None:
