@@ -169,7 +169,7 @@ class RedisStore:
     ) -> RedisBucket:
         if lease is None:
             return RedisBucket(self, name, limits, algorithm, on_failure)
-        from asgi_guard.limiting.redis_leases import LeasedBucket  # which is a `RedisBucket`
+        from asgi_guard.limiting.redis_leased import LeasedBucket  # which is a `RedisBucket`
 
         return LeasedBucket(self, name, limits, algorithm, on_failure, lease)
 

@@ -21,7 +21,7 @@ from asgi_guard.limiting.strict import SLOTS
 
 SECOND = 1_000_000_000
 START = 1_790_000_000 * SECOND
-DELAYS = st.sampled_from([0, 0, 0, 1, 50_000, 3_000_000, 99_000_000, 100_000_000, 700_000_000])
+DELAYS = st.sampled_from([0] * 12 + [1, 50_000, 99_000_000, 700_000_000])
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Ask:
 
 asks = st.builds(
     Ask,
-    step=st.sampled_from(["none", "none", "little", "edge", "after", "slot", "window", "retry", "leaked"]),
-    process=st.integers(0, 2),
-    hits=st.sampled_from([1, 2, 9]),
-    cost=st.sampled_from([1, 1, 1, 2, 3]),
-    share=st.integers(0, 2),
+    step=st.sampled_from(["none", "little", "edge", "after", "slot", "retry", "leaked"]),
+    process=st.integers(0, 1),
+    hits=st.sampled_from([1, 9]),
+    cost=st.sampled_from([1, 1, 1, 2]),
+    share=st.sampled_from([2, 2, 1, 0]),
     out_ns=DELAYS,
     back_ns=DELAYS,
-    what=st.sampled_from(["hit", "hit", "hit", "hit", "hit", "hit", "refund", "idle"]),
+    what=st.sampled_from(["hit"] * 12 + ["refund", "idle"]),
 )
 
 
@@ -101,7 +101,7 @@ class World:
         to_the_edge_ns = slot_ns - self.now_ns % slot_ns
         fits_ns = self.server.peek("k").retry_after_ns or 0
         steps = {"none": 0, "little": slot_ns // 3, "edge": to_the_edge_ns - 1, "after": to_the_edge_ns}
-        steps |= {"slot": slot_ns, "window": window_ns, "retry": fits_ns, "leaked": window_ns // self.limits[0].amount}
+        steps |= {"slot": slot_ns, "retry": fits_ns, "leaked": window_ns // self.limits[0].amount}
         return steps[step]
 
     def do(self, ask: Ask) -> None:
@@ -156,9 +156,9 @@ def uses(draw, algorithm):
     """Return the limits and all hits that were admitted and stayed, in order, by the microseconds of the server."""
     limits = draw(limit_lists(algorithm))
     clocks = st.tuples(st.integers(-10 * SECOND, 10 * SECOND), st.integers(-1_000, 1_000))
-    world = World(limits, algorithm, [Process(*draw(clocks)) for _ in range(3)])
+    world = World(limits, algorithm, [Process(*draw(clocks)) for _ in range(2)])
     world.run_until(START + draw(st.integers(0, SECOND)))
-    for ask in draw(st.lists(asks, max_size=40)):
+    for ask in draw(st.lists(asks, min_size=4, max_size=25)):
         world.run_until(world.now_ns + world.step_ns(ask.step))
         for _ in range(ask.hits):
             world.do(ask)
