@@ -33,9 +33,11 @@ from weakref import WeakKeyDictionary
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener
 from asgi_guard.limiting.events import Audience
-from asgi_guard.limiting.limits_bucket import LimitsBucket, OnFailure
+from asgi_guard.limiting.limits_bucket import LimitsBucket
 from asgi_guard.limiting.memory import MAX_BUCKETS, MemoryStore
 from asgi_guard.limiting.rate import Limit
+from asgi_guard.limiting.shares import usual_share
+from asgi_guard.limiting.store import ON_FAILURE, OnFailure
 from asgi_guard.resilience.breaker import CircuitBreaker
 from asgi_guard.resilience.errors import CircuitOpenError
 from asgi_guard.resilience.policy import BreakerPolicy
@@ -87,7 +89,8 @@ class LimitsStore:
         timeout_seconds: how long a hit may take, under all its limits, 0.001 to 60.
         on_failure: what happens while the storage is away: `"local"` counts in this process, and begins with what it
             has admitted so far; `"open"` admits everything; `"closed"` refuses everything (503).
-        local_share: with `"local"`, the share of each limit that this process admits, above 0 to 1.
+        local_share: with `"local"`, the share of each limit that this process admits, above 0 to 1; None is one by the
+            number of workers where `asgi-guard run` has started them, and 1 elsewhere.
         secret: text or bytes that keep whoever reads the keys from guessing whose they are; the same in all processes.
         listeners: told when the storage goes away and comes back, by `CircuitChanged`.
 
@@ -106,14 +109,15 @@ class LimitsStore:
         strategy: Strategy = "sliding-window-counter",
         timeout_seconds: float = 0.25,
         on_failure: OnFailure = "local",
-        local_share: float = 1.0,
+        local_share: float | None = None,
         secret: str | bytes = b"",
         listeners: Iterable[Listener] = (),
     ) -> None:
         problems = Problems("LimitsStore", secrets=("storage", "secret"))
         problems.number("timeout_seconds", timeout_seconds, minimum=0.001, maximum=60)
-        problems.choice("on_failure", on_failure, ("local", "open", "closed"))
-        problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
+        problems.choice("on_failure", on_failure, ON_FAILURE)
+        if local_share is not None:
+            problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
         is_known = problems.choice("strategy", strategy, _STRATEGIES)
         found = _found(storage, problems)
         if is_known and found is not None:
@@ -126,10 +130,10 @@ class LimitsStore:
         self._threads = None if _is_async(found) else ThreadPoolExecutor(MAX_THREADS, "asgi-guard-limits")
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._timeout_seconds = timeout_seconds
-        self._buckets: dict[tuple[str, tuple[Limit, ...], str], LimitsBucket] = {}
+        self._buckets: dict[tuple[str, tuple[Limit, ...], str, OnFailure], LimitsBucket] = {}
         self.strategy: Strategy = strategy
         self.on_failure: OnFailure = on_failure
-        self.local_share: float = local_share
+        self.local_share: float = usual_share() if local_share is None else local_share
         self.local_store: MemoryStore = MemoryStore()
         given = secret.encode() if isinstance(secret, str) else secret
         self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
@@ -137,13 +141,16 @@ class LimitsStore:
     def __repr__(self) -> str:
         return self._name
 
-    def bucket(self, name: str, limits: Sequence[Limit], algorithm: str = "strict") -> LimitsBucket:
+    def bucket(
+        self, name: str, limits: Sequence[Limit], algorithm: str = "strict", *, on_failure: OnFailure | None = None
+    ) -> LimitsBucket:
         """Give the bucket of a policy: one object for the same name, limits and algorithm.
 
         Args:
             name: the name of the policy.
             limits: at least one limit.
             algorithm: `"fixed"` for fixed windows; `"strict"`, the default of policies, is what the store does.
+            on_failure: what happens while the storage is away; None is what the store says.
 
         Raises:
             ValueError: there are no limits, it is another algorithm, memcached cannot remember so long, or the store
@@ -151,7 +158,7 @@ class LimitsStore:
         """
         from limits import RateLimitItemPerSecond
 
-        policy = name, tuple(limits), algorithm
+        policy = name, tuple(limits), algorithm, on_failure or self.on_failure
         bucket = self._buckets.get(policy)
         if bucket is None:
             if not limits:
@@ -167,9 +174,17 @@ class LimitsStore:
             counter = _counter(self._storage, strategy, Problems("LimitsStore"))
             items = [RateLimitItemPerSecond(limit.amount, limit.seconds, "asgi-guard") for limit in limits]
             bucket = self._buckets[policy] = LimitsBucket(
-                self, counter, items, name=name, limits=policy[1], strategy=strategy
+                self, counter, items, name=name, limits=policy[1], strategy=strategy, on_failure=policy[3]
             )
         return bucket
+
+    async def start(self) -> None:
+        """Say at the start of an application that the event loop is the wrong one; nothing is connected yet.
+
+        Raises:
+            ConfigError: it is not asyncio's.
+        """
+        self._turns_of_the_loop()
 
     async def aclose(self) -> None:
         """Close the connections, where the storage is one over redis-py; `limits` closes none. A later hit reopens."""

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from asgi_guard.limiting.memory import MemoryBucket, MemoryStore
 from asgi_guard.limiting.rate import Limit
-from asgi_guard.limiting.store import Decision, Key, checked_cost
+from asgi_guard.limiting.shares import share_of
+from asgi_guard.limiting.store import Decision, Key, OnFailure, checked_cost
 
 T = TypeVar("T")
-OnFailure: TypeAlias = Literal["local", "open", "closed"]
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -27,13 +26,11 @@ class Asking(Protocol):
     """What a bucket has to know of its store.
 
     Attributes:
-        on_failure: what happens while the storage is away.
         local_share: with `"local"`, the share of each limit that this process admits.
         local_store: where it is counted then.
         secret: what keys are hashed with.
     """
 
-    on_failure: OnFailure
     local_share: float
     local_store: MemoryStore
     secret: bytes
@@ -57,9 +54,10 @@ class LimitsBucket:
         name: the name of the policy.
         limits: its limits.
         strategy: the name of the strategy.
+        on_failure: what happens while the storage is away.
     """
 
-    __slots__ = ("_counter", "_items", "_local", "_store", "_strategy", "_tag", "limits", "name")
+    __slots__ = ("_counter", "_items", "_local", "_on_failure", "_store", "_strategy", "_tag", "limits", "name")
 
     def __init__(
         self,
@@ -70,16 +68,18 @@ class LimitsBucket:
         name: str,
         limits: tuple[Limit, ...],
         strategy: str,
+        on_failure: OnFailure,
     ) -> None:
         self.name: str = name
         self.limits: tuple[Limit, ...] = limits
         self._store = store
         self._counter = counter
         self._strategy = strategy
+        self._on_failure = on_failure
         self._items = items
         # Strategies keep different things under the same name: to read another's is an error.
         self._tag = blake2b(repr((name, strategy)).encode(), digest_size=8).hexdigest()
-        shares = tuple(replace(limit, amount=max(1, int(limit.amount * store.local_share))) for limit in limits)
+        shares = tuple(share_of(limit, store.local_share) for limit in limits)
         self._local: MemoryBucket = store.local_store.bucket(name, shares)
 
     async def hit(self, key: Key, cost: int = 1) -> Decision:
@@ -90,7 +90,7 @@ class LimitsBucket:
         decision = await self._store.ask(self._hit, self._name_of(key), cost)
         if decision is None:
             return self._instead(self._local.hit, key, cost)
-        if decision.allowed and self._store.on_failure == "local":
+        if decision.allowed and self._on_failure == "local":
             self._local.hit(key, cost)
         return decision
 
@@ -170,12 +170,12 @@ class LimitsBucket:
 
     def _instead(self, local: Callable[[Key, int], Decision], key: Key, cost: int) -> Decision:
         """Decide without the storage."""
-        if self._store.on_failure == "local":
+        if self._on_failure == "local":
             decision = local(key, cost)
             decision.degraded = True
             return decision
         nothing = (0,) * len(self.limits)
-        is_open = self._store.on_failure == "open"
+        is_open = self._on_failure == "open"
         return Decision(is_open, 0, nothing, nothing, 0 if is_open else _SECOND_NS, degraded=True)
 
     def _name_of(self, key: Key) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 import anyio
 import pytest
@@ -408,9 +409,25 @@ def test_who_waits_too_long_for_a_turn_is_answered_without_it() -> None:
 
 
 def test_under_trio_it_says_that_it_is_for_asyncio() -> None:
-    """Its storages are."""
-    with pytest.raises(ConfigError, match=r"AG443 LimitsStore is used on asyncio"):
-        anyio.run(LimitsStore(MemoryStorage()).bucket("x", parse_rate("1/hour")).hit, "k", backend="trio")
+    """Its storages are; it is said when an application starts, and else at the first hit."""
+    store = LimitsStore(MemoryStorage())
+    asyncio.run(store.start())
+    for asked in (store.start, partial(store.bucket("x", parse_rate("1/hour")).hit, "k")):
+        with pytest.raises(ConfigError, match=r"AG443 LimitsStore is used on asyncio"):
+            anyio.run(asked, backend="trio")
+
+
+def test_a_policy_may_say_what_happens_for_itself() -> None:
+    """As with any store over a network."""
+
+    async def ask() -> None:
+        _, store = away(on_failure="closed")
+        limits = parse_rate("1/hour")
+        assert not (await store.bucket("x", limits).hit("k")).allowed
+        assert (await store.bucket("x", limits, on_failure="open").hit("k")).allowed
+
+    asyncio.run(ask())
+    assert RateLimit("1/hour", store=LimitsStore(MemoryStorage()), on_failure="open").on_failure == "open"
 
 
 def test_there_is_nothing_to_close_in_a_storage_that_has_no_connections() -> None:
