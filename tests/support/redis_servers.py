@@ -12,12 +12,16 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from secrets import randbelow
 
-HIGHEST_PORT = 55_535  # the bus of a cluster listens 10,000 above
+PORTS = range(10_000, 22_000)
+"""Below those that systems give to outgoing connections, also for the bus of a cluster."""
+
+BUS = 10_000  # a cluster talks to itself so many ports above
 PATIENCE_SECONDS = 20.0
 
 
@@ -38,12 +42,12 @@ BINARIES = _binaries()
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a port that nobody listens on, nor so far above it that a cluster would."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port <= HIGHEST_PORT:
+        port = PORTS[randbelow(len(PORTS))]  # no seed of a test may make it the same twice
+        with socket.socket() as probe, socket.socket() as bus, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            bus.bind(("127.0.0.1", port + BUS))
             return port
 
 
