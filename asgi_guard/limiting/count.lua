@@ -332,7 +332,7 @@ for _, key in ipairs(KEYS) do
   elseif operation == REFUND then
     take_back(key, plan, at, cost)
   else
-    local hit = {key = key, plan = plan, cost = cost}
+    local hit = {key = key, plan = plan, cost = cost, states = false, looks = false, fits = false}
     judge(hit)
     if operation == CHARGE or (operation == HIT and hit.fits) then
       tentative[key] = add(hit)
