@@ -17,7 +17,7 @@ from asgi_guard.limiting.redis import RedisStore
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 
-STALL_MS = 200  # three stores find out at the same time what 16,384 slots have become
+STALL_MS = 500  # three stores find out at the same time what 16,384 slots have become
 BACK_SECONDS = 20
 KINDS = {"cluster": partial(a_cluster, replicas=1), "sentinel": a_sentinel_set}
 CASES = [
