@@ -56,9 +56,10 @@ class LeasedBucket(RedisBucket):
 
     async def hit(self, key: Key, cost: int = 1) -> Decision:
         """Count a hit if every limit admits it; see `store.Bucket.hit`."""
-        cost = checked_cost(cost)
-        if not cost:
-            return await self.peek(key, cost)
+        if type(cost) is not int or cost < 1:  # spelled out, for it shows
+            cost = checked_cost(cost)
+            if not cost:
+                return await self.peek(key, cost)
         leases = self._here()
         held = leases.take(key, cost)
         if held is not None:

@@ -366,6 +366,7 @@ async def test_peek_and_charge_go_by_what_is_held_if_that_covers_them(server) ->
         assert (await bucket.peek("k", 6)).remaining == (95,)
         assert await bucket.hit("k")
         assert not await bucket.charge("k", 95)
+        assert not await bucket.hit("k", True)
         assert (await bucket.charge("k", 0)).remaining == (0,)
         assert not await bucket.hit("k", 0) or (await bucket.hit("k", 0)).remaining == (0,)
 
