@@ -126,7 +126,7 @@ def conformance(session: nox.Session) -> None:
     """Every rule of ASGI on every server, and on the peers, whose faults it finds; write the matrix. Some minutes."""
     install(session, "tests", "conformance")
     session.run("pytest", "tests/conformance", *session.posargs, env={**INSTALLED, "CONFORMANCE": "1"})
-    session.run("python", "benchmarks/conformance.py", env=INSTALLED)
+    session.run("python", "benchmarks/conformance.py")  # beside its own modules, away from the checkout's package
 
 
 @nox.session(python=PYTHONS, requires=["package"])

@@ -338,8 +338,18 @@ def _checked(
             except ConfigError as error:
                 problems.extend(error.problems)
     own.extend(problems)
+    _check_hearing(own, layers)
     own.raise_if_any()
     return heard_by, layers
+
+
+def _check_hearing(problems: Problems, layers: Iterable[Layer]) -> None:
+    """Refuse a layer that waits for word of parts that are none: it would wait for ever."""
+    for layer in layers:
+        for name in layer.hears_of:
+            if name not in ORDER:
+                remedy = f"Name one of {', '.join(name for name, part in ORDER.items() if part)}."
+                problems.add("AG232", layer.name, name, "must count the refusals of parts of the guard", remedy)
 
 
 def _told(settings: Any) -> str:

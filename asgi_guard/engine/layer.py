@@ -7,7 +7,7 @@ Rule 3: the engine collects, once, only the hooks that a class fills in; an empt
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgi_guard.engine.types import Headers, Message
@@ -34,6 +34,7 @@ class Layer:
             other header can be read too, by a scan of its own.
         listeners: who is told what this layer decided; empty by default.
         hears: a listener of this layer's own: a guard tells it what all of its layers decide.
+        hears_of: the names of the parts that this listener waits for; a guard refuses names that it has no part of.
         body_types: media types (lower case, no parameters) for which `body` runs; `*/*` is every one.
         body_look_ahead_bytes: how much `body` may read ahead before the application gets its first message.
         admit_deadline_seconds: how long `admit_async` may wait before it counts as failed with `TimeoutError`; None
@@ -49,6 +50,7 @@ class Layer:
     wants: frozenset[bytes] = frozenset()
     listeners: tuple[Listener, ...] = ()
     hears: Listener | None = None
+    hears_of: Sequence[str] = ()
     body_types: frozenset[bytes] = frozenset()
     body_look_ahead_bytes: int = 65_536
     admit_deadline_seconds: float | None = 1.0

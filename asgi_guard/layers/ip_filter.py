@@ -153,6 +153,7 @@ class IPFilterLayer(Layer):
         self._paths = Prefixes(settings.paths) if settings.paths else None
         if settings.ban_after is not None:
             self._bans = settings.bans or Bans()
+            self.hears_of: Sequence[str] = settings.ban_layers
             self.hears: Listener | None = self._ban_after(settings.ban_after, self._bans)
 
     def _ban_after(self, rate: str, bans: Bans) -> BanAfter:

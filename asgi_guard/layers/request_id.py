@@ -4,7 +4,7 @@ The id stands in `exchange.request_id`, in `scope["state"]["request_id"]`, in `a
 and in the response header, on refusals and errors too. One that comes from outside is taken over only from a trusted
 proxy, unless the settings say otherwise, and only if it stands there alone and is 8 to 128 characters of
 `A-Z a-z 0-9 . _ ~ -`: an id goes into log lines, headers and error bodies. A trace that a trusted proxy has begun is
-noted next to it, as `trace_id`.
+noted next to it, as `trace_id`, and answered with, as is that of OpenTelemetry's current span.
 Must never refuse a request.
 """
 
@@ -13,12 +13,13 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import ClassVar, Literal, TypedDict, Unpack
 
-from asgi_guard.correlation import request_id_var, trace_id_of, trace_id_var
+from asgi_guard.correlation import current_trace_id, request_id_var, trace_id_of, trace_id_var
 from asgi_guard.engine import headers as header_list
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
@@ -66,6 +67,7 @@ class RequestID:
             that is not 8 to 128 characters of `A-Z a-z 0-9 . _ ~ -` is replaced, whoever sent it.
         factory: makes a new id: text of 1 to 128 visible ASCII characters. Where it does not, a default id is made, and
             the first time that is logged.
+        trace_header: the response header that names the trace, where there is one; None sends none.
 
     Raises:
         ConfigError: a field is wrong.
@@ -74,6 +76,7 @@ class RequestID:
     header: str = "X-Request-ID"
     inbound: Literal["trusted", "always", "never"] = "trusted"
     factory: Callable[[], str] = new_request_id
+    trace_header: str | None = "X-Trace-ID"
 
     def __post_init__(self) -> None:
         problems = Problems("RequestID")
@@ -81,6 +84,11 @@ class RequestID:
         problems.choice("inbound", self.inbound, _INBOUND)
         if problems.callable("factory", self.factory) and iscoroutinefunction(self.factory):
             problems.add("AG230", "factory", self.factory, "must not be async", "Make it a plain function.")
+        trace = self.trace_header
+        is_name = trace is None or problems.header_name("trace_header", trace)
+        if is_name and trace is not None and trace.lower() == str(self.header).lower():
+            rule, remedy = "must not be that of the request id", "Give it another name, or None."
+            problems.add("AG231", "trace_header", trace, rule, remedy)
         problems.raise_if_any()
 
 
@@ -90,6 +98,7 @@ class RequestIDFields(TypedDict, total=False):
     header: str
     inbound: Literal["trusted", "always", "never"]
     factory: Callable[[], str]
+    trace_header: str | None
 
 
 class RequestIDLayer(Layer):
@@ -101,6 +110,7 @@ class RequestIDLayer(Layer):
     def __init__(self, settings: RequestID) -> None:
         self.settings: object = settings
         self.header: bytes = settings.header.lower().encode()
+        self._trace_header = None if settings.trace_header is None else settings.trace_header.lower().encode()
         self._factory = settings.factory
         self._new: Callable[[], str] = new_request_id if settings.factory is new_request_id else self._checked
         self._has_complained = False
@@ -164,14 +174,18 @@ class RequestIDLayer(Layer):
         return new_request_id()
 
     def head(self, exchange: Exchange, headers: Headers) -> None:
-        """Answer with the id, in place of any that the application wrote."""
-        name = self.header
-        for given, _ in headers[: exchange.head_size]:
-            if given == name:
-                header_list.remove(headers, name)
-                break
-        if exchange.cells.get(self) != ():
-            headers.append((name, (exchange.request_id or "").encode("latin-1")))
+        """Answer with the id, in place of any that the application wrote; and with the trace, where there is one."""
+        own = exchange.cells.get(self)
+        _drop(exchange, headers, self.header)
+        if own == ():
+            return
+        headers.append((self.header, (exchange.request_id or "").encode("latin-1")))
+        # Whoever traces is seen without a look into the context, which each request would pay for.
+        if self._trace_header is not None and own and (len(own) > 1 or "opentelemetry.trace" in sys.modules):
+            trace_id = current_trace_id()
+            if trace_id is not None:
+                _drop(exchange, headers, self._trace_header)
+                headers.append((self._trace_header, trace_id.encode()))
 
     def finish(self, exchange: Exchange) -> None:
         """Leave the context as it was: the task may go on with something else, or be that of another request."""
@@ -180,6 +194,14 @@ class RequestIDLayer(Layer):
                 token.var.reset(token)
         except ValueError:  # the call ends in another context than it began in
             pass
+
+
+def _drop(exchange: Exchange, headers: Headers, name: bytes) -> None:
+    """Take out what the application wrote."""
+    for given, _ in headers[: exchange.head_size]:
+        if given == name:
+            header_list.remove(headers, name)
+            break
 
 
 class RequestIDMiddleware(Middleware):

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from asgi_guard.limiting.rate import parse_rate
-
-sys.path.append(str(Path(__file__).parents[1] / "support"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +23,14 @@ from asgi_guard.resilience import (
     circuit_breaker,
 )
 from asgi_guard.testing import ManualClock
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_logged() -> Iterator[None]:
+    """Nobody reads what some hundred thousand circuits have to say, and pytest would keep it."""
+    logging.getLogger("asgi_guard").disabled = True
+    yield
+    logging.getLogger("asgi_guard").disabled = False
 
 
 class DownError(Exception):
@@ -54,7 +64,7 @@ class Watched:
         self.clock = ManualClock()
         recovery = Recovery("database", reconnect=self.reconnect) if options["recovery"] else None
         self.breaker: CircuitBreaker = circuit_breaker(
-            **{**options, "recovery": recovery}, recovery_timeout=10, clock=self.clock
+            **{**options, "recovery": recovery}, recovery_timeout=10, probe_lease=3_600, clock=self.clock
         )
         self.most = options["half_open_max"]
         self.under_way: list[int] = []  # the generation of each call

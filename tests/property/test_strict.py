@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import accumulate
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from schedules import START, amounts, most_in_a_window, play, schedules, seconds
 
 from asgi_guard.limiting.counting import EMPTY
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.strict import SLOTS, Strict
 
 SECOND = 1_000_000_000
-START = 10**15
-
-seconds = st.sampled_from([1, 2, 3, 10, 60, 3_600])
-amounts = st.one_of(st.integers(1, 12), st.sampled_from([62, 63, 64, 126, 127]))
-costs = st.integers(1, 5)
 
 
 @st.composite
 def limits(draw) -> Limit:
     """Draw a limit; small amounts are reached soon, and those next to a power of two are where sums could wrap."""
     return Limit(draw(amounts), draw(seconds))
-
-
-@st.composite
-def schedules(draw, limit: Limit, max_size: int = 150) -> list[tuple[int, int]]:
-    """Draw hits as (time, cost), in order: bursts, and steps that land on and beside the edges of slots and windows."""
-    slot = limit.window_ns // SLOTS
-    edges = [0, 1, slot - 1, slot, slot + 1, limit.window_ns - 1, limit.window_ns, limit.window_ns + slot]
-    steps = st.one_of(st.sampled_from(edges), st.integers(0, slot), st.integers(0, 2 * limit.window_ns))
-    start = START + draw(st.integers(0, slot))
-    times = accumulate(draw(st.lists(steps, max_size=max_size)), initial=start)
-    return [(now_ns, draw(costs)) for now_ns in times]
-
-
-def play(algorithm, schedule) -> tuple[int, list[tuple[int, int]]]:
-    """Hit by a schedule; return the state and the hits that were admitted."""
-    state, admitted = EMPTY, []
-    for now_ns, cost in schedule:
-        taken = algorithm.take(state, now_ns, cost)
-        if taken is not None:
-            state = taken[0]
-            admitted.append((now_ns, cost))
-    return state, admitted
-
-
-def most_in_a_window(admitted, window_ns: int) -> int:
-    """Return the largest sum of costs in any closed window, with two pointers."""
-    most = inside = 0
-    window: deque[tuple[int, int]] = deque()
-    for now_ns, cost in admitted:
-        window.append((now_ns, cost))
-        inside += cost
-        while window[0][0] < now_ns - window_ns:
-            inside -= window.popleft()[1]
-        most = max(most, inside)
-    return most
 
 
 @given(st.data(), limits())

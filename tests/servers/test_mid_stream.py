@@ -10,15 +10,11 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "support"))
 from served import Served, chunk, serve
 from shops import GUARDS, HEADERS, MAX_BODY_BYTES, SHOPS, WHOLE_BODIES
 

@@ -8,7 +8,6 @@ put them together. Where a peer fails, its fault is expected to the letter: so t
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.client import HTTPConnection, IncompleteRead
@@ -17,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "support"))
 from breakage import AMOUNT, APPS
 from served import Served, answer, chunk, serve
 

@@ -125,9 +125,12 @@ CHECKS: Mapping[str, Callable[[Served], None]] = {
     "in a WebSocket, unexpected": lambda served: closes_with(served, 1011),
     "in a WebSocket, try again later": lambda served: closes_with(served, 1013),
     "in a WebSocket, refused": lambda served: closes_with(served, 1008),
-    "in the body": late_is_cut_off,  # the last: after this, daphne looks after no application any more
+    "in the body": late_is_cut_off,
 }
 """All checks, by what fails."""
+
+SPOILS = "in the body"
+"""After this one daphne looks after no application any more: it wants a server of its own, or to be the last."""
 
 
 def start_ends(server: str, app: str, folder: Path) -> bool:

@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from anyio import create_task_group, to_thread
 from anyio.lowlevel import checkpoint
 
@@ -20,7 +21,7 @@ from asgi_guard import (
     current_request_id,
     current_trace_id,
 )
-from asgi_guard.correlation import trace_id_of
+from asgi_guard.correlation import request_id_var, trace_id_of
 from asgi_guard.testing import StrictServer, call, http_scope, websocket
 
 pytestmark = pytest.mark.anyio
@@ -215,6 +216,18 @@ async def test_an_event_of_structlog_gets_what_there_is() -> None:
     assert add_request_id(None, "info", {"event": "sold"}) == {"event": "sold"}
 
 
+def test_structlog_writes_the_ids() -> None:
+    """The real one, with the processor in its chain."""
+    token = request_id_var.set("req_of_now")
+    try:
+        with structlog.testing.capture_logs(processors=[add_request_id]) as events:
+            structlog.get_logger().info("sold", price=3)
+    finally:
+        request_id_var.reset(token)
+
+    assert events == [{"event": "sold", "price": 3, "log_level": "info", "request_id": "req_of_now"}]
+
+
 # the trace
 
 
@@ -268,6 +281,7 @@ async def test_only_a_trusted_peer_says_which_trace_it_is(peer, sent, trace_id, 
     problem = await call(app, headers=[*headers, ("Accept", "application/problem+json")], client=(peer, 1))
 
     assert house.json().get("trace_id") == problem.json().get("trace_id") == trace_id
+    assert house.headers.get("x-trace-id") == trace_id
     assert lines[0].endswith(f" {trace_id or '-'} {trace_id}")
     assert current_trace_id() is None
 
@@ -296,6 +310,40 @@ def test_the_trace_is_that_of_the_current_span(module, trace_id, monkeypatch) ->
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", module)
 
     assert current_trace_id() == trace_id
+
+
+@pytest.mark.parametrize(
+    ("settings", "answered"),
+    [
+        ({}, {"x-trace-id": TRACE}),
+        ({"trace_header": "X-Amzn-Trace"}, {"x-amzn-trace": TRACE}),
+        ({"trace_header": None}, {}),
+    ],
+    ids=str,
+)
+async def test_the_answer_names_the_trace_of_the_current_span(settings, answered, monkeypatch) -> None:
+    """In place of what the application wrote under that name."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", open_telemetry(int(TRACE, 16)))
+    stale = [(name.encode(), b"stale") for name in answered]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({**START, "headers": stale})
+        await send(END)
+
+    response = await call(RequestIDMiddleware(app, **settings))
+
+    assert {name.decode(): value.decode() for name, value in response.headers if b"trace" in name} == answered
+
+
+async def test_no_answer_names_a_trace_that_nobody_traces(monkeypatch) -> None:
+    """Where OpenTelemetry is there and has no span."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", open_telemetry(0))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send(END)
+
+    assert (await call(RequestIDMiddleware(app))).headers.get("x-trace-id") is None
 
 
 def test_the_real_opentelemetry_is_understood() -> None:

@@ -426,6 +426,18 @@ async def test_listeners_may_come_from_anything_that_yields_them() -> None:
         assert {event.layer for event in events} == {"request_limits", "rate_limit"}
 
 
+def test_refusals_of_what_is_no_part_are_not_waited_for() -> None:
+    """A misspelt name would never ban anybody."""
+    filters = IPFilter(ban_after="3/minute", ban_layers=["rate_limit", "rate_limits"])
+
+    with pytest.raises(ConfigError) as caught:
+        Guard(greet, ip_filter=filters)
+
+    assert [(problem.id, problem.field, problem.value) for problem in caught.value.problems] == [
+        ("AG232", "Guard.ip_filter", "'rate_limits'")
+    ]
+
+
 def test_every_problem_of_every_part_is_told_at_once() -> None:
     """Who mends a configuration wants to start it once more, not twelve times."""
     wrong: Any = {

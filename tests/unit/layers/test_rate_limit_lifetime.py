@@ -9,6 +9,7 @@ import anyio
 import pytest
 from anyio import CancelScope, Event, create_task_group
 from anyio.lowlevel import checkpoint
+from awaited import AwaitedBucket, AwaitedStore
 
 from asgi_guard import (
     ConfigError,
@@ -41,40 +42,6 @@ def clock() -> ManualClock:
 def store(clock) -> MemoryStore:
     """Counts by that clock."""
     return MemoryStore(clock=clock.monotonic_ns)
-
-
-class AwaitedBucket:
-    """A bucket whose answers are awaited."""
-
-    def __init__(self, bucket: Any) -> None:
-        self._bucket = bucket
-        self.name = bucket.name
-        self.limits = bucket.limits
-
-    def __getattr__(self, method: str) -> Any:
-        """Give a method that waits once, and asks the bucket in this process then."""
-
-        async def asked(*args: Any) -> Any:
-            await checkpoint()
-            return getattr(self._bucket, method)(*args)
-
-        return asked
-
-
-class AwaitedStore:
-    """A store over a network, without the network."""
-
-    synchronous = False
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-
-    def bucket(self, name: str, limits: Any, algorithm: str = "strict") -> Any:
-        """Give a bucket that is awaited."""
-        return AwaitedBucket(self._store.bucket(name, limits, algorithm))
-
-    async def aclose(self) -> None:
-        """Have nothing to close."""
 
 
 @pytest.fixture(params=["at once", "awaited"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from anyio.lowlevel import checkpoint
+from awaited import AwaitedStore
 
 from asgi_guard import ConfigError, Exchange, MemoryStore, Middleware, RateLimit, RateLimitMiddleware
 from asgi_guard.layers.rate_limit import RateLimitLayer, RateLimits, by_client, by_header
@@ -27,42 +28,6 @@ def clock() -> ManualClock:
 def store(clock) -> MemoryStore:
     """Counts by that clock."""
     return MemoryStore(clock=clock.monotonic_ns)
-
-
-class AwaitedBucket:
-    """A bucket whose answers are awaited."""
-
-    def __init__(self, bucket: Any) -> None:
-        self._bucket = bucket
-        self.name = bucket.name
-        self.limits = bucket.limits
-
-    def __getattr__(self, method: str) -> Any:
-        """Give a method that waits once, and asks the bucket in this process then."""
-
-        async def asked(*args: Any) -> Any:
-            await checkpoint()
-            return getattr(self._bucket, method)(*args)
-
-        return asked
-
-
-class AwaitedStore:
-    """A store over a network, without the network."""
-
-    synchronous = False
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-        self.is_closed = False
-
-    def bucket(self, name: str, limits: Any, algorithm: str = "strict") -> Any:
-        """Give a bucket that is awaited."""
-        return AwaitedBucket(self._store.bucket(name, limits, algorithm))
-
-    async def aclose(self) -> None:
-        """Remember that it was closed."""
-        self.is_closed = True
 
 
 @pytest.fixture(params=["at once", "awaited"])

@@ -358,6 +358,8 @@ async def no_plain_function() -> str:
         ({"inbound": True}, "AG105"),
         ({"factory": "uuid"}, "AG109"),
         ({"factory": no_plain_function}, "AG230"),
+        ({"trace_header": "X Trace"}, "AG107"),
+        ({"trace_header": "x-request-id"}, "AG231"),
     ],
 )
 def test_settings_that_cannot_work_do_not_start(fields, problem_id) -> None:

@@ -157,6 +157,35 @@ async def test_another_patience(who, default, idle, status) -> None:
     assert [message["status"] for message in server.sent if "status" in message] == [status]
 
 
+@pytest.mark.parametrize(("idle", "status"), [(10, 408), (60, 200), (None, 200)])
+async def test_another_patience_holds_at_once_for_whoever_waits_already(idle, status) -> None:
+    """The time counts from when it is said."""
+    waiting, said = anyio.Event(), anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def says() -> None:
+            await waiting.wait()
+            await pass_time(0)
+            scope["asgi_guard"]["request_limits"] = {"idle_seconds": idle}
+            said.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(says)
+            waiting.set()
+            await reads(scope, receive, send)
+
+    server = StrictServer(http_scope("POST", headers=CHUNKED))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, RequestLimitsMiddleware(app, idle_seconds=30))
+        await said.wait()
+        await pass_time(0)
+        await pass_time(20)
+        server.push({"type": "http.request"})
+
+    server.raise_for_errors()
+    assert [message["status"] for message in server.sent if "status" in message] == [status]
+
+
 async def test_patience_after_the_body_is_for_nobody() -> None:
     """It may be said late: who waits for the client to leave is not cut off."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from anyio import CancelScope, Event, create_task_group, get_cancelled_exc_class, lowlevel
@@ -528,6 +529,20 @@ def test_a_coroutine_from_a_plain_function_is_refused(clock) -> None:
 
     with pytest.raises(TypeError, match="coroutine"):
         made(clock).call(partial_of(fetch))
+
+
+def test_what_has_to_be_awaited_is_refused_from_a_plain_function(clock) -> None:
+    """Nobody knows yet whether it succeeds."""
+
+    class Promise:
+        """Can be awaited, and is no coroutine."""
+
+        def __await__(self) -> Any:
+            yield
+
+    breaker = made(clock)
+    with pytest.raises(TypeError, match="returns a Promise"):
+        breaker.call(Promise)
 
 
 # generators, and helpers of the wrong kind

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from typing import Any
 
 import pytest
 from anyio import Event, create_task_group, lowlevel, to_thread, wait_all_tasks_blocked
@@ -154,6 +156,61 @@ async def test_a_plain_function_on_an_event_loop_does_not_wait() -> None:
             bulkhead.call(int)
         held.go.set()
     assert bulkhead.waiting == 0
+
+
+def test_a_place_handed_to_a_loop_that_is_closed_goes_to_the_next() -> None:
+    """Two threads with a loop each: one is closed while its call stands in the line."""
+    bulkhead = Bulkhead(1, max_waiting=2)
+    order: list[str] = []
+
+    async def enters(word: str) -> None:
+        await bulkhead.call(asyncio.sleep, 0)
+        order.append(word)
+
+    def left_alone() -> Any:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(enters("dead"))
+        while not bulkhead.waiting:
+            loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+        return task  # kept: what nobody holds is swept up, and leaves its place then
+
+    async def holds() -> None:
+        dead = await to_thread.run_sync(left_alone)
+        async with create_task_group() as tasks:
+            tasks.start_soon(enters, "alive")
+            while bulkhead.waiting < 2:
+                await lowlevel.checkpoint()
+            release.set()
+        dead._log_destroy_pending = False  # it is meant to
+
+    async def main() -> None:
+        async with create_task_group() as tasks:
+            tasks.start_soon(bulkhead.call, release.wait)
+            while not bulkhead.under_way:
+                await lowlevel.checkpoint()
+            tasks.start_soon(holds)
+
+    release = Event()
+    asyncio.run(main())
+
+    assert (order, bulkhead.under_way, bulkhead.waiting) == (["alive"], 0, 0)
+
+
+class Promise:
+    """Can be awaited, and is no coroutine."""
+
+    def __await__(self) -> Any:
+        yield
+
+
+def test_what_has_to_be_awaited_is_refused_from_a_plain_function() -> None:
+    """Its place would be free before it has begun."""
+    bulkhead = Bulkhead(1)
+    with pytest.raises(TypeError, match="returns a Promise but is no `async def`"):
+        bulkhead.call(Promise)
+
+    assert bulkhead.under_way == 0
 
 
 def test_a_call_that_fails_leaves_its_place() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import socket
+from typing import Any
 
 import pytest
 from anyio import CancelScope, get_cancelled_exc_class, sleep_forever
@@ -462,6 +464,47 @@ def test_a_coroutine_from_a_plain_function_is_refused(waits) -> None:
     """It would fail where nobody tries again."""
     with pytest.raises(TypeError, match="coroutine"):
         made(waits).call(functools.partial(lambda flaky: flaky.wait(), Flaky()))
+
+
+class Promise:
+    """Can be awaited, and is no coroutine."""
+
+    def __await__(self) -> Any:
+        yield
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_what_has_to_be_awaited_is_refused_from_a_plain_function(waits, failures) -> None:
+    """At the first attempt, and at a later one."""
+    flaky = Flaky(*[BusyError()] * failures)
+
+    def looks_plain() -> Promise:
+        flaky()
+        return Promise()
+
+    with pytest.raises(TypeError, match="returns a Promise but is no `async def`"):
+        made(waits).call(looks_plain)
+
+
+def test_an_exception_that_is_raised_again_and_again_collects_few_notes(waits) -> None:
+    """One object for all time is a common way to write it."""
+    busy = BusyError()
+    for _ in range(20):
+        with pytest.raises(BusyError):
+            made(waits).call(Flaky(*[busy] * 9))
+
+    assert len(busy.__notes__) == 8
+
+
+def test_an_exception_that_takes_no_note_is_raised_all_the_same(waits) -> None:
+    """It is not hidden behind an error of the note."""
+
+    class FrozenError(BusyError):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise dataclasses.FrozenInstanceError(name)
+
+    with pytest.raises(FrozenError):
+        made(waits).call(Flaky(*[FrozenError()] * 9))
 
 
 # what is told
