@@ -17,7 +17,9 @@ from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.limiting.redis import RedisStore
 from asgi_guard.resilience import CircuitBreaker, CircuitOpenError, CountWindow, Recovery, State, TimeWindow
 from asgi_guard.resilience import circuit_breaker as make
+from asgi_guard.resilience import replicas as replicas_module
 from asgi_guard.resilience.policy import BreakerPolicy
+from asgi_guard.resilience.replicas import Lease
 from asgi_guard.resilience.shared import Shared
 from asgi_guard.testing.clock import ManualClock
 
@@ -210,9 +212,11 @@ import asyncio, sys
 from asgi_guard.limiting.redis import RedisStore
 from asgi_guard.resilience import CircuitBreaker, CircuitOpenError
 from asgi_guard.resilience.policy import BreakerPolicy
-from asgi_guard.resilience.shared import Shared
 
 probes = 0
+
+async def fine():
+    pass
 
 async def main():
     policy = BreakerPolicy(failure_threshold=3, recovery_timeout=0.5, half_open_max=7, success_threshold=7)
@@ -233,7 +237,7 @@ async def main():
         return 0
 
     for breaker in breakers:
-        await tried(breaker, asyncio.sleep.__get__(0))
+        await tried(breaker, fine)
     print("ready", flush=True)
     async def line():
         return await asyncio.to_thread(sys.stdin.readline)
@@ -261,11 +265,8 @@ asyncio.run(main())
 
 def test_ten_replicas_and_a_thousand_callers_admit_exactly_as_many_probes_as_one(server) -> None:
     """In three processes: 7 of 1,000 callers get through, and close the circuit for all."""
-    code = WORKER.replace("asyncio.sleep.__get__(0)", "fine").replace(
-        "probes = 0\n", "probes = 0\n\nasync def fine():\n    pass\n", 1
-    )
     numbers = (4, 3, 3)
-    command = [sys.executable, "-c", code, server.url]
+    command = [sys.executable, "-c", WORKER, server.url]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     workers = [subprocess.Popen([*command, str(number)], **pipes) for number in numbers]
 
@@ -455,14 +456,52 @@ async def test_a_redis_that_never_was_there_is_no_matter() -> None:
 
 
 @pytest.mark.anyio
-async def test_it_is_opened_again_after_it_was_closed(server) -> None:
-    """A later call joins anew."""
+@pytest.mark.parametrize("is_stores", [False, True])
+async def test_it_is_opened_again_after_it_was_closed(server, is_stores) -> None:
+    """By itself, or with the store that it shares connections with: a later call joins anew."""
     async with replicas(server, 2) as breakers:
-        await breakers[1].aclose()
+        await (breakers[1]._shared._server if is_stores else breakers[1]).aclose()
         assert await tried(breakers[1]) == "fine"
         await said(breakers[1])
         breakers[0].force_open()
         await until(in_state(breakers, State.FORCED_OPEN))
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_lease_goes_by_the_own_circuit_where_redis_hangs(server, monkeypatch) -> None:
+    """After the time limit, or when it is closed; and no more calls wait than there is room for."""
+    monkeypatch.setattr(replicas_module, "MAX_WAITING", 1)
+    async with replicas(server, 1, timeout_seconds=0.2) as (breaker,):
+        await opened([breaker])
+        server.freeze()
+        assert sorted(await asyncio.gather(tried(breaker), tried(breaker))) == ["CircuitOpenError", "fine"]
+        server.thaw()
+    async with replicas(server, 1) as (breaker,):
+        await opened([breaker])
+        server.freeze()
+        waits = asyncio.create_task(tried(breaker))
+        await asyncio.sleep(0.01)
+        await breaker.aclose()
+        assert await waits == "fine"
+        server.thaw()
+
+
+@pytest.mark.anyio
+async def test_a_lease_that_nobody_can_use_any_more_is_given_back(server) -> None:
+    """Its caller was cancelled as the answer came, or the circuit has closed meanwhile."""
+    async with replicas(server, 1) as (breaker,):
+        post = post_of(breaker)
+        caller = asyncio.create_task(post.lease())
+        await asyncio.sleep(0)
+        post._task.cancel()
+        post._task = caller  # so that what is to be said stays there to be looked at
+        (answer,), post._waiting = post._waiting, []
+        answer.set_result(Lease("mine:1", 7))
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        breaker._shared.hold(breaker._circuit.permit, Lease("mine:2", 7))
+        assert list(post._unsaid) == [("done", 7, f"mine:{number}", "neutral") for number in (1, 2)]
+        post._task = None
 
 
 @pytest.mark.anyio
@@ -524,3 +563,18 @@ def test_a_command_without_any_event_loop_is_done_here() -> None:
     breaker = CircuitBreaker("here", shared="redis://localhost", clock=ManualClock())
     breaker.force_open()
     assert breaker.state is State.FORCED_OPEN
+
+
+def test_a_command_after_the_event_loop_has_ended_is_done_here() -> None:
+    """The loop that had joined cannot tell others any more."""
+    breaker = CircuitBreaker("ended", shared="redis://127.0.0.1:1")
+    asyncio.run(breaker.call(fine))
+    breaker.force_open()
+    assert breaker.state is State.FORCED_OPEN
+
+
+@pytest.mark.anyio
+async def test_one_that_is_not_shared_or_never_was_used_is_closed_without_a_word() -> None:
+    """There is nothing to close."""
+    await CircuitBreaker("alone").aclose()
+    await CircuitBreaker("unused", shared="redis://127.0.0.1:1").aclose()
