@@ -313,7 +313,8 @@ class RateLimitLayer(Layer, Desk):
 
     def _audiences(self) -> Iterable[Audience]:
         """Give those through which stores tell how they are."""
-        return [store.audience for store in self._remote_stores if hasattr(store, "audience")]
+        found = [getattr(store, "audience", None) for store in self._remote_stores]
+        return [audience for audience in found if isinstance(audience, Audience)]
 
     async def _start_stores(self) -> None:
         """Let stores over a network say that they cannot work here."""

@@ -15,7 +15,7 @@ Must never let a policy start that could not count what it seems to count.
 | AG216 | concurrency counts requests while they last, not their outcome or messages |
 | AG217 | messages are counted in a store that answers at once                       |
 | AG218 | a burst belongs to `gcra`                                                  |
-| AG432 | what happens while a store is away is said of one that may be            |
+| AG432 | what a policy does while its store is away is said of one in Redis         |
 | AG400 | a list of policies has at least one, and nothing else in it                |
 | AG436 | leases belong to an algorithm that counts hits                             |
 | AG437 | leases belong to a store in Redis                                          |
@@ -63,8 +63,8 @@ class RateLimit:
             and limits share their counts. Text is the URL of a `RedisStore`, such as `"redis://localhost:6379"`,
             or one of `limits`, such as `"memcached://localhost:11211"`; a mapping has the arguments of a `RedisStore`:
             `{"url": "redis://localhost", "on_failure": "open"}`.
-        on_failure: what happens while a store over a network is away, if not what that says itself: `"local"` counts
-            this process's share, `"open"` admits everything, `"closed"` refuses everything (503).
+        on_failure: what happens while Redis is away, if not what the store says itself: `"local"` counts
+            this process's share, `"open"` admits everything, `"closed"` refuses everything (503). For a `RedisStore`.
         lease: for hot keys of a `RedisStore`: how many hits of a key a process counts in one call, to admit them
             without any, 2 to 10,000, and a quarter of what is left at most; `"auto"` does it for keys that are hit more
             than eight times within a quarter of a second, for as long ahead: `RateLimit("100000/minute", key=by_app,
@@ -174,8 +174,8 @@ class RateLimit:
         if self.store is not None and not _is_store(self.store):
             problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
         elif self.on_failure is not None and not _takes(self.counts_in, "on_failure"):
-            remedy = "Leave it out: what is counted in this process is never away."
-            problems.add("AG432", "on_failure", self.on_failure, "belongs to a store over a network", remedy)
+            remedy = "Leave it out: a store in this process is never away, and others are told it themselves."
+            problems.add("AG432", "on_failure", self.on_failure, "belongs to a store in Redis", remedy)
         elif self.lease is not None and not _takes(self.counts_in, "lease"):
             remedy = "Leave it out: only a RedisStore gives hits out in advance."
             problems.add("AG437", "lease", self.lease, "belongs to a store in Redis", remedy)
