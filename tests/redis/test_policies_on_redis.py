@@ -47,10 +47,19 @@ async def app(scope, receive, send) -> None:
     await send({"type": "http.response.body", "body": b"hello"})
 
 
-def store_on(server, **settings) -> RedisStore:
-    """Make a store that waits longer than a busy machine makes it, in a namespace of its own."""
-    named = {"namespace": f"policies{next(NAMES)}", "timeout_seconds": 5, "connect_timeout_seconds": 5, **settings}
-    return RedisStore(server.url, **named)
+@pytest.fixture
+async def store_on():
+    """Give a function that makes a store; it waits longer than a busy machine makes it, in a namespace of its own."""
+    made: list[RedisStore] = []
+
+    def make(server, **settings) -> RedisStore:
+        named = {"namespace": f"policies{next(NAMES)}", "timeout_seconds": 5, "connect_timeout_seconds": 5, **settings}
+        made.append(RedisStore(server.url, **named))
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.aclose()
 
 
 # While Redis is away --------------------------------------------------------------------------------------------------
@@ -93,7 +102,7 @@ async def test_a_worker_takes_its_share(local_share, admitted) -> None:
 
 
 @pytest.mark.anyio
-async def test_listeners_hear_where_it_was_counted_and_how_redis_is(server) -> None:
+async def test_listeners_hear_where_it_was_counted_and_how_redis_is(server, store_on) -> None:
     """Those of every guard that counts there; what was decided without Redis is said to be so."""
     store = store_on(server, listeners=[told := capture_events()])
     heard = [capture_events() for _ in range(2)]
@@ -113,11 +122,10 @@ async def test_listeners_hear_where_it_was_counted_and_how_redis_is(server) -> N
     for events in (told, *heard):
         changes = [(event.before, event.after) for event in events.of(CircuitChanged)]
         assert changes == [(State.CLOSED, State.OPEN)]
-    await store.aclose()
 
 
 @pytest.mark.anyio
-async def test_listeners_hear_of_those_that_refuse(server) -> None:
+async def test_listeners_hear_of_those_that_refuse(server, store_on) -> None:
     """Not of those that would have admitted what another one refuses, and that were not counted."""
     store = store_on(server)
     policies = [RateLimit(rate, name=rate, store=store) for rate in ("9/minute", "1/minute")]
@@ -127,11 +135,10 @@ async def test_listeners_hear_of_those_that_refuse(server) -> None:
     told = [(one.policy, one.result) for one in events.of(RateLimitDecided)]
     refused = ("1/minute", "refused")
     assert told == [("9/minute", "admitted"), ("1/minute", "admitted"), refused, refused]
-    await store.aclose()
 
 
 @pytest.mark.anyio
-async def test_what_does_not_count_in_the_end_is_given_back_to_every_store(server) -> None:
+async def test_what_does_not_count_in_the_end_is_given_back_to_every_store(server, store_on) -> None:
     """Only failures count against the first, half of the cost against the second; both were one call."""
     store = store_on(server)
     policies = [
@@ -144,13 +151,11 @@ async def test_what_does_not_count_in_the_end_is_given_back_to_every_store(serve
     left = []
     while left != [(2,), (5,)]:  # what is given back is on its way
         left = [(await stack.peek("198.51.100.7", policy=policy.name)).remaining for policy in policies]
-    await store.aclose()
-    await store.aclose()
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("algorithm", ["strict", "gcra", "fixed", "concurrency"])
-async def test_whatever_is_asked_every_key_ends(server, algorithm) -> None:
+async def test_whatever_is_asked_every_key_ends(server, store_on, algorithm) -> None:
     """Hits alone and together, admitted and refused, charges, refunds and resets, in any order."""
     store = store_on(server)
     buckets = [store.bucket(name, parse_rate("3/minute;5/hour"), algorithm) for name in "ab"]
@@ -165,7 +170,6 @@ async def test_whatever_is_asked_every_key_ends(server, algorithm) -> None:
     lives = [int((await asyncio.to_thread(server.command, "PTTL", name))[1:]) for name in names]
     assert names
     assert all(0 < life <= 7_200_000 for life in lives)
-    await store.aclose()
 
 
 # Written down ---------------------------------------------------------------------------------------------------------
@@ -263,7 +267,7 @@ def clients(server) -> int:
 
 
 @pytest.mark.anyio
-async def test_the_end_of_a_lifespan_closes_what_was_opened(server) -> None:
+async def test_the_end_of_a_lifespan_closes_what_was_opened(server, store_on) -> None:
     """Also what the guard inside has opened, and what a guard had before it was reconfigured."""
     first, second, inner = (store_on(server) for _ in range(3))
     guard = Guard(RateLimitMiddleware(app, "5/minute", store=inner), rate_limit=RateLimit("5/minute", store=first))
@@ -276,7 +280,7 @@ async def test_the_end_of_a_lifespan_closes_what_was_opened(server) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_application_that_ends_takes_nothing_from_another(server) -> None:
+async def test_an_application_that_ends_takes_nothing_from_another(server, store_on) -> None:
     """What the others have asked is answered by Redis; what they ask later opens the connection again."""
     store = store_on(server)
     one, other = (RateLimitMiddleware(app, "500/minute", store=store) for _ in range(2))
@@ -286,7 +290,6 @@ async def test_an_application_that_ends_takes_nothing_from_another(server) -> No
         await asyncio.sleep(0)
     answers = [*await asyncio.gather(*asked), await call(other)]
     assert all(answer.headers.get("ratelimit") for answer in answers)
-    await store.aclose()
 
 
 def test_under_trio_it_refuses_to_start() -> None:
