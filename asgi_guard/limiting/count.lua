@@ -15,7 +15,7 @@
 -- where it would have admitted a hit that another one has refused.
 
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
-local match, pack, unpack_from = string.match, struct.pack, struct.unpack
+local match, concat, pack, unpack_from = string.match, table.concat, struct.pack, struct.unpack
 local EXACT = 9007199254740992
 local NEVER = EXACT
 local HIT, PEEK, CHARGE, REFUND, RESET = 1, 2, 3, 4, 5
@@ -270,7 +270,7 @@ local function add(hit)
     look[1], look[2], look[3] = algorithm.look(state, limit, now, hit.fits and 0 or hit.cost)
     parts[index] = algorithm.dump(state)
   end
-  return table.concat(parts)
+  return concat(parts)
 end
 
 -- Say that what was refused to a key may be admitted now: on the channel of its namespace, to those who remember it. A
@@ -293,7 +293,7 @@ local function take_back(key, plan, at, cost)
       was_full = was_full or algorithm.look(before, limit, now, 0) < 1
     end
   end
-  keep(key, table.concat(parts), plan)
+  keep(key, concat(parts), plan)
   if was_full then tell(key) end
 end
 
@@ -317,6 +317,39 @@ local function settle()
   group, is_refused = {}, false
 end
 
+-- A hit, peek or charge that stands alone, as most do: the same as a group of one, without its tables.
+local states, remains, resets, waits, marks, parts = {}, {}, {}, {}, {}, {}
+
+local function alone(operation, key, plan, cost)
+  local algorithm, value, fits = plan.algorithm, values[key], true
+  local size, enter, look = algorithm.size, algorithm.enter, algorithm.look
+  if value and #value ~= size * #plan then value = false end
+  for index, limit in ipairs(plan) do
+    local state = algorithm.load(value, (index - 1) * size + 1)
+    enter(state, limit, now)
+    states[index] = state
+    remains[index], resets[index], waits[index] = look(state, limit, now, cost)
+    marks[index] = FITS
+    if waits[index] > 0 then marks[index], fits = REFUSED, false end
+  end
+  if operation == CHARGE or (operation == HIT and fits) then
+    for index, limit in ipairs(plan) do
+      local state = states[index]
+      algorithm.add(state, limit, now, cost, fits)
+      if fits and resets[index] > 0 then -- what comes back first is what came back first before
+        remains[index] = remains[index] - cost
+      else
+        remains[index], resets[index], waits[index] = look(state, limit, now, fits and 0 or cost)
+      end
+      parts[index] = algorithm.dump(state)
+    end
+    keep(key, #plan == 1 and parts[1] or concat(parts, '', 1, #plan), plan)
+  end
+  for index = 1, #plan do
+    answers[#answers + 1] = pack('>I4I8I8B', remains[index], resets[index], waits[index], marks[index])
+  end
+end
+
 local record = 1
 for _, key in ipairs(KEYS) do
   local operation, number, cost, at = unpack_from('>BBI4I8', ARGV[2], record)
@@ -331,6 +364,8 @@ for _, key in ipairs(KEYS) do
     tell(key)
   elseif operation == REFUND then
     take_back(key, plan, at, cost)
+  elseif not is_joined and #group == 0 then
+    alone(operation, key, plan, cost)
   else
     local hit = {key = key, plan = plan, cost = cost, states = false, looks = false, fits = false}
     judge(hit)
@@ -351,4 +386,4 @@ for _, key in ipairs(order) do
     redis.call('DEL', key)
   end
 end
-return table.concat(answers)
+return concat(answers)
