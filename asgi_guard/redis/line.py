@@ -31,6 +31,7 @@ class Line:
         self._timeout = timeout_seconds
         self._connect_timeout = connect_timeout_seconds
         self._is_connected = False
+        self._is_closed = False
         self._pause = _SHORTEST_PAUSE
         self._away_until = 0.0
         self._turn = asyncio.Lock()
@@ -51,13 +52,14 @@ class Line:
             Its answer; None where there was none in time, or Redis is away.
         """
         async with self._turn:
-            if self.is_away:
+            if self._is_closed or self.is_away:
                 return None
             try:
                 async with TimeLimit(self._timeout if self._is_connected else self._connect_timeout):
                     (answer,) = await self._client.run(script, [arguments])
             except Exception:  # noqa: BLE001  whatever it is, nobody may fail for it
-                await self.aclose()
+                self._is_connected = False
+                await self._client.aclose()
                 self._away_until = monotonic() + self._pause
                 self._pause = min(self._pause * 2, _LONGEST_PAUSE)
                 return None
@@ -66,6 +68,7 @@ class Line:
         return answer
 
     async def aclose(self) -> None:
-        """Close the connection; a later call opens it again."""
-        self._is_connected = False
-        await self._client.aclose()
+        """Stop: whoever asks later, also one who waits for a turn, must not open a connection that nobody closes."""
+        self._is_closed = True
+        async with self._turn:  # a call that is connecting has nothing to close yet
+            await self._client.aclose()

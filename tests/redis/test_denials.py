@@ -84,6 +84,7 @@ async def test_a_blocked_key_costs_three_microseconds(server) -> None:
         before = await asyncio.to_thread(server.calls)
         best = 1.0
         for _ in range(20):
+            await asyncio.sleep(0.001)  # a loop that never turns hears nothing
             since = time.perf_counter()
             for _ in range(500):
                 await bucket.hit("k")
