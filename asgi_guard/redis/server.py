@@ -42,6 +42,10 @@ class PerLoop(Generic[T]):
             thing = self._by_loop[loop] = self._make()
         return thing
 
+    def peek(self) -> T | None:
+        """Return that of the loop that runs, if there is one already."""
+        return self._by_loop.get(asyncio.get_running_loop())
+
     def all(self) -> tuple[T, ...]:
         """Return those of all loops."""
         return tuple(self._by_loop.values())

@@ -187,13 +187,14 @@ class Post:
         try:
             async with TimeLimit(self._timeout):
                 try:
-                    return await answer
+                    lease = await answer
                 except asyncio.CancelledError:
                     if not answer.cancelled():  # it was on its way
                         self.give_back(answer.result())
                     raise
         except TimeoutError:
             return NO_LEASE
+        return lease
 
     def give_back(self, lease: Lease | None) -> None:
         """Give back the lease of a probe that is not made, if there is one."""

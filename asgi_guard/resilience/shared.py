@@ -32,7 +32,7 @@ from asgi_guard.redis.server import PerLoop, Server, server_at
 from asgi_guard.redis.urls import check_url, need_redis
 from asgi_guard.resilience.circuit import COMMANDS, Circuit, Outcome, Permit, State, Trigger
 from asgi_guard.resilience.policy import BreakerPolicy
-from asgi_guard.resilience.replicas import NO_LEASE, STATES, Lease, Post, Told, settings_of
+from asgi_guard.resilience.replicas import NO_LEASE, STATES, Lease, Post, Told, Words, settings_of
 from asgi_guard.settings import Problem, Problems
 
 
@@ -114,7 +114,8 @@ class Shared:
 
     def give_back(self, lease: Lease) -> None:
         """Give back the lease of a probe that is not made, if there is one."""
-        self._join().give_back(lease)
+        if lease.name:
+            self._say(("done", lease.version, lease.name, "neutral"))
 
     def leave(self, permit: Permit, outcome: Outcome, *, is_heard: bool) -> None:
         """Tell others how a call ended, if that is news.
@@ -129,12 +130,12 @@ class Shared:
         circuit = self._circuit
         if lease.name:
             said = "failure" if is_bad else "success" if outcome.counts else "neutral"
-            self._join().say(("done", lease.version, lease.name, said))
+            self._say(("done", lease.version, lease.name, said))
         elif is_heard and not permit.ends_ns and (is_bad or (self._is_blamed and circuit.is_calm)):
             said = "mend" if not is_bad else "trip" if circuit.state is State.OPEN else "fail"
             self._is_blamed = said == "fail"
             window = "{} {} {}".format(*circuit.window.totals())
-            self._join().say((said, self._version, window, ""))
+            self._say((said, self._version, window, ""))
 
     def command(self, trigger: Trigger) -> None:
         """Tell others what a person has said; outside an event loop, by one that has joined."""
@@ -182,6 +183,12 @@ class Shared:
             self._posts.pop()
             post = self._posts.get()
         return post
+
+    def _say(self, words: Words) -> None:
+        """Tell others, unless it was closed: a call that ends late must not open what nobody closes."""
+        post = self._posts.peek()
+        if post is not None and not post.is_closed:
+            post.say(words)
 
     def _new_post(self) -> Post:
         return Post(self._server, self._key, self._settings, self._follow)

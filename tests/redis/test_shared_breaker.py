@@ -342,7 +342,10 @@ async def test_the_lease_of_a_probe_that_never_ends_is_given_to_another(server) 
             await asyncio.sleep(0.01)
         assert 0.2 < time.monotonic() - since < 3
         await until(in_state(breakers, State.CLOSED))
+        await breakers[0].aclose()
         hangs.cancel()
+        await asyncio.gather(hangs, return_exceptions=True)
+        assert breakers[0]._shared._posts.peek() is None  # nobody would close what the end of a call opens
 
 
 @pytest.mark.anyio
@@ -373,7 +376,9 @@ async def test_a_replica_whose_clock_is_ahead_waits_for_that_of_redis(server) ->
         for _ in range(3):
             await tried(breakers[0], boom)
         await until(in_state(breakers, State.OPEN))
-        breakers[1]._circuit.until_ns = breakers[1]._shared._ask_at_ns = 0
+        breakers[1]._circuit.until_ns = 0
+        assert await tried(breakers[1]) == "CircuitOpenError"  # it knows that there is no use in asking
+        breakers[1]._shared._ask_at_ns = 0
         assert await tried(breakers[1]) == "CircuitOpenError"
         assert 0 < breakers[1]._circuit.until_ns - breakers[1].now_ns() <= 500_000_000
 
