@@ -190,12 +190,14 @@ class RedisStore:
         self.link()
 
     async def aclose(self) -> None:
-        """Close the connection of this event loop; a later hit opens it again."""
-        link = self._links.pop(_loop(), None)
+        """Close the connections of this event loop, also those of circuits that are shared; a later hit opens them."""
+        loop = _loop()
+        link = self._links.pop(loop, None)
         if link is not None:
             for bucket in self._buckets.values():
                 await bucket.let_go(link)
             await link.aclose()
+        if loop is not None:
             await self.server.aclose()
 
     def link(self) -> Link:

@@ -473,6 +473,18 @@ async def test_it_is_opened_again_after_it_was_closed(server, is_stores) -> None
 
 
 @pytest.mark.anyio
+async def test_a_store_closes_what_a_circuit_has_opened_over_it(server) -> None:
+    """Also where nothing was counted in it."""
+    store = RedisStore(server.url)
+    breaker = CircuitBreaker("only", shared=store)
+    await tried(breaker)
+    post = post_of(breaker)
+    await said(breaker)
+    await store.aclose()
+    assert post.is_closed
+
+
+@pytest.mark.anyio
 async def test_who_waits_for_a_lease_goes_by_the_own_circuit_where_redis_hangs(server, monkeypatch) -> None:
     """After the time limit, or when it is closed; and no more calls wait than there is room for."""
     monkeypatch.setattr(replicas_module, "MAX_WAITING", 1)
