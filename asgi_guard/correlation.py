@@ -24,6 +24,9 @@ request_id_var: ContextVar[str | None] = ContextVar("asgi_guard_request_id", def
 trace_id_var: ContextVar[str | None] = ContextVar("asgi_guard_trace_id", default=None)
 """The trace id that a trusted peer sent with it, 32 hexadecimal digits."""
 
+seen_trace_var: ContextVar[list[str] | None] = ContextVar("asgi_guard_seen_trace", default=None)
+"""The trace id of the span that was seen last, if any: a list, so that tasks and threads further in fill the same."""
+
 # Version 00 has these four fields and no more, a later one may append; an id of zeros is none (section 3.2.2).
 _TRACEPARENT = (
     rb"(?!ff)(?:00|((?!00)[0-9a-f]{2}))-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?(1)(?:-.*)?)"
@@ -37,8 +40,18 @@ def current_request_id() -> str | None:
 
 
 def current_trace_id() -> str | None:
-    """Return the trace id of the request that is served, 32 hexadecimal digits; None where nobody traces."""
-    return _of_span() or trace_id_var.get()
+    """Return the trace id of the request that is served, 32 hexadecimal digits; None where nobody traces.
+
+    It is that of the current span; else that of the span for which this was asked last in this request, as by a log
+    line, since instrumentation further in has ended its span by the time that an exception is answered; else that of
+    the `traceparent`.
+    """
+    trace_id, seen = _of_span(), seen_trace_var.get()
+    if trace_id is not None:
+        if seen is not None:
+            seen[:] = [trace_id]
+        return trace_id
+    return seen[0] if seen else trace_id_var.get()
 
 
 def trace_id_of(traceparent: bytes | None) -> str | None:

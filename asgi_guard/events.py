@@ -13,7 +13,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from asgi_guard.settings import Problems
 
 _logger: Final = logging.getLogger("asgi_guard.events")
 
@@ -88,15 +92,41 @@ class ErrorAnswered(Event):
         exception: the name of its class; never its text, which may hold secrets.
         status: the HTTP status of the reply.
         code: the stable name of what went wrong.
+        details: the facts of an error of ours, whether the client is told them or not; bounded, and those whose name
+            sounds like a secret are hidden.
     """
 
     exception: str
     status: int
     code: str
+    details: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 Listener: TypeAlias = Callable[[Event], None]
 """Anything that can be called with an event; plain functions only, since nobody awaits it."""
+
+
+def check_listeners(problems: Problems, listeners: Iterable[Any]) -> tuple[Listener, ...]:
+    """Check who is to be told, and return them.
+
+    Args:
+        problems: where what is wrong is noted, as AG222 and AG223.
+        listeners: a list of functions; a function alone is no list.
+    """
+    if isinstance(listeners, str) or not hasattr(listeners, "__iter__"):
+        problems.add("AG223", "listeners", listeners, "must be a list of functions", "Put it in brackets.")
+        return ()
+    heard_by = tuple(listeners)
+    for index, listener in enumerate(heard_by):
+        field = f"listeners[{index}]"
+        if problems.callable(field, listener) and _is_async(listener):
+            remedy = "Make it a plain function; start a task from it where it has to wait."
+            problems.add("AG222", field, listener, "must not be async: it would never be awaited", remedy)
+    return heard_by
+
+
+def _is_async(listener: Any) -> bool:
+    return iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__)
 
 
 def notify(listeners: Iterable[Listener], event: Event) -> None:

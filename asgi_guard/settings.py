@@ -33,6 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from reprlib import Repr
 from typing import TYPE_CHECKING, Final, TypeGuard, TypeVar
 
@@ -169,7 +170,9 @@ class Problems:
         rule = f"must be one of {', '.join(map(repr, choices))}"
         return self.add("AG105", field, value, rule, _did_you_mean(value, choices) or "Choose one of them.")
 
-    def sequence_of_text(self, field: str, value: object, *, minimum: int = 0, max_length: int = 256) -> bool:
+    def sequence_of_text(
+        self, field: str, value: object, *, minimum: int = 0, max_length: int = 256, ascii_only: bool = True
+    ) -> bool:
         """Check for a list, tuple or set of at least `minimum` texts, each as `text` wants it.
 
         A bare string is refused: Python would take each of its characters for an item, and no type checker objects.
@@ -181,7 +184,8 @@ class Problems:
         if len(value) < minimum:
             return self.add("AG106", field, value, f"must have at least {minimum} item(s)", "Add what is missing.")
         # Every item is looked at, also those after the first bad one.
-        sound = [self.text(f"{field}[{index}]", item, max_length=max_length) for index, item in enumerate(value)]
+        check = partial(self.text, max_length=max_length, ascii_only=ascii_only)
+        sound = [check(f"{field}[{index}]", item) for index, item in enumerate(value)]
         return all(sound)
 
     def header_name(self, field: str, value: object) -> bool:

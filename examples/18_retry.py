@@ -4,6 +4,7 @@
 they are `retryable`; it waits with full jitter, or for as long as the other side asks. It never retries a cancellation
 or an open circuit, and with `idempotent=False` only what was provably not sent. Retries are a tenth of all calls at
 most, so that they cannot become the outage. In the end comes the very exception that was raised last, with a note.
+`@retry_on_failure` without parentheses does so by default.
 
 Run: python examples/18_retry.py
 

@@ -3,7 +3,8 @@
 After `failure_threshold` failures in a row, or at a rate of them in a window, calls are refused at once with an error
 of status 503 that says when to come back. After `recovery_timeout` seconds the recovery actions run, and then exactly
 `half_open_max` probes are let through, however many callers there are. A cancelled call says nothing. All who give the
-same name share the circuit. `resilient` puts retry, breaker, timeout and bulkhead around a call in the right order.
+same name share the circuit; `reset_circuit_breakers()` closes all of these, as between two tests. `resilient` puts
+retry, breaker, timeout and bulkhead around a call in the right order.
 
 Run: python examples/19_circuit_breaker.py
 
@@ -24,7 +25,7 @@ from asgi_guard.resilience import (
     CircuitOpenError,
     Recovery,
     circuit_breaker,
-    circuit_breakers,
+    reset_circuit_breakers,
     resilient,
     retry_on_failure,
 )
@@ -74,7 +75,7 @@ async def main():
 
     rates.force_open()
     forced = rates.state
-    circuit_breakers()["rates"].reset()
+    reset_circuit_breakers()
     print(f"by hand: {forced}, then {rates.state}")
 
     service.is_up = False

@@ -2,7 +2,8 @@
 
 There is a ready class for each common kind of failure; a subclass states what differs, a line each. Below 500 the
 message is told, above it goes to the log alone. What nobody expects is a 500 that tells nothing. The client chooses the
-format with `Accept`. Every log record of a request carries its id, whoever writes it.
+format with `Accept`. Every log record of a request carries its id, whoever writes it; that of the guard has the code,
+the severity and the details of the error as attributes.
 
 Common mistakes:
     raise ValueError("no such order")        a 500: built-in exceptions never choose a status; raise NotFoundError

@@ -143,7 +143,9 @@ class Exchange(Parking):
 
     async def _close(self, reply: Reply, position: int, bottom: int, *, has_started: bool) -> None:
         """Close a WebSocket: with the reply's code once it is accepted, as a bare denial before."""
-        message = replies.close(reply.websocket_code if has_started else replies.POLICY_VIOLATION)
+        message = (
+            replies.close(reply.websocket_code, reply.fault) if has_started else replies.close(replies.POLICY_VIOLATION)
+        )
         if self.is_gone:  # servers take a close for a connection that is closed as a fault
             return
         if has_started:

@@ -21,7 +21,7 @@ from asgi_guard.engine.override import KEY
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
 from asgi_guard.errors.exceptions import ConfigError
-from asgi_guard.events import Listener
+from asgi_guard.events import Listener, check_listeners
 from asgi_guard.settings import Problems
 
 restructuring: RLock = RLock()
@@ -209,6 +209,9 @@ async def _start_or_fail(app: ASGIApp, scope: AnyScope, receive: AnyReceive, sen
     try:
         await app(scope, listen, say)
     except Exception as exc:
+        if "lifespan.startup" not in heard:
+            kind = type(exc).__name__
+            logger.warning("the application raised %s before it asked for its startup: it knows no lifespan", kind)
         if "lifespan.startup" not in heard or said:
             raise
         logger.exception("the application failed to start")
@@ -225,20 +228,7 @@ def check_door(problems: Problems, app: object, listeners: Iterable[Any]) -> tup
         listeners: who is to be told; a function alone is no list.
     """
     problems.callable("app", app)
-    if isinstance(listeners, str) or not hasattr(listeners, "__iter__"):
-        problems.add("AG223", "listeners", listeners, "must be a list of functions", "Put it in brackets.")
-        return ()
-    heard_by = tuple(listeners)
-    for index, listener in enumerate(heard_by):
-        field = f"listeners[{index}]"
-        if problems.callable(field, listener) and _is_async(listener):
-            remedy = "Make it a plain function; start a task from it where it has to wait."
-            problems.add("AG222", field, listener, "must not be async: it would never be awaited", remedy)
-    return heard_by
-
-
-def _is_async(listener: Any) -> bool:
-    return iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__)
+    return check_listeners(problems, listeners)
 
 
 def _check_layers(problems: Problems, layers: Iterable[Any]) -> None:

@@ -3,7 +3,8 @@
 Frameworks answer for an exception before they raise it, and some of their answers say no more than a phrase. So from
 status 400 on a body that comes whole is shown to the layers that may answer in its place, and from 500 on it is kept
 until the application is through, as its start is: for two periods of the ticker at most.
-Must never keep a body that is long, or that comes in many parts: that is a page, or a stream.
+Must never keep a body that is long, or that comes in many parts: that is a page, or a stream; and never look into one
+that is no bytes, or at a status that HTTP has not: what to make of them is the server's to say.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from asgi_guard.engine.wire import Wire
 if TYPE_CHECKING:
     from asgi_guard.engine.replies import Reply
 
-FIRST_PARKED = 500
+FIRST_PARKED, LAST_ERROR = 500, 599
 MOST_WORDS, MOST_BYTES = 4, 65_536
 
 
@@ -49,6 +50,8 @@ class Parking(Wire):
         words = *parked, message
         if (
             _is_whole(parked)
+            or self.status > LAST_ERROR
+            or not isinstance(message.get("body", b""), bytes)
             or message["type"] != "http.response.body"
             or len(words) > MOST_WORDS
             or sum(len(word.get("body") or b"") for word in words) > MOST_BYTES

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1008, 1011, 1013
 """WebSocket close codes (RFC 6455 section 7.4.1 and the IANA registry)."""
 
+MOST_REASON_BYTES = 123
+"""What fits into a close frame besides its code (RFC 6455 section 5.5)."""
+
 
 class Reply:
     """A whole answer, given instead of the application's.
@@ -120,9 +123,11 @@ def end(exchange: Exchange, body: bytes) -> Message:
     return {"type": f"{_prefix(exchange)}.response.body", "body": body, "more_body": False}
 
 
-def close(code: int) -> Message:
-    """Build the close of a WebSocket; before the accept, servers make a 403 of it."""
-    return {"type": "websocket.close", "code": code, "reason": ""}
+def close(code: int, fault: Fault | None = None) -> Message:
+    """Build the close of a WebSocket, with the name of what went wrong; before the accept, servers make a 403 of it."""
+    named: object = "" if fault is None else fault.code
+    is_sound = isinstance(named, str) and named.isascii() and named.isprintable()
+    return {"type": "websocket.close", "code": code, "reason": str(named)[:MOST_REASON_BYTES] if is_sound else ""}
 
 
 def disconnect(kind: str, code: int) -> Message:

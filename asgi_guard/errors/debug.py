@@ -13,11 +13,10 @@ from html import escape
 from traceback import TracebackException
 from typing import Final
 
-SECRET: Final = re.compile(
-    r"pass|secret|token|key|auth|cookie|session|credential|private|signature|dsn|url", re.IGNORECASE
-)
-"""Names whose values are hidden: rather too many than one too few."""
+from asgi_guard.errors.details import HIDDEN_NAMES
+from asgi_guard.settings import HIDDEN
 
+_SECRET: Final = re.compile(HIDDEN_NAMES, re.IGNORECASE)
 _SHOWN_CHARACTERS: Final = 200
 _FRAMES: Final = 60
 _CHAINED: Final = 8
@@ -73,8 +72,8 @@ def _one(link: TracebackException) -> str:
 
 
 def _value(name: str, value: str) -> str:
-    if SECRET.search(name) or SECRET.search(value[:_SHOWN_CHARACTERS]):
-        return "<hidden>"
+    if _SECRET.search(name) or _SECRET.search(value[:_SHOWN_CHARACTERS]):
+        return HIDDEN
     return value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}..."
 
 

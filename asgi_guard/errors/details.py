@@ -9,8 +9,11 @@ its bounds allow.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeGuard, TypeVar
+
+from asgi_guard.settings import HIDDEN
 
 T = TypeVar("T")
 
@@ -22,6 +25,9 @@ ITEMS: Final = 64
 
 SIZE: Final = 8_192
 """The length of the JSON text in bytes, without blanks; texts are cut, and items left out, so that it is kept."""
+
+HIDDEN_NAMES: Final = r"pass|secret|token|key|auth|cookie|session|credential|private|signature|dsn|url"
+"""Names whose values are hidden, in any case: rather too many than one too few."""
 
 _KEY_LENGTH: Final = 64
 _INTEGER_BITS: Final = 64
@@ -39,6 +45,19 @@ def plain(details: Mapping[str, object]) -> dict[str, Any]:
         return {}
     copy: dict[str, Any] | str = _Copier().copy(details, 1)
     return copy if isinstance(copy, dict) else {}
+
+
+def concealed(details: Mapping[str, object]) -> dict[str, Any]:
+    """Return what `plain` does, but for the values whose name sounds like a secret: for logs and listeners."""
+    return {name: _concealed(name, value) for name, value in plain(details).items()}
+
+
+def _concealed(name: str, value: Any) -> Any:
+    if re.search(HIDDEN_NAMES, name, re.IGNORECASE):
+        return HIDDEN
+    if value.__class__ is dict:  # `plain` makes no other containers than these two
+        return {key: _concealed(key, item) for key, item in value.items()}
+    return [_concealed("", item) for item in value] if value.__class__ is list else value
 
 
 class _Copier:

@@ -14,10 +14,12 @@ Rule 2: a default is a class attribute, so that a subclass states its own in one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.settings import Problem
 
 
@@ -86,8 +88,8 @@ class _StatusOfCategory:
     """Looks up the status of the category, until an instance or a subclass says its own."""
 
     def __get__(self, error: GuardError | None, error_class: type[GuardError]) -> int:
-        category = error_class.category if error is None else error.category
-        return STATUS_OF_CATEGORY.get(category, 500)
+        category: object = error_class.category if error is None else error.category
+        return STATUS_OF_CATEGORY.get(category, 500) if isinstance(category, str) else 500
 
 
 class GuardError(Exception):
@@ -103,10 +105,15 @@ class GuardError(Exception):
         details: further facts; a client sees them where it sees the message.
         retryable: whether the same request may succeed later.
         max_retries: how often a retry policy may try again at most; None leaves it to the policy.
-        retry_after: seconds to wait before that; None leaves it to the client.
+        retry_after: how long to wait before that: seconds, a `timedelta`, or the `datetime` at which to come back, in
+            local time where it names no zone; None leaves it to the client.
         suggestions: what the client may do about it, a sentence each; always told, so write no secret into them.
         status: HTTP status, 400 to 599.
-        expose: show message and details to the client even where the status is 500 or more.
+        expose: True shows message and details to the client even where the status is 500 or more.
+
+    Attributes:
+        logs_traceback: the log of the guard has the traceback. False is for refusals that an outage raises by the
+            thousand: a line each, with the message.
     """
 
     message: str = "The request could not be completed."
@@ -116,9 +123,10 @@ class GuardError(Exception):
     details: Mapping[str, Any] = MappingProxyType({})
     retryable: bool = False
     max_retries: int | None = None
-    retry_after: float | None = None
+    retry_after: float | timedelta | datetime | None = None
     suggestions: tuple[str, ...] = ()
     expose: bool = False
+    logs_traceback: bool = True
     if TYPE_CHECKING:
         status: int
     else:
@@ -134,7 +142,7 @@ class GuardError(Exception):
         details: Mapping[str, Any] | None = None,
         retryable: bool | None = None,
         max_retries: int | None = None,
-        retry_after: float | None = None,
+        retry_after: float | timedelta | datetime | None = None,
         suggestions: Iterable[str] | None = None,
         status: int | None = None,
         expose: bool | None = None,
@@ -210,6 +218,25 @@ class NoResponseError(GuardError):
     message = "The application returned without a response."
     error_code = "NO_RESPONSE"
     severity = ErrorSeverity.HIGH
+
+
+_LONGEST_WAIT: Final = 1e10  # longer than anybody waits, and a number that can be computed with
+
+
+def seconds_of(wait: object, clock: Clock = SYSTEM_CLOCK) -> float | None:
+    """Return the seconds that a `retry_after` asks for; None where it is no wait.
+
+    Args:
+        wait: seconds, a `timedelta`, or the `datetime` at which to come back.
+        clock: tells the time for the last.
+    """
+    if isinstance(wait, timedelta):
+        wait = wait.total_seconds()
+    elif isinstance(wait, datetime):
+        wait = max(wait.timestamp() - clock.time(), 0.0)
+    if isinstance(wait, int | float) and not isinstance(wait, bool) and wait >= 0:
+        return float(min(wait, _LONGEST_WAIT))
+    return None
 
 
 def _sentences(suggestions: Iterable[str]) -> tuple[str, ...]:

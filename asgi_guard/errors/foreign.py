@@ -119,7 +119,7 @@ def _where_and_why(error: Mapping[str, Any]) -> dict[str, str]:
     kind = error.get("type")
     kind = kind if isinstance(kind, str) and re.fullmatch(_KIND, kind) else "invalid"
     location: Any = error.get("loc") or [error[name] for name in ("source", "key") if error.get(name)]
-    steps = [str(step)[:64] for step in cast("list[object]", location)] if isinstance(location, list | tuple) else []
+    steps = [_step(step)[:64] for step in cast("list[object]", location)] if isinstance(location, list | tuple) else []
     if kind == "extra_forbidden" and len(steps) > 1:
         steps[-1] = "*"  # the client has made up this name
     if steps[-1:] == ["[key]"]:
@@ -128,6 +128,11 @@ def _where_and_why(error: Mapping[str, Any]) -> dict[str, str]:
     is_told = isinstance(message, str) and kind in _QUOTES_NOTHING
     told = str(message)[:256] if is_told else "This is not valid."
     return {"pointer": _pointer(steps), "type": kind, "message": told}
+
+
+def _step(step: object) -> str:
+    # An Enum whose members are texts, as Litestar's source is, would name itself too.
+    return str.__str__(step) if isinstance(step, str) else str(step)
 
 
 def _pointer(location: Iterable[str]) -> str:

@@ -31,9 +31,10 @@ from typing import Any, Final, cast
 from asgi_guard.correlation import current_trace_id
 from asgi_guard.errors import negotiate
 from asgi_guard.errors.details import plain
-from asgi_guard.errors.exceptions import CATEGORY_OF_STATUS, ErrorCategory, ErrorSeverity, GuardError
+from asgi_guard.errors.exceptions import CATEGORY_OF_STATUS, ErrorCategory, ErrorSeverity, GuardError, seconds_of
 from asgi_guard.errors.foreign import HTTPError, http_error
 from asgi_guard.errors.phrases import code_of, title, withheld
+from asgi_guard.errors.sound import is_sound, look_for_typos
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Fault:
     problem_type: str | None = None
 
 
-_FIRST, _SERVER_ERROR, _LAST = 400, 500, 599
+_SERVER_ERROR: Final = 500
 _NO_SUGGESTIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 _UNEXPECTED: Final = Fault(
     status=_SERVER_ERROR, code="INTERNAL_ERROR", message=withheld(_SERVER_ERROR), severity=ErrorSeverity.HIGH
@@ -112,18 +113,21 @@ def _told(exc: BaseException, suggestions: Mapping[str, Sequence[str]]) -> Fault
     if not isinstance(exc, GuardError):
         error = http_error(exc)
         return _unexpected(suggestions) if error is None else fault_of_framework(error, suggestions)
-    status = int(exc.status) if isinstance(exc.status, int) and _FIRST <= exc.status <= _LAST else _SERVER_ERROR
-    told = status < _SERVER_ERROR or exc.expose
+    look_for_typos(exc)
+    status = int(exc.status) if is_sound(exc, "status") else _SERVER_ERROR
+    code = exc.error_code if is_sound(exc, "error_code") else code_of(status)
+    category = exc.category if is_sound(exc, "category") else ErrorCategory.SYSTEM
+    is_told = status < _SERVER_ERROR or exc.expose is True
     return Fault(
         status=status,
-        code=exc.error_code,
-        message=exc.message if told else withheld(status),
-        category=exc.category,
-        severity=exc.severity,
-        details=exc.details if told else {},
+        code=code,
+        message=exc.message if is_told else withheld(status),
+        category=category,
+        severity=exc.severity if is_sound(exc, "severity") else ErrorSeverity.MEDIUM,
+        details=exc.details if is_sound(exc, "details") and is_told else {},
         retryable=exc.retryable,
-        retry_after=exc.retry_after,
-        suggestions=exc.suggestions or _suggested(suggestions, exc.error_code, exc.category),
+        retry_after=seconds_of(exc.retry_after) if is_sound(exc, "retry_after") else None,
+        suggestions=exc.suggestions or _suggested(suggestions, code, category),
     )
 
 
@@ -228,6 +232,11 @@ def _trace() -> dict[str, object]:
     return {} if trace_id is None else {"trace_id": trace_id}
 
 
+def _ids(request_id: str | None) -> list[tuple[str, str]]:
+    """Return what a person may name to whoever reads the log."""
+    return [(name, told) for name, told in (("Request id", request_id), ("Trace id", current_trace_id())) if told]
+
+
 def _html_body(fault: Fault, request_id: str | None, _now: float) -> bytes:
     heading = f"{fault.status} {title(fault.status)}"
     suggestions = "".join(f"<li>{_escaped(sentence)}</li>" for sentence in _texts(fault.suggestions))
@@ -235,7 +244,7 @@ def _html_body(fault: Fault, request_id: str | None, _now: float) -> bytes:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{heading}</title>'
         f"<h1>{heading}</h1><p>{_escaped(_text(fault.message, 1_024))}</p>"
         f"{f'<ul>{suggestions}</ul>' if suggestions else ''}"
-        f"{f'<p>Request id: <code>{_escaped(request_id)}</code></p>' if request_id else ''}</html>"
+        f"{''.join(f'<p>{name}: <code>{_escaped(told)}</code></p>' for name, told in _ids(request_id))}</html>"
     )
     return page.encode("ascii", "xmlcharrefreplace")
 
@@ -245,7 +254,7 @@ def _text_body(fault: Fault, request_id: str | None, _now: float) -> bytes:
         f"{fault.status} {title(fault.status)}",
         _printable(_text(fault.message, 1_024)),
         *[f"- {_printable(sentence)}" for sentence in _texts(fault.suggestions)],
-        *([f"Request id: {_printable(request_id)}"] if request_id else []),
+        *[f"{name}: {_printable(told)}" for name, told in _ids(request_id)],
     ]
     return "".join(f"{line}\n" for line in lines).encode()
 

@@ -13,6 +13,7 @@ Must never touch an answer that the application gave itself.
 | id    | rule that was broken                                                                       |
 |-------|--------------------------------------------------------------------------------------------|
 | AG240 | `suggestions` is a mapping from error codes or categories to lists of sentences            |
+| AG241 | a key of `suggestions` that is nearly a category is one                                    |
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Header, Message
-from asgi_guard.errors import negotiate
-from asgi_guard.errors.exceptions import GuardError
+from asgi_guard.errors import logged, negotiate
+from asgi_guard.errors.exceptions import ErrorCategory, GuardError
 from asgi_guard.errors.foreign import HTTPError, http_error
 from asgi_guard.errors.phrases import SUGGESTIONS
 from asgi_guard.errors.problem import Fault, fault_from_exception, fault_of_framework, urgent_leaf
@@ -42,6 +43,7 @@ from asgi_guard.settings import Problems, build
 
 logger: logging.Logger = logging.getLogger("asgi_guard")
 
+_LIKENESS: Final = 0.8
 _LONGEST_WAIT_SECONDS = 366 * 86_400
 _REWRITES: Final = ("off", "plain", "all")
 _FORWARDING: Final = rb"forwarded|via|x-(?:forwarded|real|client|cluster|original)\b.*|.*-ip"
@@ -65,12 +67,14 @@ class ErrorEnvelope:
             plain text, or nothing; `"all"` also those in the format of FastAPI, Litestar, Falcon or Django,
             validation errors without what the client has sent; `"off"` none. It needs `hold_start`.
         suggestions: what a client may do about an error that says nothing itself, by error code or category, on top of
-            those that there are: `{"DATABASE_ERROR": ["Try again in a minute."]}`.
+            those that there are: `{"DATABASE_ERROR": ["Try again in a minute."]}`. Sentences may be in any language.
         debug: answer a browser on this machine with the traceback, unless its request carries a forwarding header or
             another host's name. Never in production: what stands in a traceback is a secret, and a proxy on the same
             machine that adds no header looks like a browser there.
         strict_lifespan: an exception while the application starts means that it has failed to start, so that the server
-            stops. Without it servers take it for an application that knows no lifespan, and serve it.
+            stops. Without it servers take it for an application that knows no lifespan, and serve it. So do they, with
+            a warning in the log, where it raises before it has asked for its first message: that is how an application
+            says that it knows no lifespan, whatever it raises.
 
     Raises:
         ConfigError: a field is wrong.
@@ -91,11 +95,23 @@ class ErrorEnvelope:
         given: object = self.suggestions
         if isinstance(given, Mapping):
             for name, sentences in self.suggestions.items():
-                problems.sequence_of_text(f"suggestions[{name}]", sentences, minimum=1)
+                _check_suggestions(problems, name, sentences)
         else:
             rule, remedy = "must be a mapping", 'Write {"DATABASE_ERROR": ["Try again in a minute."]}, say.'
             problems.add("AG240", "suggestions", given, rule, remedy)
         problems.raise_if_any()
+
+
+def _check_suggestions(problems: Problems, name: object, sentences: object) -> None:
+    """Check what is suggested for one error code or category; sentences are in any language."""
+    from difflib import get_close_matches  # slow to import, and needed only where there are any
+
+    field = f"suggestions[{name}]"
+    if problems.text(field, name, max_length=64) and isinstance(name, str) and name not in set(ErrorCategory):
+        for category in get_close_matches(name, list(map(str, ErrorCategory)), n=1, cutoff=_LIKENESS):
+            rule, remedy = "must be an error code or a category", f"Did you mean {category!r}?"
+            problems.add("AG241", field, name, rule, remedy)
+    problems.sequence_of_text(field, sentences, minimum=1, ascii_only=False)
 
 
 class ErrorEnvelopeFields(TypedDict, total=False):
@@ -160,11 +176,14 @@ class ErrorEnvelopeLayer(Layer):
         if exchange.is_gone:  # whoever reads from a client that has left fails: that is nobody's fault
             logger.info("%s: the client has left", exchange.log_name, exc_info=exc)
             return Reply.refusal(fault)
-        if fault.status >= 500:
-            logger.error("%s failed", exchange.log_name, exc_info=exc)
+        logged.log(exchange.log_name, exchange.known_id, exc, leaf, fault)
         if self.listeners:
             event = ErrorAnswered(
-                **exchange.about(self), exception=type(exc).__name__, status=fault.status, code=fault.code
+                **exchange.about(self),
+                exception=type(exc).__name__,
+                status=fault.status,
+                code=fault.code,
+                details=logged.facts(leaf, fault),
             )
             notify(self.listeners, event)
         if self._debug and fault.status >= 500 and exchange.kind == "http" and _is_local_browser(exchange):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import ClassVar, Literal, TypedDict, Unpack
 
-from asgi_guard.correlation import current_trace_id, request_id_var, trace_id_of, trace_id_var
+from asgi_guard.correlation import current_trace_id, request_id_var, seen_trace_var, trace_id_of, trace_id_var
 from asgi_guard.engine import headers as header_list
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
@@ -136,6 +136,8 @@ class RequestIDLayer(Layer):
             return
         exchange.set_state("request_id", request_id)
         exchange.cells[self] = (request_id_var.set(request_id),)
+        if "opentelemetry.trace" in sys.modules:
+            exchange.cells[self] += (seen_trace_var.set([]),)
         if exchange.is_peer_trusted:
             self._note_trace(exchange)
 

@@ -109,11 +109,11 @@ def algorithm_for(limits: Sequence[Limit], name: str) -> Counting | Several:
     return parts[0] if len(parts) == 1 else Several(parts)
 
 
-def carrier(previous: Counting | Several, following: Counting | Several) -> Callable[[int], int] | None:
-    """Return what turns states under previous limits into states under those that follow, or None if nothing can.
+def carrier(previous: Counting | Several, following: Counting | Several) -> Callable[[int, int], int] | None:
+    """Return what turns states under previous limits, and when those changed, into states under those that follow.
 
     A limit goes on with what was used under one of the same algorithm and window. What is more than its own amount is
-    forgotten, the oldest first. A limit with no such predecessor starts anew.
+    forgotten, the oldest first. A limit with no such predecessor starts anew; where all do, it returns None.
     """
     pairs: list[tuple[Counting, int, Counting, int, int]] = []
     for part, offset, _ in _fields(following):
@@ -124,10 +124,10 @@ def carrier(previous: Counting | Several, following: Counting | Several) -> Call
     if not pairs:
         return None
 
-    def carry(state: int) -> int:
+    def carry(state: int, at_ns: int) -> int:
         joined = EMPTY
         for part, offset, old, old_offset, mask in pairs:
-            joined |= part.adopt(old, state >> old_offset & mask) << offset
+            joined |= part.adopt(old, state >> old_offset & mask, at_ns) << offset
         return joined
 
     return carry

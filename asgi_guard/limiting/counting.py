@@ -66,6 +66,12 @@ class Counting(Algorithm, Protocol):
 
     window_ns: int
 
-    def adopt(self, previous: Self, state: int) -> int:
-        """Return a state of the same algorithm under another limit with the same window, as if counted under this."""
+    def adopt(self, previous: Self, state: int, at_ns: int) -> int:
+        """Return a state of the same algorithm under another limit with the same window, as if counted under this.
+
+        Args:
+            previous: the algorithm under the other limit.
+            state: its state.
+            at_ns: when the limits changed: up to then the other one held.
+        """
         ...

@@ -62,7 +62,7 @@ class Fixed:
             return state
         return state - cost if cost < state & self._count_mask else EMPTY
 
-    def adopt(self, previous: Self, state: int) -> int:
+    def adopt(self, previous: Self, state: int, at_ns: int) -> int:  # noqa: ARG002  what counts leaves by its own time
         return self._joined(state >> previous._count_bits, state & previous._count_mask)
 
     def _at(self, state: int, now_ns: int) -> tuple[int, int]:

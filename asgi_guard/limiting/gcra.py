@@ -97,9 +97,9 @@ class Gcra:
             return state
         return state - min(back, state & self._level_mask)
 
-    def adopt(self, previous: Self, state: int) -> int:
-        level = (state & previous._level_mask) * self._hit
-        return self._joined(state >> previous._level_bits, -(-level // previous._hit))
+    def adopt(self, previous: Self, state: int, at_ns: int) -> int:
+        latest_ns, level = previous._at(state, at_ns)  # it leaked as fast as it did until then
+        return self._joined(latest_ns, -(-level * self._hit // previous._hit))
 
     def _at(self, state: int, now_ns: int) -> tuple[int, int]:
         """Return the time, which stands still while the clock has stepped back, and the level at that time."""

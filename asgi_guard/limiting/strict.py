@@ -103,7 +103,7 @@ class Strict:
             return state
         return state - (min(cost, self._count(state, age)) << self._count_bits * age)
 
-    def adopt(self, previous: Self, state: int) -> int:
+    def adopt(self, previous: Self, state: int, at_ns: int) -> int:  # noqa: ARG002  what counts leaves by its own time
         return self._joined(state >> previous._counts_bits, previous._counts(state))
 
     def _moved(self, state: int, slot: int) -> int:

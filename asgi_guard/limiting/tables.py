@@ -154,15 +154,16 @@ class Table:
             self.young, self.old, self.overflow = {}, {}, {}
             self.tidy_at = 0
         previous.gone_ns = self.latest_ns + previous.algorithm.life_ns
+        previous.tidy_at = previous.rotate_at = previous.gone_ns  # what is dead there may count under what follows
         known = (
-            (previous, previous.gone_ns),
-            *[(was.table, was.until_ns) for was in previous.forerunners],
+            (previous, self.latest_ns, previous.gone_ns),
+            *[(was.table, was.at_ns, was.until_ns) for was in previous.forerunners],
         )
         forerunners: list[_Forerunner] = []
-        for table, until_ns in known[:_FORERUNNERS]:
+        for table, at_ns, until_ns in known[:_FORERUNNERS]:
             carry = carrier(table.algorithm, self.algorithm)
             if table is not self and carry is not None:  # it is itself where limits are changed back
-                forerunners.append(_Forerunner(table, carry, until_ns))
+                forerunners.append(_Forerunner(table, carry, at_ns, until_ns))
         self.forerunners, previous.forerunners = tuple(forerunners), ()
         self.heir, previous.heir = None, self
 
@@ -170,22 +171,23 @@ class Table:
         """Take over from forerunners what a key shares, or its own state with its place; say if it had a place."""
         self.forerunners = tuple([was for was in self.forerunners if self.latest_ns < was.until_ns])
         name = _overflow_name(mark)
-        for table, carry, _ in self.forerunners:
+        for table, carry, at_ns, _ in self.forerunners:
             shared = table.overflow.pop(name, None)
             if shared is not None:
-                self.overflow.setdefault(name, carry(shared))
+                self.overflow.setdefault(name, carry(shared, at_ns))
             for states in (table.young, table.old):
                 if key in states:
-                    self.young[key] = carry(states.pop(key))
+                    self.young[key] = carry(states.pop(key), at_ns)
                     return True
         return False
 
 
 class _Forerunner(NamedTuple):
-    """A table that an heir takes keys over from, what makes its states the heir's, and when they have all gone."""
+    """A table that an heir takes keys over from, what makes its states the heir's, since when, and until when."""
 
     table: Table
-    carry: Callable[[int], int]
+    carry: Callable[[int, int], int]
+    at_ns: int
     until_ns: int
 
 

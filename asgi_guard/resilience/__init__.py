@@ -19,12 +19,14 @@ from asgi_guard.resilience.decision import retry_hook
 from asgi_guard.resilience.errors import BulkheadFullError, CircuitOpenError, DeadlineExceededError
 from asgi_guard.resilience.events import CircuitChanged, RecoveryActed, RetriesEnded, RetryScheduled
 from asgi_guard.resilience.pipeline import resilient
+from asgi_guard.resilience.policy import BreakerPolicy
 from asgi_guard.resilience.recovery import Recovery
-from asgi_guard.resilience.registry import circuit_breaker, circuit_breakers
+from asgi_guard.resilience.registry import circuit_breaker, circuit_breakers, reset_circuit_breakers
 from asgi_guard.resilience.retry import Retry, retry_on_failure
 from asgi_guard.resilience.windows import CountWindow, TimeWindow
 
 __all__ = [
+    "BreakerPolicy",
     "Bulkhead",
     "BulkheadFullError",
     "CircuitBreaker",
@@ -44,6 +46,7 @@ __all__ = [
     "circuit_breakers",
     "deadline",
     "remaining_seconds",
+    "reset_circuit_breakers",
     "resilient",
     "retry_hook",
     "retry_on_failure",

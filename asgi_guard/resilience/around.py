@@ -9,6 +9,7 @@ a success, and so a circuit breaker around it would never open.
 | AG600 | a function that returns once: no generator, no asynchronous generator         |
 | AG601 | around a plain function, whatever is called for it is plain too               |
 | AG602 | what is asked for needs an `async def`: a plain function cannot be interrupted |
+| AG613 | what is decorated can be called, or is a `staticmethod` or a `classmethod`     |
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import CoroutineType
-from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeAlias, TypeGuard, TypeVar, cast
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.settings import Problem, shown
@@ -29,6 +30,8 @@ T = TypeVar("T")
 PlainFunction: TypeAlias = Callable[..., Any]
 AsyncFunction: TypeAlias = Callable[..., Awaitable[Any]]
 
+_METHODS: Final[tuple[type[Any], ...]] = (staticmethod, classmethod)
+
 
 class Around(ABC):
     """A policy for calls; one object may be put around many functions."""
@@ -36,11 +39,14 @@ class Around(ABC):
     __slots__ = ()
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
-        """Decorate a function.
+        """Decorate a function, or a `staticmethod` or `classmethod`, which stays one.
 
         Raises:
-            ConfigError: it is a generator function, or plain where the policy needs an `async def`.
+            ConfigError: it is a generator function, or plain where the policy needs an `async def`; or no function.
         """
+        method: Any = function
+        if isinstance(method, _METHODS):
+            return cast("Callable[P, T]", type(method)(self(method.__func__)))
         return wraps(function)(self.wrapped(function))
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -49,6 +55,9 @@ class Around(ABC):
 
     def wrapped(self, function: Callable[P, T]) -> Callable[P, T]:
         """Put the policy around a function, which keeps no name and no signature."""
+        if not callable(function):
+            remedy = "Put it around a function; under `@property`, not above it."
+            raise self._refusal("AG613", function, "must be around what can be called", remedy)
         if is_async(function):
             return cast("Callable[P, T]", self.around_async(cast("AsyncFunction", function)))
         if _is_any(function, isgeneratorfunction) or _is_any(function, isasyncgenfunction):
@@ -71,6 +80,11 @@ class Around(ABC):
 
     def _refusal(self, problem_id: str, function: object, rule: str, remedy: str) -> ConfigError:
         return ConfigError([Problem(problem_id, type(self).__name__, shown(function), rule, remedy)])
+
+
+def is_decorated(given: object) -> TypeGuard[Callable[..., Any]]:
+    """Tell whether a decorator that takes settings stands there without parentheses, and was given the function."""
+    return callable(given) or isinstance(given, _METHODS)
 
 
 def is_async(function: object) -> bool:
@@ -103,7 +117,7 @@ def refuse_awaitable(result: Any, function: object) -> None:
     if hasattr(result, "__await__"):
         if isinstance(result, CoroutineType):
             result.close()  # nobody is going to await it, and that need not be said twice
-        kind = type(result).__name__
+        kind = type(cast("object", result)).__name__
         raise TypeError(f"{function!r} returns a {kind} but is no `async def`, so its failures would not be seen.")
 
 

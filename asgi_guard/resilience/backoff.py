@@ -37,7 +37,7 @@ class Backoff:
     jitter: Literal["full", "none"] = "full"
 
     def __post_init__(self) -> None:
-        problems = Problems("Backoff")
+        problems = Problems("retry_on_failure")  # where users write these fields
         problems.number("base", self.base, minimum=0, maximum=MAX_SECONDS)
         least = self.base if problems.found == () else 0
         problems.number("cap", self.cap, minimum=least, maximum=MAX_SECONDS)

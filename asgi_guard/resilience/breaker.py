@@ -14,6 +14,10 @@ Must never await anything, and never tell a listener, while it holds its lock.
 
 A failure is any `Exception` but a `GuardError` whose status is below 500: an answer that says "no" is an answer. A
 cancellation, and what a policy on this side refused, say nothing about the other side.
+
+| id    | rule that was broken                   |
+|-------|----------------------------------------|
+| AG614 | `recovery` is a `Recovery`             |
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.events import Listener, notify
+from asgi_guard.events import Listener, check_listeners, notify
 from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_async, name_of, refuse_awaitable
 from asgi_guard.resilience.attempt import Attempt
 from asgi_guard.resilience.calls import Calls
@@ -102,6 +106,10 @@ class CircuitBreaker(Around):
         check_which(problems, "on", on)
         if fallback is not None:
             problems.callable("fallback", fallback)
+        if recovery is not None and not isinstance(recovery, Recovery):  # pyright: ignore[reportUnnecessaryIsInstance]
+            rule, remedy = "must be a Recovery", 'Write Recovery("database", reconnect=pool.reset), say.'
+            problems.add("AG614", "recovery", recovery, rule, remedy)
+        heard_by = check_listeners(problems, listeners)
         problems.raise_if_any()
         self.name: str = name
         self.policy: BreakerPolicy = policy or BreakerPolicy()
@@ -111,7 +119,7 @@ class CircuitBreaker(Around):
         self._is_failure = matcher(on)
         self._fallback = fallback
         self._recovery = recovery
-        self._listeners = tuple(listeners)
+        self._listeners = heard_by
         self.now_ns: Callable[[], int] = clock.monotonic_ns
         self._lock = Lock()
         self._circuit = Circuit(self.policy, recovers=recovery is not None)
@@ -345,8 +353,8 @@ class CircuitBreaker(Around):
             result = action(*args, self.now_ns())
             after = circuit.state
         if after is not before:
-            tell = logger.info if after is State.CLOSED else logger.warning
-            tell("The circuit %r was %s and is %s", self.name, before, after)
+            # All at one level: else the last line of an outage, where the level is a warning, would be that it probes.
+            logger.warning("The circuit %r was %s and is %s", self.name, before, after)
             notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after, shared=shared))
         return result
 

@@ -2,6 +2,12 @@
 
     reports = Bulkhead(10, max_waiting=20, max_wait=0.5)
 
+    @reports
+    async def report(year): ...
+
+    async with reports: ...             # or `with`; any number of blocks at a time
+    await reports.call(report, 2024)
+
 Whoever is one too many waits in a line of bounded length for a bounded time, first come first served, or is refused.
 Works in `async def` and in plain functions, also by turns: a place that a thread leaves goes to whoever is next.
 Must never give out more places than there are, and never lose one: not to a cancellation either, that comes in the very
@@ -124,7 +130,7 @@ class Bulkhead(Around):
         """Put the bulkhead around an `async def`."""
 
         async def bounded(*args: Any, **kwargs: Any) -> Any:
-            seat = self._enter()
+            seat = self._enter()  # as a block does, spelled out: each call pays for it
             try:
                 if not seat.is_taken:
                     await self._wait(seat)
@@ -138,17 +144,36 @@ class Bulkhead(Around):
         """Put the bulkhead around a plain function."""
 
         def bounded(*args: Any, **kwargs: Any) -> Any:
-            seat = self._enter()
-            try:
-                if not seat.is_taken:
-                    self._wait_plain(seat)
+            with self:
                 result = function(*args, **kwargs)
                 refuse_awaitable(result, function)
                 return result
-            finally:
-                self._leave(seat)
 
         return bounded
+
+    async def __aenter__(self) -> None:
+        seat = self._enter()
+        if not seat.is_taken:
+            try:
+                await self._wait(seat)
+            except BaseException:
+                self._leave(seat)
+                raise
+
+    def __enter__(self) -> None:
+        seat = self._enter()
+        if not seat.is_taken:
+            try:
+                self._wait_plain(seat)
+            except BaseException:
+                self._leave(seat)
+                raise
+
+    def __exit__(self, *_: object) -> None:
+        self._leave(_TAKEN)  # all places are alike: a block need not remember which it has
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave(_TAKEN)
 
     def _enter(self) -> Seat:
         with self._lock:

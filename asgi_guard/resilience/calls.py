@@ -24,3 +24,6 @@ class Calls:
         self.failure: int = 0
         self.neutral: int = 0
         self.rejected: int = 0
+
+    def __repr__(self) -> str:
+        return f"Calls({', '.join([f'{name}={getattr(self, name)}' for name in sorted(self.__slots__)])})"

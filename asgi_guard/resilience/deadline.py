@@ -11,8 +11,7 @@ Must never lengthen what somebody further out has set, and never believe more of
 
 from __future__ import annotations
 
-import math
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,13 +30,12 @@ HEADER: Final = "x-request-timeout-ms"
 
 _DIGITS: Final = 8  # more than a day in milliseconds, and no number that takes long to read
 _SECOND: Final = 1_000_000_000
-_ends_ns: Final[ContextVar[int | None]] = ContextVar("asgi_guard_deadline", default=None)
 
 
 def remaining_seconds(clock: Clock = SYSTEM_CLOCK) -> float | None:
     """Return the seconds that are left, not less than 0; None where there is no deadline."""
-    ends_ns = _ends_ns.get()
-    return None if ends_ns is None else max(ends_ns - clock.monotonic_ns(), 0) / _SECOND
+    block = _block.get()
+    return None if block is None else max(block.ends_ns - clock.monotonic_ns(), 0) / _SECOND
 
 
 def header_value(clock: Clock = SYSTEM_CLOCK) -> str | None:
@@ -63,7 +61,7 @@ class deadline(Around):  # noqa: N801  it is used as a function is
     """Bound the time of a block, or of a function that it decorates.
 
     With `async with`, and around an `async def`, what is under way at the end is cancelled. A plain `with` cannot do
-    that: it only lets those know who ask. For one block, or for any number of functions.
+    that: it only lets those know who ask. One object serves any number of functions and blocks, also at a time.
 
     Args:
         seconds: how long, 0 to 86,400.
@@ -74,7 +72,7 @@ class deadline(Around):  # noqa: N801  it is used as a function is
         DeadlineExceededError: the time is over; from an asynchronous block or function.
     """
 
-    __slots__ = ("_clock", "_scope", "_token", "seconds")
+    __slots__ = ("_clock", "seconds")
 
     def __init__(self, seconds: float, *, clock: Clock = SYSTEM_CLOCK) -> None:
         problems = Problems("deadline")
@@ -95,29 +93,52 @@ class deadline(Around):  # noqa: N801  it is used as a function is
         return bounded
 
     def __enter__(self) -> None:
-        self._token: Token[int | None] = _ends_ns.set(self._nearest())
+        self._begin()
 
     def __exit__(self, *_: object) -> None:
-        _ends_ns.reset(self._token)
+        self._end()
 
     async def __aenter__(self) -> None:
         from anyio import CancelScope, current_time
 
-        self.__enter__()
-        left = remaining_seconds(self._clock)
-        self._scope: CancelScope = CancelScope(deadline=math.inf if left is None else current_time() + left)
-        self._scope.__enter__()
+        block = self._begin()
+        block.scope = CancelScope(deadline=current_time() + (block.ends_ns - self._clock.monotonic_ns()) / _SECOND)
+        block.scope.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> bool | None:
-        self.__exit__()
-        swallowed = self._scope.__exit__(kind, exc, tb)
-        if self._scope.cancelled_caught:
+        scope: Any = self._end().scope
+        swallowed: bool | None = scope.__exit__(kind, exc, tb)
+        if scope.cancelled_caught:
             raise DeadlineExceededError
         return swallowed
 
-    def _nearest(self) -> int:
+    def _begin(self) -> _Block:
+        outer = _block.get()
         ends_ns = self._clock.monotonic_ns() + round(self.seconds * _SECOND)
-        outer_ns = _ends_ns.get()
-        return ends_ns if outer_ns is None else min(ends_ns, outer_ns)
+        block = _Block(self, ends_ns if outer is None else min(ends_ns, outer.ends_ns), outer)
+        _block.set(block)
+        return block
+
+    def _end(self) -> _Block:
+        block = _block.get()
+        if block is None or block.by is not self:
+            raise RuntimeError("a deadline is left in another task than it was entered in, or out of order")
+        _block.set(block.outer)
+        return block
+
+
+class _Block:
+    """One block, of which a deadline may have several at a time: so what belongs to it stands with the task."""
+
+    __slots__ = ("by", "ends_ns", "outer", "scope")
+
+    def __init__(self, by: deadline, ends_ns: int, outer: _Block | None) -> None:
+        self.by = by
+        self.ends_ns = ends_ns
+        self.outer = outer
+        self.scope: CancelScope | None = None
+
+
+_block: Final[ContextVar[_Block | None]] = ContextVar("asgi_guard_deadline", default=None)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeGuard
 
-from asgi_guard.errors.exceptions import GuardError
+from asgi_guard.errors.exceptions import GuardError, seconds_of
 from asgi_guard.resilience.backoff import Backoff
 from asgi_guard.resilience.errors import CircuitOpenError, was_not_sent
 
@@ -62,8 +62,8 @@ def failure(
     """
     asked = policy.asked(exc)
     says_when = _is_wait(asked)
-    after = asked if says_when else getattr(exc, "retry_after", None)
-    wait = float(after) if _is_wait(after) else policy.backoff.delay(retries, random)
+    after = seconds_of(asked if says_when else getattr(exc, "retry_after", None))
+    wait = policy.backoff.delay(retries, random) if after is None else after
     return Failure(exc, says_when or bool(asked), retries, wait, left, would_block)
 
 
@@ -109,10 +109,13 @@ def is_retryable(exc: Exception) -> bool:
 def retry_hook(exc: BaseException) -> bool | float:
     """Tell whether to try again, or after how many seconds, as the retries here would.
 
-    For other packages: `stamina.retry(on=retry_hook)`, `tenacity.retry_if_exception(retry_hook)`.
+    For other packages, which keep their own bounds and delays:
+
+        @stamina.retry(on=retry_hook, attempts=3)
+        @tenacity.retry(retry=retry_if_exception(retry_hook), stop=stop_after_attempt(3), reraise=True)
+
     Never true for a cancellation or an open circuit.
     """
     if not isinstance(exc, Exception) or isinstance(exc, CircuitOpenError) or not is_retryable(exc):
         return False
-    after = getattr(exc, "retry_after", None)
-    return after if _is_wait(after) and after > 0 else True  # 0 would be no
+    return seconds_of(getattr(exc, "retry_after", None)) or True  # 0 would be no

@@ -29,6 +29,7 @@ class CircuitOpenError(GuardError):
     severity = ErrorSeverity.HIGH
     retryable = True  # by the client, later; never by the retries of this process
     status = 503
+    logs_traceback = False
     not_sent: bool = True
 
     def __init__(self, name: str = "", retry_after: float | None = None) -> None:
@@ -49,6 +50,7 @@ class BulkheadFullError(GuardError):
     severity = ErrorSeverity.MEDIUM
     retryable = True
     status = 503
+    logs_traceback = False
     not_sent: bool = True
 
     def __init__(self, name: str = "") -> None:
@@ -73,6 +75,7 @@ class DeadlineExceededError(GuardError, TimeoutError):
     def __init__(self, message: str | None = None, *, not_sent: bool = False) -> None:
         super().__init__(message)
         self.not_sent: bool = not_sent
+        self.logs_traceback: bool = not not_sent  # of what was under way, it shows where the time went
 
 
 def was_refused_here(exc: BaseException) -> bool:

@@ -9,7 +9,7 @@ not: it is on this side.
 | id    | rule that was broken                                                        |
 |-------|-----------------------------------------------------------------------------|
 | AG611 | a part is what it is called: a Retry, a CircuitBreaker, a Bulkhead, or short |
-| AG612 | at least one part                                                           |
+| AG612 | at least one part, and no function: that comes afterwards                   |
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from asgi_guard.resilience.breaker import CircuitBreaker
 from asgi_guard.resilience.bulkhead import Bulkhead
 from asgi_guard.resilience.deadline import deadline
 from asgi_guard.resilience.retry import Retry
-from asgi_guard.settings import Problems
+from asgi_guard.settings import Problem, Problems
 
 
 class Pipeline(Around):
@@ -46,6 +46,8 @@ class Pipeline(Around):
 
 
 def resilient(
+    function: None = None,
+    /,
     *,
     retry: Retry | int | None = None,
     breaker: CircuitBreaker | None = None,
@@ -55,6 +57,7 @@ def resilient(
     """Make a decorator of several policies; None leaves one out.
 
     Args:
+        function: only there to say that the parentheses are missing: without parts there is nothing to do.
         retry: what `retry_on_failure` returns; or the number of retries.
         breaker: what `circuit_breaker` returns.
         timeout: seconds for each attempt, above 0; only around an `async def`.
@@ -73,7 +76,11 @@ def resilient(
     if timeout is not None:
         problems.number("timeout", timeout, minimum=0.001, maximum=86_400)
     if all(part is None for part in (retry, breaker, timeout, bulkhead)):
-        problems.add("AG612", "retry", None, "or another part must be given", "Give what it shall do, such as retry=3.")
+        remedy = "Give what it shall do, and decorate with what that returns: @resilient(retry=3)."
+        problems.extend([Problem("AG612", "resilient", "", "must be told what to do", remedy)])
+    elif function is not None:
+        remedy = "Write resilient(...)(function), or @resilient(...) above it."
+        problems.extend([Problem("AG612", "resilient", "", "takes no function next to what it shall do", remedy)])
     problems.raise_if_any()
     parts = (
         Retry(retry) if isinstance(retry, int) else retry,

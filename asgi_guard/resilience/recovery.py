@@ -9,8 +9,8 @@ opened, by one caller, before the first probe, while all others are refused as b
 The actions run in a fixed order. One that raises or takes too long is told and logged, and keeps neither the next one
 nor the probe from happening: the probe is what decides. Only a cancellation goes through.
 
-| id    | rule that was broken             |
-|-------|----------------------------------|
+| id    | rule that was broken               |
+|-------|------------------------------------|
 | AG606 | a recovery has at least one action |
 """
 
@@ -20,20 +20,19 @@ import logging
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from threading import Lock
-from typing import Final, Literal
+from typing import Final
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.events import Listener, notify
+from asgi_guard.events import Listener, check_listeners, notify
 from asgi_guard.resilience.around import is_async
 from asgi_guard.resilience.events import RecoveryActed
-from asgi_guard.settings import Problems
+from asgi_guard.settings import Problem, Problems
 
 logger: logging.Logger = logging.getLogger("asgi_guard")
 
 ORDER: Final = ("switch", "reconnect", "clear", "warm_up")
 """The actions, in the order in which they run: to another server first, and warm what is connected there."""
 
-_CATEGORIES: Final = ("database", "cache", "external_service")  # each is an `ErrorCategory`
 _SECOND: Final = 1_000_000_000
 
 
@@ -44,7 +43,8 @@ class Recovery:
     run in a thread; for a plain function, all actions have to be plain.
 
     Args:
-        category: `database`, `cache` or `external_service`; told with the events.
+        category: what recovers, told with the events and in the log: `database`, `cache`, `external_service`, or any
+            text of at most 64 characters.
         switch: use another server.
         reconnect: let go of dead connections, and make new ones.
         clear: forget what may be wrong by now.
@@ -62,7 +62,7 @@ class Recovery:
 
     def __init__(
         self,
-        category: Literal["database", "cache", "external_service"],
+        category: str,
         *,
         switch: Callable[[], object] | None = None,
         reconnect: Callable[[], object] | None = None,
@@ -75,18 +75,20 @@ class Recovery:
         given = zip(ORDER, (switch, reconnect, clear, warm_up), strict=True)
         self._actions = {name: action for name, action in given if action is not None}
         problems = Problems("Recovery")
-        problems.choice("category", category, _CATEGORIES)
+        problems.text("category", category, max_length=64)
         for name, action in self._actions.items():
             problems.callable(name, action)
         if not self._actions:
-            rule = f"must have an action: {', '.join(ORDER)}"
-            problems.add("AG606", "actions", "none", rule, "Give what it shall do, such as reconnect=pool.reset.")
+            rule = f"needs at least one action of {', '.join(ORDER)}"
+            remedy = "Give what it shall do, such as reconnect=pool.reset."
+            problems.extend([Problem("AG606", "Recovery", "", rule, remedy)])
         problems.number("timeout", timeout, minimum=0.001, maximum=3_600)
+        heard_by = check_listeners(problems, listeners)
         problems.raise_if_any()
         self.category: str = category
         self.is_async: bool = any(map(is_async, self._actions.values()))  # it can only run in an `async def`
         self._timeout = timeout
-        self._listeners = tuple(listeners)
+        self._listeners = heard_by
         self._clock = clock
         self._flight = Lock()
 

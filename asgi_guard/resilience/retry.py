@@ -19,34 +19,35 @@ In the end the exception is the very one that was raised last, with a note on ho
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from random import random as random_number
-from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.events import Listener, notify
+from asgi_guard.events import Listener, check_listeners, notify
 from asgi_guard.resilience.around import (
     Around,
     AsyncFunction,
     PlainFunction,
+    is_decorated,
     is_on_a_loop,
     name_of,
     refuse_awaitable,
 )
 from asgi_guard.resilience.backoff import MAX_SECONDS, Backoff
 from asgi_guard.resilience.budget import RetryBudget
+from asgi_guard.resilience.collected import made
+from asgi_guard.resilience.course import Attempts, Course
 from asgi_guard.resilience.deadline import deadline as deadline_of
-from asgi_guard.resilience.deadline import remaining_seconds
 from asgi_guard.resilience.decision import NOT_RETRYABLE, RetryPolicy, failure, is_retryable, reason_to_end
 from asgi_guard.resilience.events import RetriesEnded, RetryScheduled
 from asgi_guard.resilience.matching import Which, check_which, matcher
 from asgi_guard.settings import Problems
 
-logger: logging.Logger = logging.getLogger("asgi_guard")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_RETRIES: Final = 100
 
@@ -58,7 +59,8 @@ class Retry(Around):
     """Retries: a decorator, an iterator and an object; holds nothing of a call, so that one serves all.
 
     Args:
-        max_retries: the attempts besides the first, 0 to 100; an exception's own `max_retries` may lower it.
+        max_retries: the attempts besides the first, 0 to 100; an exception's own `max_retries` may lower it, and never
+            raise it.
         base: the bound of the first delay in seconds; it doubles with each retry.
         cap: the bound that no delay exceeds, in seconds.
         jitter: `full`, any delay up to the bound; or `none`, the bound itself.
@@ -126,10 +128,15 @@ class Retry(Around):
         problems.number("max_retry_after", max_retry_after, minimum=0, maximum=MAX_SECONDS)
         if name != "":
             problems.text("name", name, max_length=128)
+        problems.callable("random", random)
+        if sleep is not None:
+            problems.callable("sleep", sleep)
+        heard_by = check_listeners(problems, listeners)
+        backoff = made(problems, lambda: Backoff(base, cap, jitter), Backoff())
         problems.raise_if_any()
         self.policy: RetryPolicy = RetryPolicy(
             max_retries=max_retries,
-            backoff=Backoff(base, cap, jitter),
+            backoff=backoff,
             asked=matcher(on),
             max_retry_after=max_retry_after,
             idempotent=idempotent,
@@ -142,7 +149,7 @@ class Retry(Around):
         self._withdraw = self._budget.withdraw if budget is not None else lambda: True
         self._clock = clock
         self._deadline = deadline
-        self._listeners = tuple(listeners)
+        self._listeners = heard_by
         self._random = random
         self._sleep = sleep
 
@@ -278,87 +285,47 @@ def _note(exc: Exception, text: str) -> None:
             exc.add_note(text)
 
 
-retry_on_failure = Retry
-"""How users write it."""
+class RetryOptions(TypedDict, total=False):
+    """What `retry_on_failure` takes besides the number of retries; see `Retry`."""
+
+    base: float
+    cap: float
+    jitter: Literal["full", "none"]
+    on: Which[bool | float]
+    deadline: float | None
+    budget: float | RetryBudget | None
+    idempotent: bool
+    max_retry_after: float
+    name: str
+    listeners: Iterable[Listener]
+    clock: Clock
+    random: Callable[[], float]
+    sleep: Callable[[float], Any] | None
 
 
-class Course:
-    """What is known of one call.
+@overload
+def retry_on_failure(max_retries: Callable[P, T], /) -> Callable[P, T]: ...
+
+
+@overload
+def retry_on_failure(max_retries: int = 3, **options: Unpack[RetryOptions]) -> Retry: ...
+
+
+def retry_on_failure(
+    max_retries: int | Callable[..., Any] = 3, **options: Unpack[RetryOptions]
+) -> Retry | Callable[..., Any]:
+    """Make retries: a decorator, an iterator and an object; without parentheses, a decorator with the defaults.
 
     Args:
-        began_ns: when it had failed for the first time; of a block, when it began.
-        ends_ns: when its time is over; None where only a deadline further out says so.
+        max_retries: the attempts besides the first, 0 to 100; an exception's own `max_retries` may lower it, and never
+            raise it.
+        options: `base`, `cap`, `jitter`, `on`, `deadline`, `budget`, `idempotent`, `max_retry_after`, `name`,
+            `listeners`, `clock`, `random`, `sleep`: see `Retry`.
+
+    Raises:
+        ConfigError: lists every value that is wrong.
     """
-
-    __slots__ = ("_began_ns", "_ends_ns", "retries")
-
-    def __init__(self, began_ns: int, ends_ns: int | None = None) -> None:
-        self.retries: int = 0
-        self._began_ns = began_ns
-        self._ends_ns = ends_ns
-
-    def left(self, clock: Clock) -> float | None:
-        """Return the seconds until the nearest deadline; None where there is none."""
-        outer = remaining_seconds(clock)
-        if self._ends_ns is None:
-            return outer
-        own = (self._ends_ns - clock.monotonic_ns()) / _SECOND
-        return own if outer is None else min(own, outer)
-
-    def note(self, clock: Clock, reason: str) -> str:
-        """Write the note for the last exception."""
-        seconds = (clock.monotonic_ns() - self._began_ns) / _SECOND
-        attempts = "1 attempt" if not self.retries else f"{self.retries + 1} attempts in {seconds:.2f} s"
-        return f"asgi_guard: {attempts}, then {reason}"
-
-
-class Attempts:
-    """The attempts of one block, for `for` and `async for`: each is this object, as a context manager.
-
-    Attributes:
-        number: of the attempt, from 1.
-    """
-
-    __slots__ = ("_blocks", "_course", "_retry", "_wait", "number")
-
-    def __init__(self, retry: Retry, course: Course, *, blocks: bool) -> None:
-        self.number: int = 0
-        self._retry = retry
-        self._course = course
-        self._blocks = blocks
-        self._wait: float | None = 0.0  # None where there is no further attempt
-
-    def __iter__(self) -> Attempts:
-        return self
-
-    def __next__(self) -> Attempts:
-        if self._wait is None:
-            raise StopIteration
-        if self.number:
-            self._retry.pause_plain(self._wait)
-        return self._begin()
-
-    def __aiter__(self) -> Attempts:
-        return self
-
-    async def __anext__(self) -> Attempts:
-        if self._wait is None:
-            raise StopAsyncIteration
-        if self.number:
-            await self._retry.pause(self._wait)
-        return self._begin()
-
-    def __enter__(self) -> None:
-        """Begin the attempt."""
-
-    def __exit__(self, _: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> bool:
-        if isinstance(exc, Exception):
-            self._wait = self._retry.failed(self._course, exc, blocks=self._blocks)
-        elif exc is None and self._course.retries:
-            self._retry.recovered += 1
-        return self._wait is not None
-
-    def _begin(self) -> Attempts:
-        self.number += 1
-        self._wait = None
-        return self
+    given: Any = max_retries
+    if is_decorated(given):
+        return Retry(**options)(given)
+    return Retry(given, **options)

@@ -431,7 +431,7 @@ async def test_a_websocket_that_fails_is_closed_without_a_word(make, guard) -> N
     async with websocket(app, "/echo") as session:
         session.send("crash")
         assert await session.receive() is None
-        assert (session.close_code, session.close_reason) == (1011, "")
+        assert (session.close_code, session.close_reason) == (1011, "INTERNAL_ERROR")
 
 
 async def test_a_websocket_that_fails_is_closed_whatever_the_author_said_of_errors(make, guard) -> None:

@@ -225,11 +225,11 @@ def test_a_state_that_is_carried_is_what_the_new_limit_would_have_counted(data, 
     counted_anew, fitting = play(following, admitted)
     now_ns = schedule[-1][0]
 
-    carried = following.adopt(algorithm, state)
+    carried = following.adopt(algorithm, state, now_ns)
 
     assert carried.bit_length() <= following.bits
     assert 0 <= following.look(carried, now_ns, 0)[0][0] <= most_at_once(other)
-    assert following.adopt(following, counted_anew) == counted_anew
+    assert following.adopt(following, counted_anew, 0) == counted_anew
     if name != "gcra" and fitting == admitted:  # another rate would have leaked more, or less
         for later_ns in range(now_ns, now_ns + 2 * limit.window_ns, limit.window_ns // 10):
             assert following.look(carried, later_ns, 1) == following.look(counted_anew, later_ns, 1)

@@ -80,7 +80,7 @@ class PlainStrict:
         if slot in self.counts:
             self.counts[slot] -= min(cost, self.counts[slot])
 
-    def adopt(self, previous: PlainStrict) -> None:
+    def adopt(self, previous: PlainStrict, at_ns: int) -> None:
         self.counts = Counter(previous.counts)
         self.trim()
 
@@ -109,7 +109,7 @@ class PlainFixed:
         if self.begun_ns <= at_ns < self.begun_ns + self.window_ns:
             self.hits = max(self.hits - cost, 0)
 
-    def adopt(self, previous: PlainFixed) -> None:
+    def adopt(self, previous: PlainFixed, at_ns: int) -> None:
         self.begun_ns, self.hits = previous.begun_ns, min(previous.hits, self.most)
 
 
@@ -140,10 +140,10 @@ class PlainGcra:
         if at_ns <= self.latest_ns:
             self.level -= min(max(cost - (self.latest_ns - at_ns) * self.rate, Fraction(0)), self.level)
 
-    def adopt(self, previous: PlainGcra) -> None:
-        self.latest_ns = previous.latest_ns
+    def adopt(self, previous: PlainGcra, at_ns: int) -> None:
+        self.latest_ns = max(previous.latest_ns, at_ns)
         ticks = self.rate.denominator  # of which a bucket holds whole numbers
-        self.level = min(Fraction(ceil(previous.level * ticks), ticks), Fraction(self.most))
+        self.level = min(Fraction(ceil(previous.left(self.latest_ns) * ticks), ticks), Fraction(self.most))
 
 
 MODELS = {"strict": PlainStrict, "concurrency": PlainStrict, "fixed": PlainFixed, "gcra": PlainGcra}
@@ -159,6 +159,7 @@ class PlainBucket:
         self.limits = limits
         self.algorithm = algorithm
         self.keys = {}
+        self.changed_ns = {}
         self.gone_ns = {}
         self.latest_ns = START
 
@@ -171,12 +172,13 @@ class PlainBucket:
             models = [MODELS[self.algorithm](limit) for limit in self.limits]
             for limit, model in zip(self.limits, models, strict=True):
                 if earlier and limit.seconds in earlier:
-                    model.adopt(earlier[limit.seconds])
+                    model.adopt(earlier[limit.seconds], self.changed_ns[limits])
         self.keys[key] = self.limits, models
         return models
 
     def change(self, limits: tuple[Limit, ...], now_ns: int, life_ns: int) -> None:
         self.latest_ns = max(self.latest_ns, now_ns)
+        self.changed_ns[self.limits] = self.latest_ns
         self.gone_ns[self.limits] = self.latest_ns + life_ns
         self.limits = limits
 
@@ -250,6 +252,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1), key=keys, cost=costs)
     def hit(self, which, key, cost) -> None:
         bucket = self.buckets[which]
+        self.see(which, key)
         decision = bucket.hit(key, cost)
         assert told(decision) == self.models[which].hit(key, self.now_ns, cost)
         if decision.allowed:
@@ -270,13 +273,21 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def peek(self, which, key, cost) -> None:
         self.peeked(which, key, cost)
 
+    def see(self, which, key) -> None:
+        """Note that a key which was hit under other limits moves here, with its place."""
+        bucket = self.buckets[which]
+        if any(hit == key and other.name == bucket.name for other, hit in self.written):
+            self.written.add((bucket, key))
+
     def peeked(self, which, key, cost) -> Decision:
+        self.see(which, key)
         decision = self.buckets[which].peek(key, cost)
         assert told(decision) == self.models[which].look(key, self.now_ns, cost)
         return decision
 
     @rule(which=st.integers(0, 1), key=keys)
     def hit_and_charge_for_nothing(self, which, key) -> None:
+        self.see(which, key)
         for call in (self.buckets[which].hit, self.buckets[which].charge):
             assert told(call(key, 0)) == self.models[which].look(key, self.now_ns, 0)
 

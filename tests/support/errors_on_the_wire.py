@@ -24,7 +24,8 @@ WITHOUT_LIFESPAN = ("daphne",)
 LEAVES_OPEN = ("daphne",)
 """These leave a connection open whose response has broken off: the client waits for the rest."""
 KNOWS_ONE_CODE = ("daphne",)
-"""These refuse to send 1008 and 1013, and send 1011 for it."""
+"""These refuse to send 1008 and 1013, and send 1011 for it; and no reason."""
+NAMES = {1011: "INTERNAL_ERROR", 1013: "DATABASE_ERROR", 1008: "AUTHORIZATION_ERROR"}
 IN_A_ROW = 5
 GUARDED, STRICT, LAX = "errors_served:guarded", "errors_served:strict", "errors_served:lax"
 
@@ -96,7 +97,7 @@ def handshake_is_denied(served: Served) -> None:
 
 
 def closes_with(served: Served, code: int) -> None:
-    """A WebSocket is closed with the code that says whose fault it was, without a word."""
+    """A WebSocket is closed with the code that says whose fault it was, and the name of the error."""
     from websockets.exceptions import ConnectionClosed
     from websockets.sync.client import connect
 
@@ -105,8 +106,8 @@ def closes_with(served: Served, code: int) -> None:
             session.recv(timeout=PATIENCE_SECONDS)
         except ConnectionClosed as closed:
             assert closed.rcvd is not None
-            expected = 1011 if served.server in KNOWS_ONE_CODE else code
-            assert (closed.rcvd.code, closed.rcvd.reason) == (expected, "")
+            expected = (1011, "") if served.server in KNOWS_ONE_CODE else (code, NAMES[code])
+            assert (closed.rcvd.code, closed.rcvd.reason) == expected
         else:
             raise AssertionError("something was said")
 

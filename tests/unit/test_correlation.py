@@ -346,6 +346,33 @@ async def test_no_answer_names_a_trace_that_nobody_traces(monkeypatch) -> None:
     assert (await call(RequestIDMiddleware(app))).headers.get("x-trace-id") is None
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_asked_for", [True, False])
+@pytest.mark.usefixtures("lines")
+async def test_the_error_names_the_trace_that_log_lines_have_named(is_asked_for, monkeypatch, caplog) -> None:
+    """Instrumentation inside the guard has ended its span by then; a line in a task or a thread counts as well."""
+    module = open_telemetry(int(TRACE, 16))
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", open_telemetry(0))
+
+    async def instrumented(scope: Any, receive: Any, send: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "opentelemetry.trace", module)
+            if is_asked_for:
+                async with create_task_group() as tasks:
+                    tasks.start_soon(to_thread.run_sync, log, "asked")
+            raise KeyError
+
+    response = await call(Guard(instrumented))
+
+    trace_id = TRACE if is_asked_for else None
+    assert (response.json().get("trace_id"), response.headers.get("x-trace-id")) == (trace_id, trace_id)
+    (record,) = [record for record in caplog.records if record.name == "asgi_guard"]
+    assert getattr(record, "trace_id", None) == trace_id
+    page = await call(Guard(instrumented), headers={"Accept": "text/html"})
+    assert (TRACE.encode() in page.body) is is_asked_for
+    assert current_trace_id() is None
+
+
 def test_the_real_opentelemetry_is_understood() -> None:
     """A span of its own making, without any SDK."""
     trace = pytest.importorskip("opentelemetry.trace", reason="opentelemetry is not installed")

@@ -7,10 +7,23 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from asgi_guard import CORS, HTTPS, Bans, Guard, IPFilter, RateLimit, RequestLimits, StoreError, TrustedHost
+from asgi_guard import (
+    CORS,
+    HTTPS,
+    Bans,
+    Guard,
+    IPFilter,
+    OperationTimeoutError,
+    RateLimit,
+    RequestLimits,
+    StoreError,
+    TrustedHost,
+)
 from asgi_guard.limiting import Decision
+from asgi_guard.resilience import Bulkhead, CircuitBreaker, circuit_breaker, deadline
 from asgi_guard.testing import call, websocket
 from asgi_guard.testing.client import Response
 
@@ -61,6 +74,29 @@ async def hang(scope: Any, receive: Any, send: Any) -> None:
     """Never answer; once the client has left, there is no need to."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def calls(make: Callable[[], Any]) -> Any:
+    """Make an application that calls something under a policy which does not let it through, or not to its end."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        policy = make()
+        match policy:
+            case CircuitBreaker():
+                policy.force_open()
+                await policy.call(anyio.sleep, 0)
+            case Bulkhead():
+                async with policy, policy:
+                    pass
+            case _:
+                await policy.call(anyio.sleep_forever)
+
+    return app
+
+
+async def time_out(scope: Any, receive: Any, send: Any) -> None:
+    """Say that a call to somebody else took too long."""
+    raise OperationTimeoutError("secret")
 
 
 async def be_silent(scope: Any, receive: Any, send: Any) -> None:
@@ -165,7 +201,11 @@ CASES: dict[Row, Case] = {
     (500, "CONFIGURATION_ERROR"): refused(misspell),
     (503, "STORE_ERROR"): refused(rate_limit=RateLimit("1/minute", store=BrokenStore())),
     (503, "RATE_LIMIT_UNAVAILABLE"): refused(rate_limit=RateLimit("1/minute", store=ClosedStore())),
+    (503, "CIRCUIT_OPEN"): refused(calls(circuit_breaker)),
+    (503, "BULKHEAD_FULL"): refused(calls(lambda: Bulkhead(1))),
     (503, "TOO_MANY_AT_ONCE"): ask_while_another_is_served,
+    (504, "DEADLINE_EXCEEDED"): refused(calls(lambda: deadline(0.001))),
+    (504, "TIMEOUT"): refused(time_out),
     (504, "RESPONSE_TOO_SLOW"): refused(hang, request_limits=RequestLimits(total_seconds=0.1)),
 }
 

@@ -169,3 +169,19 @@ async def test_a_client_that_leaves_before_a_kept_error_is_nobodys_to_answer(lay
 
     with pytest.raises(OSError, match="left"):
         await guarded(http_scope(), None, gone)
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, "Not Found"), (500, None), (600, b"Error"), (999, b"")])
+async def test_what_http_does_not_know_passes_as_it_is(layer, sending, status, body) -> None:
+    """It is the server's to refuse; nobody here fails over it."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await Middleware(sending(start(status), part(body)), layer(holds_start=True, replace=lambda *_: Reply(500)))(
+        http_scope(), anyio.sleep_forever, send
+    )
+
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[0]["status"], sent[1]["body"]) == (status, body)

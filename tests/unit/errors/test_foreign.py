@@ -15,6 +15,7 @@ from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooB
 from django.http import Http404
 from fastapi import HTTPException as FastAPIHTTPException
 from fastapi.exceptions import RequestValidationError
+from litestar.enums import ParamType
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -139,3 +140,22 @@ def test_what_is_not_imported_cannot_have_raised(module: ModuleType | None, monk
     monkeypatch.setitem(sys.modules, "starlette.exceptions", module)
 
     assert http_error(StarletteHTTPException(404)) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "pointer"),
+    [
+        (ParamType.QUERY, "query#/n"),
+        (ParamType.PATH, "path#/n"),
+        (ParamType.HEADER, "header#/n"),
+        (ParamType.COOKIE, "cookie#/n"),
+        ("body", "body#/n"),
+    ],
+    ids=str,
+)
+def test_where_litestar_found_an_error_is_told_as_of_any_framework(source, pointer) -> None:
+    """Its own word for the part of the request is a member of an enum."""
+    error = litestar.exceptions.ValidationException(extra=[{"message": "no", "key": "n", "source": source}])
+
+    (told,) = http_error(error).errors
+    assert told["pointer"] == pointer

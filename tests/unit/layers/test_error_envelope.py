@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 from html.parser import HTMLParser
@@ -14,11 +15,13 @@ from asgi_guard import (
     ErrorCategory,
     ErrorEnvelope,
     ErrorEnvelopeMiddleware,
+    ErrorSeverity,
     Guard,
     GuardError,
     RequestIDMiddleware,
 )
 from asgi_guard.events import ErrorAnswered
+from asgi_guard.resilience import BulkheadFullError, CircuitOpenError, DeadlineExceededError
 from asgi_guard.testing import ABSENT, StrictServer, call, capture_events, http_scope, websocket
 
 
@@ -29,6 +32,7 @@ def without_addresses(given: object) -> str:
 
 pytestmark = pytest.mark.anyio
 
+HIGH = ErrorSeverity.HIGH
 SECRET = "postgres://admin:hunter2@db.internal/orders"
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
 PIECE = {"type": "http.response.body", "body": b"piece", "more_body": True}
@@ -112,7 +116,10 @@ async def test_the_log_has_the_traceback_and_the_id(caplog) -> None:
 
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("asgi_guard", logging.ERROR)
-    assert record.getMessage() == f"POST /orders/7 (request id {response.headers.get('x-request-id')}) failed"
+    assert (
+        record.getMessage()
+        == f"POST /orders/7 (request id {response.headers.get('x-request-id')}) failed with INTERNAL_ERROR"
+    )
     assert record.exc_info is not None
     assert record.exc_info[0] is DatabaseConnectionLostError
 
@@ -175,10 +182,104 @@ async def test_details_are_told_where_the_message_is() -> None:
 
 
 async def test_an_error_that_is_the_clients_is_not_logged_as_ours(caplog) -> None:
-    """Who is told of a fault below 500 listens to the events."""
-    await call(ErrorEnvelopeMiddleware(app_of(GuardError("No.", status=404))))
+    """A line at INFO, which is off by default, without what it says."""
+    caplog.set_level("INFO", "asgi_guard")
+    await call(
+        ErrorEnvelopeMiddleware(app_of(GuardError("No.", status=404, error_code="NO_ORDER"))), "GET", "/orders/7"
+    )
 
-    assert caplog.records == []
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("INFO", None)
+    assert record.getMessage() == "GET /orders/7 (request id None) was answered with NO_ORDER"
+
+
+async def test_the_record_has_what_the_error_says(caplog) -> None:
+    """As attributes, for whoever writes the log as JSON; what sounds like a secret is hidden."""
+    facts: Any = {"order": 7, "db_password": SECRET, "nested": [{"dsn": SECRET, "table": "orders"}]}
+    error = GuardError("No.", error_code="ORDERS_DOWN", category=ErrorCategory.DATABASE, severity=HIGH, details=facts)
+    events = capture_events()
+    response = await call(Guard(app_of(error), listeners=[events]))
+
+    (record,) = caplog.records
+    hidden = {"order": 7, "db_password": "<hidden>", "nested": [{"dsn": "<hidden>", "table": "orders"}]}
+    assert record.getMessage().endswith(" failed with ORDERS_DOWN")
+    assert vars(record) | {
+        "error_code": "ORDERS_DOWN",
+        "category": "database",
+        "severity": "high",
+        "status": 503,
+        "details": hidden,
+        "request_id": response.headers.get("x-request-id"),
+    } == vars(record)
+    assert [event.details for event in events.of(ErrorAnswered)] == [hidden]
+    assert response.json()["error"]["details"] == {}
+
+
+@pytest.mark.parametrize(
+    ("severity", "level"), [("low", "WARNING"), ("medium", "ERROR"), ("high", "ERROR"), ("critical", "CRITICAL")]
+)
+async def test_the_severity_decides_the_level(severity, level, caplog) -> None:
+    """Of what is answered with 500 or more."""
+    await call(ErrorEnvelopeMiddleware(app_of(GuardError(severity=severity, status=503))))
+
+    assert [record.levelname for record in caplog.records] == [level]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (CircuitOpenError("payments", 5), "CIRCUIT_OPEN: The circuit 'payments' is open."),
+        (BulkheadFullError("a\nb"), "BULKHEAD_FULL: The bulkhead 'a\\\\nb' is full."),
+        (DeadlineExceededError(not_sent=True), "DEADLINE_EXCEEDED: The time for this is over."),
+    ],
+    ids=["circuit", "bulkhead", "deadline"],
+)
+async def test_a_refusal_of_our_own_policies_is_one_line(error, told, caplog) -> None:
+    """They come by the thousand in an outage, and their traceback says nothing."""
+    await call(ErrorEnvelopeMiddleware(app_of(error)))
+
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert record.getMessage() == f"GET / (request id None) was refused with {told}"
+
+
+async def test_where_a_deadline_ends_what_is_under_way_the_log_shows_where(caplog) -> None:
+    """And a group has its traceback in any case."""
+    await call(ErrorEnvelopeMiddleware(app_of(DeadlineExceededError())))
+    await call(ErrorEnvelopeMiddleware(app_of(ExceptionGroup("both", [CircuitOpenError()]))))
+
+    assert [bool(record.exc_info) for record in caplog.records] == [True, True]
+
+
+async def test_suggestions_are_in_any_language() -> None:
+    """In each format."""
+    settings = ErrorEnvelope(suggestions={"INTERNAL_ERROR": ["Später noch einmal: 後で"]})
+    for accept in FORMATS:
+        response = await call(ErrorEnvelopeMiddleware(app_of(failure()), settings), headers={"Accept": accept})
+        told = response.body.decode()
+        said = " ".join(response.json()["suggestions"]) if accept.endswith("json") else html.unescape(told)
+        assert "Später noch einmal: 後で" in said
+
+
+@pytest.mark.parametrize(
+    ("suggestions", "problem"),
+    [
+        ({3: ["Wait."]}, "AG104 ErrorEnvelope.suggestions[3] must be"),
+        ({"": ["Wait."]}, "AG104 ErrorEnvelope.suggestions[] must be"),
+        ({"databse": ["Wait."]}, "AG241 ErrorEnvelope.suggestions[databse] must be an error code or a category"),
+        ({"database": []}, "AG106 ErrorEnvelope.suggestions[database] must"),
+        ({"database": "Wait."}, "AG106 ErrorEnvelope.suggestions[database] must"),
+        ({"database": ["Wait.", 3]}, "AG104 ErrorEnvelope.suggestions[database][1] must"),
+    ],
+    ids=str,
+)
+async def test_suggestions_that_nobody_would_be_given_are_refused(suggestions, problem) -> None:
+    """With the name that was meant; any other name is a code of the application's."""
+    ErrorEnvelope(suggestions={"out_of_stock": ["Wait."], "database": ["Wait."]})
+    with pytest.raises(ConfigError) as caught:
+        ErrorEnvelope(suggestions=suggestions)
+
+    assert problem in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -443,15 +544,21 @@ async def test_an_error_before_the_accept_closes_where_the_server_cannot_deny() 
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
-    [(failure(), 1011), (GuardError("Full.", status=503), 1013), (GuardError("No.", status=403), 1008)],
-    ids=["unexpected", "try again later", "refused"],
+    ("error", "code", "reason"),
+    [
+        (failure(), 1011, "INTERNAL_ERROR"),
+        (CircuitOpenError("payments"), 1013, "CIRCUIT_OPEN"),
+        (GuardError("No.", status=403, error_code="NOT_YOURS"), 1008, "NOT_YOURS"),
+        (GuardError("No.", status=403, error_code="A\nB"), 1008, "AUTHORIZATION_ERROR"),
+        (GuardError("No.", status=403, error_code="A" * 200), 1008, "A" * 123),
+    ],
+    ids=["unexpected", "try again later", "refused", "odd code", "long code"],
 )
-async def test_an_error_after_the_accept_closes_the_connection(error, code) -> None:
-    """With the code that says whose fault it was, and without a word of the exception."""
+async def test_an_error_after_the_accept_closes_the_connection(error, code, reason) -> None:
+    """With the code that says whose fault it was and the name that any client is told, and no word of the exception."""
     async with websocket(ErrorEnvelopeMiddleware(app_of({"type": "websocket.accept"}, error))) as session:
         assert await session.receive() is None
-        assert (session.close_code, session.close_reason) == (code, "")
+        assert (session.close_code, session.close_reason) == (code, reason)
 
 
 # a client that has left

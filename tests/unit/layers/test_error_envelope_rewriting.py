@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import litestar
 import pytest
 
 from asgi_guard import AuthenticationError, ErrorEnvelopeMiddleware, GuardError, NotFoundError
@@ -220,6 +221,31 @@ async def test_litestars_validation_error_is_told_without_the_url() -> None:
 # suggestions and challenges
 
 
+@pytest.mark.parametrize(("rewrite", "is_litestars"), [("off", True), ("all", False)])
+@pytest.mark.parametrize(("path", "status"), [("/invalid", 400), ("/nowhere", 404), ("/crash", 500)])
+async def test_litestar_that_lets_through_what_it_has_no_answer_to(rewrite, is_litestars, path, status) -> None:
+    """Its own errors are its own, and only where the settings say so answered anew."""
+
+    @litestar.get("/invalid")
+    async def invalid() -> None:
+        raise litestar.exceptions.ValidationException(extra=[{"message": "no", "key": "n", "source": "query"}])
+
+    @litestar.get("/crash")
+    async def crash() -> None:
+        raise ZeroDivisionError
+
+    def raise_it(request: Any, error: Exception) -> Any:
+        raise error
+
+    handlers: Any = {500: raise_it}
+    app = litestar.Litestar([invalid, crash], exception_handlers=handlers, openapi_config=None, logging_config=None)
+
+    body = (await call(ErrorEnvelopeMiddleware(app, rewrite=rewrite), "GET", path)).json()
+
+    assert body.get("status_code", status) == status
+    assert ("error" in body) is not (is_litestars and status < 500)
+
+
 @pytest.mark.parametrize(
     ("table", "error", "suggestions"),
     [
@@ -378,7 +404,7 @@ async def test_a_failure_at_the_start_is_said_to_the_server(way, is_strict, capl
         assert (server.sent, type(server.error)) == ([], LookupError)
 
 
-async def test_an_application_that_knows_no_lifespan_says_so_as_ever() -> None:
+async def test_an_application_that_knows_no_lifespan_says_so_as_ever(caplog) -> None:
     """It raises before it has listened."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -387,6 +413,9 @@ async def test_an_application_that_knows_no_lifespan_says_so_as_ever() -> None:
     server = await StrictServer(lifespan_scope(), [STARTUP]).serve(ErrorEnvelopeMiddleware(app, strict_lifespan=True))
 
     assert (server.sent, type(server.error)) == ([], NotImplementedError)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "before it asked for its startup: it knows no lifespan" in record.getMessage()
 
 
 @pytest.mark.parametrize("answer", ["complete", "failed"])

@@ -81,11 +81,11 @@ def test_a_charge_counts_under_each_limit_as_far_as_it_goes(name) -> None:
 # limits that change
 
 
-def carried(name: str, state: int, previous: list[Limit], following: list[Limit]) -> int:
+def carried(name: str, state: int, previous: list[Limit], following: list[Limit], at_ns: int = SECOND) -> int:
     """Return a state under the limits that follow."""
     carry = carrier(algorithm_for(previous, name), algorithm_for(following, name))
     assert carry is not None
-    return carry(state)
+    return carry(state, at_ns)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -107,6 +107,18 @@ def test_limits_are_matched_by_their_windows(name) -> None:
 
     assert algorithm_for(after, name).look(carried(name, state, before, after), SECOND, 0)[0] == (5, 7, 1)
     assert algorithm_for(after[:1], name).look(carried(name, state, before, after[:1]), SECOND, 0)[0] == (5,)
+
+
+@pytest.mark.parametrize(("changed_after", "remaining"), [(0, 3), (2, 4), (4, 5)])
+def test_what_leaks_leaks_by_the_limit_that_held(changed_after, remaining) -> None:
+    """Of five in ten seconds, two were used, of which one leaks in two seconds; of what follows, one in ten."""
+    before, after = Limit(5, 10), Limit(1, 10, burst=5)
+    state = algorithm_for([before], "gcra").take(EMPTY, SECOND, 2)[0]
+    at_ns = (1 + changed_after) * SECOND
+
+    state = carried("gcra", state, [before], [after], at_ns)
+
+    assert algorithm_for([after], "gcra").look(state, at_ns, 0)[0] == (remaining,)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

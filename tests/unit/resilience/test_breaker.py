@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -521,6 +522,76 @@ def test_a_function_keeps_its_name_and_gives_it_to_the_circuit(clock) -> None:
     assert repr(breaker) == f"CircuitBreaker({breaker.name!r}, closed)"
 
 
+def test_without_parentheses_it_is_a_circuit_of_its_own() -> None:
+    """With the defaults."""
+
+    @circuit_breaker
+    def charge() -> None:
+        raise DownError
+
+    for _ in range(5):
+        with pytest.raises(DownError):
+            charge()
+    with pytest.raises(CircuitOpenError, match="charge"):
+        charge()
+
+
+class Shop:
+    """Methods of all kinds, each with a policy above and below what makes it one."""
+
+    breaker = CircuitBreaker()
+
+    @breaker
+    @staticmethod
+    async def above_static(number: int) -> int:
+        """Double it."""
+        return 2 * number
+
+    @staticmethod
+    @breaker
+    async def below_static(number: int) -> int:
+        """Double it."""
+        return 2 * number
+
+    @breaker
+    @classmethod
+    def above_class(cls, number: int) -> tuple[str, int]:
+        """Say whose it is."""
+        return cls.__name__, number
+
+    @classmethod
+    @breaker
+    def below_class(cls, number: int) -> tuple[str, int]:
+        """Say whose it is."""
+        return cls.__name__, number
+
+    @circuit_breaker
+    @classmethod
+    def bare(cls) -> str:
+        """Say whose it is."""
+        return cls.__name__
+
+
+@anyio_test
+@pytest.mark.parametrize("shop", [Shop, Shop()], ids=["class", "object"])
+async def test_methods_of_classes_may_be_decorated_from_above_and_below(shop) -> None:
+    """What was a static method stays one, and is awaited where it is `async def`."""
+    before = Shop.breaker.calls.success
+
+    assert (await shop.above_static(2), await shop.below_static(2)) == (4, 4)
+    assert (shop.above_class(3), shop.below_class(3), shop.bare()) == (("Shop", 3), ("Shop", 3), "Shop")
+    assert Shop.breaker.calls.success == before + 4
+
+
+@pytest.mark.parametrize("value", [5, "charge", property(len), None], ids=["number", "text", "property", "None"])
+def test_what_cannot_be_called_is_refused(value) -> None:
+    """When it is decorated; and by what a call is made with."""
+    with pytest.raises(ConfigError, match="AG613"):
+        CircuitBreaker()(value)
+    with pytest.raises(ConfigError, match="AG613"):
+        CircuitBreaker().call(value)
+
+
 def test_a_coroutine_from_a_plain_function_is_refused(clock) -> None:
     """Nobody knows yet whether it succeeds."""
 
@@ -612,14 +683,26 @@ def test_a_plain_function_has_plain_helpers(clock, options) -> None:
         ({"on": 5}, {"AG608"}),
         ({"fallback": 5}, {"AG109"}),
         ({"name": "x" * 200}, {"AG104"}),
+        ({"name": 5}, {"AG104"}),
+        ({"name": ["p"]}, {"AG104"}),
+        ({"recovery": 3}, {"AG614"}),
+        ({"listeners": print}, {"AG223"}),
+        ({"listeners": [helper, 5]}, {"AG109", "AG222"}),
+        (
+            {"failure_threshold": 0, "treshold": 5, "on": 5, "name": "\n", "recovery": 3, "listeners": 7},
+            {"AG101", "AG104", "AG110", "AG223", "AG608", "AG614"},
+        ),
     ],
-    ids=lambda given: str(sorted(given)) if isinstance(given, set) else str(given),  # alike in every process
+    ids=lambda given: re.sub(
+        r" at 0x\w+", "", str(sorted(given) if isinstance(given, set) else given)
+    ),  # alike anywhere
 )
 def test_settings_that_cannot_work_are_refused(options, ids) -> None:
-    """When it is made, all at once."""
+    """When it is made, all at once, and under the name that users write."""
     with pytest.raises(ConfigError) as caught:
         circuit_breaker(**options)
 
+    assert {problem.field.partition(".")[0] for problem in caught.value.problems} == {"circuit_breaker"}
     assert {problem.id for problem in caught.value.problems} == ids
 
 
@@ -646,7 +729,11 @@ def test_each_change_is_told_and_logged(clock, caplog) -> None:
     assert {(event.name, event.layer, event.path) for event in events.of(CircuitChanged)} == {
         ("test: told", "resilience", "")
     }
-    assert "The circuit 'test: told' was closed and is open" in caplog.text
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "The circuit 'test: told' was closed and is open"),
+        ("WARNING", "The circuit 'test: told' was open and is half_open"),
+        ("WARNING", "The circuit 'test: told' was half_open and is closed"),
+    ]
 
 
 def test_calls_are_counted_by_their_outcome(clock) -> None:
@@ -660,6 +747,7 @@ def test_calls_are_counted_by_their_outcome(clock) -> None:
     calls = breaker.calls
     counts = SimpleNamespace(success=2, failure=5, rejected=1, slow=0, neutral=0)
     assert {name: getattr(calls, name) for name in calls.__slots__} == vars(counts)
+    assert repr(calls) == "Calls(failure=5, neutral=0, rejected=1, slow=0, success=2)"
 
 
 @anyio_test

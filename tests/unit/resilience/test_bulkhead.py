@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from anyio import Event, create_task_group, lowlevel, to_thread, wait_all_tasks_blocked
+from anyio import Event, create_task_group, lowlevel, sleep_forever, to_thread, wait_all_tasks_blocked
 
 from asgi_guard.errors import ConfigError
 from asgi_guard.resilience import Bulkhead, BulkheadFullError
@@ -156,6 +156,94 @@ async def test_a_plain_function_on_an_event_loop_does_not_wait() -> None:
             bulkhead.call(int)
         held.go.set()
     assert bulkhead.waiting == 0
+
+
+# as a block
+
+
+@anyio_test
+async def test_it_is_a_block_for_several_at_a_time() -> None:
+    """One object, and each task has a place or waits for one; plain blocks take the same places."""
+    bulkhead = Bulkhead(2, max_waiting=1)
+    order, go = [], Event()
+
+    async def enters(name: str) -> None:
+        async with bulkhead:
+            order.append(name)
+            await go.wait()
+
+    async with create_task_group() as tasks:
+        for name in "abc":
+            tasks.start_soon(enters, name)
+            await wait_all_tasks_blocked()
+        assert (order, bulkhead.under_way, bulkhead.waiting) == (["a", "b"], 2, 1)
+        with pytest.raises(BulkheadFullError):
+            await enters("d")
+        with pytest.raises(BulkheadFullError), bulkhead:
+            order.append("e")
+        go.set()
+
+    assert (order, bulkhead.under_way, bulkhead.waiting) == (["a", "b", "c"], 0, 0)
+
+
+def test_a_plain_block_leaves_its_place_whatever_happens_in_it() -> None:
+    """And blocks may be nested: each takes one."""
+    bulkhead = Bulkhead(2)
+    with bulkhead, pytest.raises(ZeroDivisionError), bulkhead:
+        divmod(bulkhead.under_way, 0)
+
+    assert bulkhead.under_way == 0
+
+
+def test_a_thread_waits_for_its_block() -> None:
+    """Until another thread leaves; not for longer than the bound."""
+    bulkhead = Bulkhead(1, max_waiting=1)
+    order = []
+
+    def enters() -> None:
+        with bulkhead:
+            order.append("second")
+
+    thread = threading.Thread(target=enters)
+    with bulkhead:
+        thread.start()
+        while not bulkhead.waiting:
+            pass
+        order.append("first")
+    thread.join()
+    assert (order, bulkhead.under_way) == (["first", "second"], 0)
+
+    impatient = Bulkhead(1, max_waiting=1, max_wait=0.001)
+    with impatient, pytest.raises(BulkheadFullError), impatient:
+        order.append("third")
+    assert (len(order), impatient.under_way, impatient.waiting) == (2, 0, 0)
+
+
+@anyio_test
+@pytest.mark.parametrize("when", ["in the line", "as it is handed over", "inside"])
+async def test_a_block_that_is_cancelled_loses_no_place(when) -> None:
+    """Wherever the cancellation finds it."""
+    bulkhead = Bulkhead(1, max_waiting=1)
+    entered = Event()
+
+    async def enters() -> None:
+        async with bulkhead:
+            entered.set()
+            await sleep_forever()
+
+    first = bulkhead._enter()
+    async with create_task_group() as tasks:
+        tasks.start_soon(enters)
+        await wait_all_tasks_blocked()
+        if when != "in the line":
+            bulkhead._leave(first)
+        if when == "inside":
+            await entered.wait()
+        tasks.cancel_scope.cancel()
+    if when == "in the line":
+        bulkhead._leave(first)
+
+    assert (bulkhead.under_way, bulkhead.waiting) == (0, 0)
 
 
 def test_a_place_handed_to_a_loop_that_is_closed_goes_to_the_next() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from anyio import CancelScope, move_on_after, sleep_forever
+from anyio import CancelScope, create_task_group, move_on_after, sleep_forever, wait_all_tasks_blocked
 
 from asgi_guard.errors import ConfigError
 from asgi_guard.resilience import DeadlineExceededError, deadline, remaining_seconds
@@ -79,6 +79,38 @@ async def test_somebody_elses_cancellation_is_not_ours() -> None:
     with pytest.raises(ZeroDivisionError):
         async with deadline(60):
             divmod(1, 0)
+
+
+@anyio_test
+@pytest.mark.parametrize("seconds", [0.01, 60])
+async def test_one_object_serves_many_blocks_at_a_time(seconds) -> None:
+    """Each block has its own end, and inside another the nearer of both."""
+    ends = deadline(seconds)
+    outcomes = []
+
+    async def waits() -> None:
+        try:
+            async with ends, ends:
+                await (sleep_forever() if seconds < 1 else wait_all_tasks_blocked())
+        except DeadlineExceededError:
+            outcomes.append("over")
+        else:
+            outcomes.append("in time")
+        assert remaining_seconds() is None
+
+    async with create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(waits)
+
+    assert outcomes == ["over" if seconds < 1 else "in time"] * 3
+
+
+def test_to_leave_it_where_it_was_not_entered_is_an_error() -> None:
+    """Else the deadline of somebody else would be taken off."""
+    with pytest.raises(RuntimeError, match="another task"):
+        deadline(1).__exit__(None, None, None)
+    with deadline(1), pytest.raises(RuntimeError, match="out of order"):
+        deadline(1).__exit__(None, None, None)
 
 
 @anyio_test

@@ -18,6 +18,7 @@ from asgi_guard.resilience import (
     circuit_breakers,
     deadline,
     registry,
+    reset_circuit_breakers,
     resilient,
     retry_on_failure,
 )
@@ -95,11 +96,19 @@ def test_settings_that_cannot_work_are_refused(options, ids) -> None:
 # circuits by name
 
 
+def test_to_forget_the_parentheses_is_told() -> None:
+    """There is nothing that it could do by default."""
+    with pytest.raises(ConfigError, match=r"AG612 resilient must be told what to do\. .+ @resilient\(retry=3\)"):
+        resilient(int)
+    with pytest.raises(ConfigError, match=r"AG612 resilient takes no function"):
+        resilient(int, retry=3)
+
+
 def test_who_gives_the_same_name_shares_the_circuit() -> None:
     """With the same settings, or none."""
     first = circuit_breaker(name="test: shared", failure_threshold=3)
 
-    assert circuit_breaker(name="test: shared") is first
+    assert circuit_breaker(name="test: shared") is circuit_breaker("test: shared") is first
     assert circuit_breaker(name="test: shared", failure_threshold=3) is first
     assert circuit_breakers()["test: shared"] is first
     assert circuit_breaker(failure_threshold=3) is not circuit_breaker(failure_threshold=3)
@@ -107,10 +116,23 @@ def test_who_gives_the_same_name_shares_the_circuit() -> None:
 
 def test_one_name_has_one_policy() -> None:
     """Else the first import would decide."""
-    circuit_breaker(name="test: one policy")
+    circuit_breaker(name="test: one policy", failure_threshold=7)
 
-    with pytest.raises(ConfigError, match="AG609"):
-        circuit_breaker(name="test: one policy", failure_threshold=3)
+    with pytest.raises(ConfigError, match="AG609") as caught:
+        circuit_breaker("test: one policy", failure_threshold=3, recovery_timeout=1.0)
+
+    assert "failure_threshold is 7 there, recovery_timeout is the default there" in str(caught.value)
+
+
+def test_all_named_circuits_can_be_closed_between_two_tests() -> None:
+    """One function, and each is as if it were new."""
+    first, second = circuit_breaker("test: reset 1"), circuit_breaker("test: reset 2")
+    first.force_open()
+    second.disable()
+
+    reset_circuit_breakers()
+
+    assert {breaker.state for breaker in circuit_breakers().values()} == {State.CLOSED}
 
 
 def test_names_are_bounded(monkeypatch) -> None:

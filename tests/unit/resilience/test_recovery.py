@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 
 import pytest
@@ -27,6 +28,10 @@ def opened(clock, recovery, **options):
     breaker.leave(breaker.enter_plain(), 0, ZeroDivisionError())
     clock.advance(60)
     return breaker
+
+
+async def asynchronous(event: object) -> None:
+    """Hear nothing: nobody would await it."""
 
 
 def test_the_actions_run_in_their_order() -> None:
@@ -198,10 +203,13 @@ def test_a_lease_ends_for_who_runs_it_too(clock) -> None:
     ("options", "ids"),
     [
         ({"category": "database"}, ["AG606"]),
-        ({"category": "disk", "clear": int, "timeout": 0}, ["AG102", "AG105"]),
+        ({"category": "disk\n", "clear": int, "timeout": 0}, ["AG102", "AG104"]),
+        ({"category": 5}, ["AG104", "AG606"]),
+        ({"category": "disk", "clear": int, "listeners": print}, ["AG223"]),
+        ({"category": "disk", "clear": int, "listeners": [asynchronous]}, ["AG222"]),
         ({"category": "cache", "clear": 5}, ["AG109"]),
     ],
-    ids=str,
+    ids=lambda given: re.sub(r" at 0x\w+", "", str(given)),  # alike in every process
 )
 def test_settings_that_cannot_work_are_refused(options, ids) -> None:
     """When it is made."""
@@ -209,3 +217,19 @@ def test_settings_that_cannot_work_are_refused(options, ids) -> None:
         Recovery(**options)
 
     assert sorted(problem.id for problem in caught.value.problems) == ids
+
+
+def test_a_recovery_may_be_of_whatever_its_user_calls_it() -> None:
+    """The name is told, and nothing is decided by it."""
+    events = capture_events()
+
+    assert Recovery("search index", clear=int, listeners=[events]).run_plain()
+    assert [event.name for event in events.of(RecoveryActed)] == ["search index"]
+
+
+def test_without_an_action_the_remedy_is_said() -> None:
+    """In words that make a sentence."""
+    with pytest.raises(
+        ConfigError, match="AG606 Recovery needs at least one action of switch, reconnect, clear, warm_"
+    ):
+        Recovery("cache")

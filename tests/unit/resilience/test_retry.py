@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import socket
 from typing import Any
 
@@ -575,6 +576,23 @@ def test_tenacity_takes_the_hook() -> None:
     assert retry(Flaky(BusyError()))() == 42
 
 
+def test_without_parentheses_it_retries_as_it_does_by_default() -> None:
+    """A decorator that nobody has called is given the function."""
+    calls = []
+
+    @retry_on_failure
+    def fetch() -> int:
+        """Fetch something."""
+        calls.append(1)
+        return 42
+
+    assert (fetch(), calls, fetch.__doc__) == (42, [1], "Fetch something.")
+
+
+async def asynchronous(event: object) -> None:
+    """Hear nothing: nobody would await it."""
+
+
 @pytest.mark.parametrize(
     ("options", "ids"),
     [
@@ -587,14 +605,19 @@ def test_tenacity_takes_the_hook() -> None:
         ({"base": 10, "cap": 5}, ["AG102"]),
         ({"base": -1, "jitter": "some"}, ["AG102", "AG105"]),
         ({"name": "\n"}, ["AG104"]),
+        ({"max_retries": -1, "base": -1, "deadline": 0, "on": 5, "name": ""}, ["AG101", "AG102", "AG102", "AG608"]),
+        ({"listeners": print}, ["AG223"]),
+        ({"listeners": [asynchronous, 5]}, ["AG109", "AG222"]),
+        ({"random": 0.5, "sleep": 1}, ["AG109", "AG109"]),
     ],
-    ids=str,
+    ids=lambda given: re.sub(r" at 0x\w+", "", str(given)),  # alike in every process
 )
 def test_settings_that_cannot_work_are_refused(options, ids) -> None:
-    """When it is made."""
+    """When they are given, all at once, and under the name that they have there."""
     with pytest.raises(ConfigError) as caught:
         retry_on_failure(**options)
 
+    assert {problem.field.partition(".")[0] for problem in caught.value.problems} == {"retry_on_failure"}
     assert sorted(problem.id for problem in caught.value.problems) == sorted(ids)
 
 
