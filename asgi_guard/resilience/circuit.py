@@ -108,6 +108,7 @@ TABLE: Final[Mapping[tuple[State, Trigger], State]] = MappingProxyType(
 """Every transition; a trigger that has no row in a state changes nothing."""
 
 _ADMITS_ALL: Final = frozenset({State.CLOSED, State.DISABLED, State.METRICS_ONLY})
+_RECOVERS_NEXT: Final = frozenset({State.OPEN, State.RECOVERING})
 _SECOND: Final = 1_000_000_000
 _WHILE_OTHERS_PROBE_NS: Final = _SECOND  # the verdict is near; nobody knows how near
 
@@ -216,9 +217,10 @@ class Circuit:
 
     def recovered(self, permit: Permit, now_ns: int) -> Permit | None:
         """Say that the recovery actions were run; return a permit for the first probe, or None where it is refused."""
-        if permit in self._probes and permit.generation == self.generation:
+        if permit in self._probes:
             self._pull(Trigger.PROBE, now_ns)
-        return self.admit(now_ns)
+        # Who took so long that the circuit has opened once more has recovered from another outage than this one.
+        return None if self.state in _RECOVERS_NEXT else self.admit(now_ns)
 
     def command(self, trigger: Trigger, now_ns: int) -> None:
         """Do what a person says."""
