@@ -561,6 +561,14 @@ def test_what_cannot_be_shared_is_refused_and_no_password_shown(arguments, probl
     assert "hunter2" not in str(refused.value)
 
 
+def test_the_password_of_another_redis_is_not_shown() -> None:
+    """Where the same name is shared over one here, and over another there."""
+    make("passwords", shared="redis://:hunter2@localhost")
+    with pytest.raises(ConfigError, match=r"AG609 .*shared is <hidden> there") as refused:
+        make("passwords", shared="redis://:hunter3@localhost")
+    assert "hunter" not in str(refused.value)
+
+
 def test_a_plain_function_is_refused() -> None:
     """A thread would have to wait for the answer of Redis."""
     breaker = CircuitBreaker("plain", shared="redis://localhost")
