@@ -150,7 +150,8 @@ class News:
                     await connection.disconnect(nowait=True)
             except Exception as error:  # noqa: BLE001  whatever it is, nobody may fail for it
                 await self._come_back(error)
-        await self._client.aclose()
+            else:
+                await self._client.aclose()  # which takes its time: meanwhile, somebody may want it again
         self._task = None
 
     def _is_wanted(self) -> bool:
