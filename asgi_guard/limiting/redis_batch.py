@@ -31,6 +31,9 @@ MAX_COST: Final = 2**31 - 1
 MAX_LIFE_SECONDS: Final = 100 * 366 * 86_400
 """The longest that a state may count: numbers in Redis are exact up to 2**53 microseconds."""
 
+DONE: Final = Decision(True, 0, (), ())
+"""The answer to what asks for none: it was carried out."""
+
 _SHADOW: Final = 16
 _JOINED: Final = 32
 _REFUSED: Final = 1
@@ -90,8 +93,8 @@ class Ask:
         operation: what is asked.
         cost: what it counts for.
         at_ns: of a refund, when the hit was.
-        since: when it was asked, in seconds on the clock of the loop.
-        answered: is given the `Decision`, or None where there is none; not touched once it is cancelled.
+        since: for how long Redis had been waited for when it was asked, in seconds.
+        answered: is given the `Decision`, or None where there is no answer; not touched once it is cancelled.
 
     Attributes:
         joined: how many of those that follow are judged together with it.
@@ -149,15 +152,15 @@ def write(batch: Sequence[Ask], now_us: int | None = None) -> tuple[bytes | str 
     return (len(batch), *[ask.key for ask in batch], now, records, *[plan.packed for plan in plans])
 
 
-def read(batch: Sequence[Ask], answer: bytes) -> list[Decision | None]:
-    """Read the answer to a call: a decision for each hit, peek and charge, None for what asked for none."""
+def read(batch: Sequence[Ask], answer: bytes) -> list[Decision]:
+    """Read the answer to a call: a decision for each hit, peek and charge, `DONE` for what asked for none."""
     (now_us,) = _TIME.unpack_from(answer)
     now_ns = now_us * _MICROSECOND_NS
     offset = _TIME.size
-    decisions: list[Decision | None] = []
+    decisions: list[Decision] = []
     for ask in batch:
         if ask.operation >= Operation.REFUND:
-            decisions.append(None)
+            decisions.append(DONE)
             continue
         numbers = ask.plan.answer.unpack_from(answer, offset)
         offset += ask.plan.answer.size

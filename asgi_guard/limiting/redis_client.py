@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from asgi_guard.limiting.redis_batch import SCRIPT, Ask, read, write
+from asgi_guard.limiting.redis_batch import DONE, SCRIPT, Ask, read, write
 from asgi_guard.limiting.store import Decision
 from asgi_guard.redis.client import Client, Script
 
@@ -27,7 +27,7 @@ class Caller:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def call(self, batch: Sequence[Ask], now_us: int | None) -> list[Decision | None]:
+    async def call(self, batch: Sequence[Ask], now_us: int | None) -> list[Decision]:
         """Run the script.
 
         Args:
@@ -35,7 +35,7 @@ class Caller:
             now_us: the time, for tests; None for that of the server.
 
         Returns:
-            A decision for each hit, peek and charge, None for what asked for none.
+            A decision for each hit, peek and charge, `DONE` for what asked for none.
 
         Raises:
             Exception: whatever redis-py raises where that fails.
@@ -48,7 +48,7 @@ class Caller:
             by_slot.setdefault(self._client.slot_of(ask.key), []).append(position)
         groups = [[batch[position] for position in positions] for positions in by_slot.values()]
         answers = await self._client.run(_COUNT, [write(group, now_us) for group in groups])
-        decisions: list[Decision | None] = [None] * len(batch)
+        decisions = [DONE] * len(batch)
         for positions, group, answer in zip(by_slot.values(), groups, answers, strict=True):
             for position, decision in zip(positions, read(group, answer), strict=True):
                 decisions[position] = decision

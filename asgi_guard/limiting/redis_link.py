@@ -8,8 +8,10 @@ cancels nobody else.
 Rule 2: a call has one time limit. Once it fails, the circuit opens, all who wait are told at once, and those who come
 after pay nothing. From then on one task at a time probes whether Redis is back, and no request waits for it.
 Rule 3: connecting for the first time has a time limit of its own: a cold start is no failure.
-Rule 4: time in which this loop did something else is not held against Redis.
-Rule 5: nothing here blocks the loop or grows without bound.
+Rule 4: time in which this loop did something else is not held against Redis. Who waits for a turn loses patience only
+with the time that Redis takes: a busy application would be a way past the limits.
+Rule 5: what is taken back or reset goes out in any case, whatever becomes of who asked for it.
+Rule 6: nothing here blocks the loop or grows without bound.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
+from time import thread_time
 from typing import Final
 
 from asgi_guard.events import Listener, notify
@@ -38,7 +41,7 @@ MAX_WAITING: Final = 16_384
 """The requests that may wait for Redis at a time; those beyond are answered without it."""
 
 PATIENCE: Final = 4
-"""How many time limits of a call a request waits for its turn, while others get theirs."""
+"""How many time limits of a call Redis may spend on others while a request waits for its turn."""
 
 _POLICY: Final = BreakerPolicy(
     failure_threshold=1, recovery_timeout=0.25, recovery_growth=2.0, max_recovery_timeout=5.0, probe_lease=30.0
@@ -83,20 +86,22 @@ class Link:
         self._waiting: deque[Ask] = deque()
         self._task: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
-        self._connected_at: float | None = None
+        self._waited = 0.0  # for Redis, in seconds
+        self._is_connected = False
+        self._is_closed = False
 
     @property
     def is_closed(self) -> bool:
-        """Whether its event loop has been closed."""
-        return self._loop.is_closed()
+        """Whether it has been closed, or its event loop."""
+        return self._is_closed or self._loop.is_closed()
 
     async def ask(self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int = 0) -> Decision | None:
         """Ask Redis.
 
         Returns:
-            What it decided; None where it was not to be asked, and for a refund and a reset.
+            What it decided, `DONE` for a refund and a reset; None where it did not answer, or was not to be asked.
         """
-        if not self._is_to_be_asked():
+        if not self._is_to_be_asked(operation):
             return None
         asked = self._ask(plan, key, operation, cost, at_ns)
         self._queue([asked])
@@ -111,7 +116,7 @@ class Link:
         self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int
     ) -> asyncio.Future[Decision | None] | None:
         """Ask for what nobody has to wait for, and return the answer to come; None if Redis is not to be asked."""
-        if not self._is_to_be_asked():
+        if not self._is_to_be_asked(operation):
             return None
         asked = self._ask(plan, key, operation, cost, at_ns)
         self._queue([asked])
@@ -127,13 +132,12 @@ class Link:
         Returns:
             What it decided; nothing is allowed if one was refused. None where it was not to be asked.
         """
-        if not self._is_to_be_asked():
+        if not self._is_to_be_asked(Operation.HIT):
             return None
         asked: list[Ask] = []
-        since = self._loop.time()  # of all: none of them runs out of patience alone
         for joined, (plan, key, cost, is_enforced) in zip(range(len(hits) - 1, -1, -1), hits, strict=True):
             ask = self._ask(plan, key, Operation.HIT if cost else Operation.PEEK, cost)
-            ask.joined, ask.is_shadow, ask.since = joined, not is_enforced, since
+            ask.joined, ask.is_shadow = joined, not is_enforced
             asked.append(ask)
         self._queue(asked)
         try:
@@ -145,11 +149,13 @@ class Link:
             raise
         return [decision for ask in asked if (decision := ask.answered.result()) is not None] or None
 
-    def _is_to_be_asked(self) -> bool:
+    def _is_to_be_asked(self, operation: Operation) -> bool:
+        if self._is_closed:
+            return False
         if self._circuit.permit is None:
             self._probe_if_due()
             return False
-        return len(self._waiting) < MAX_WAITING
+        return len(self._waiting) < MAX_WAITING or operation >= Operation.REFUND  # of which hits are the bound
 
     @property
     def is_up(self) -> bool:
@@ -157,21 +163,23 @@ class Link:
         return self._circuit.permit is not None
 
     async def aclose(self) -> None:
-        """Answer what was asked, then stop; a later request begins anew.
+        """Answer what was asked, then stop; who asks later is told that Redis is not to be asked.
 
         Applications may share a store: one that shuts down takes no answer from the requests of the others.
         """
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=self._connect_timeout)
+        ends = self._loop.time() + self._connect_timeout
+        while self._task is not None and (left := ends - self._loop.time()) > 0:
+            await asyncio.wait([self._task], timeout=left)  # who was answered may have asked for more
+        self._is_closed = True
         tasks = [task for task in (self._task, self._probe) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._give_up(())  # a task that is cancelled before it has begun tells nobody
         await self._caller.aclose()
-        self._connected_at = None
 
     def _ask(self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int = 0) -> Ask:
-        return Ask(plan, key, operation, cost, at_ns, self._loop.time(), self._loop.create_future())
+        return Ask(plan, key, operation, cost, at_ns, self._waited, self._loop.create_future())
 
     def _queue(self, asked: Iterable[Ask]) -> None:
         self._waiting.extend(asked)
@@ -182,7 +190,7 @@ class Link:
     def _release(self, asked: Ask, decision: Decision | None) -> None:
         """Give back a lease that nobody is there to hold any more."""
         if asked.plan.is_lease and asked.operation is Operation.HIT and decision is not None and decision.allowed:
-            self._queue([self._ask(asked.plan, asked.key, Operation.REFUND, asked.cost, decision.at_ns)])
+            self.tell(asked.plan, asked.key, Operation.REFUND, asked.cost, decision.at_ns)
 
     # Calls ------------------------------------------------------------------------------------------------------------
 
@@ -200,26 +208,27 @@ class Link:
     def _next_batch(self) -> list[Ask]:
         batch: list[Ask] = []
         waiting = self._waiting
-        soonest = self._loop.time() - PATIENCE * self._timeout
+        soonest = self._waited - PATIENCE * self._timeout
         while waiting and len(batch) + waiting[0].joined < MAX_BATCH:
             ask = waiting.popleft()
-            if ask.answered.done():  # it was cancelled
-                continue
-            if max(ask.since, self._connected_at or ask.since) < soonest and self._connected_at is not None:
+            if ask.operation >= Operation.REFUND or (ask.since >= soonest and not ask.answered.done()):
+                batch.append(ask)
+            elif not ask.answered.done():  # else it was cancelled
                 ask.answered.set_result(None)
-                continue
-            batch.append(ask)
         return batch
 
     async def _is_served(self, batch: list[Ask], permit: Permit) -> bool:
-        limit = self._connect_timeout if self._connected_at is None else self._timeout
+        limit = self._timeout if self._is_connected else self._connect_timeout
+        began, worked = self._loop.time(), thread_time()
         try:
             decisions = await self._call(batch, limit)
         except Exception as error:  # noqa: BLE001  whatever it is, a request must not fail for it
             self._report(permit, error)
             return False
-        if self._connected_at is None:
-            self._connected_at = self._loop.time()
+        waited = self._loop.time() - began - (thread_time() - worked)
+        if self._is_connected and waited <= limit:  # longer than it may take is what this loop has slept through
+            self._waited += waited
+        self._is_connected = True
         for ask, decision in zip(batch, decisions, strict=True):
             if ask.answered.done():
                 self._release(ask, decision)
@@ -227,7 +236,7 @@ class Link:
                 ask.answered.set_result(decision)
         return True
 
-    async def _call(self, batch: list[Ask], seconds: float) -> list[Decision | None]:
+    async def _call(self, batch: list[Ask], seconds: float) -> list[Decision]:
         """Make a call, within a time limit.
 
         Raises:
@@ -284,7 +293,7 @@ class Link:
         except Exception as error:  # noqa: BLE001  as with any call
             self._report(permit, error)
         else:
-            self._connected_at = self._loop.time()
+            self._is_connected = True
             self._report(permit, None)
         finally:
             self._probe = None
