@@ -94,7 +94,7 @@ async def test_who_goes_on_asking_over_a_link_that_is_closed_is_answered(server,
 
 async def test_a_call_that_has_not_begun_when_the_link_is_closed_leaves_nobody_waiting(server) -> None:
     """A task that is cancelled before its first step runs nothing of itself, not even what it would do at its end."""
-    async with opened(server, connect_timeout_seconds=0.001) as store:
+    async with opened(server) as store:
         bucket = store.bucket("x", AMPLE)
         link = store.link()
         await bucket.peek("k")
