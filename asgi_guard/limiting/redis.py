@@ -128,7 +128,7 @@ class RedisStore:
         )
         self.denials: Denials = Denials(local_keys, self._ear)
         self.prefix: bytes = self.server.prefix
-        given = secret.encode() if isinstance(secret, str) else secret or b""
+        given = secret.encode(errors="surrogatepass") if isinstance(secret, str) else secret or b""
         self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
 
     def __repr__(self) -> str:
