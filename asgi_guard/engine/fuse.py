@@ -8,7 +8,7 @@ Must never start anything in a constructor, and must leave scope types and messa
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from inspect import iscoroutinefunction
 from threading import RLock
 from typing import Any
@@ -138,7 +138,10 @@ class Middleware:
             scope = {KEY: {}, **scope}  # what the application says of layers goes nowhere
         is_lifespan = scope["type"] == "lifespan"
         is_strict = is_lifespan and any(getattr(layer, "strict_lifespan", False) for layer in self.layers)
-        starting = [layer for layer in self.layers if is_lifespan and _has_to_start(layer)]
+        starting = [layer for layer in self.layers if is_lifespan and _has_own(layer, "start")]
+        ending = _Ending(self, send) if is_lifespan else None
+        if ending is not None and any(_has_own(layer, "shutdown") for layer in self.layers):
+            send = ending.send
         try:
             if starting:
                 receive = await _started(starting, receive, send)
@@ -149,12 +152,8 @@ class Middleware:
             else:
                 await self._target(scope, receive, send)
         finally:
-            if is_lifespan:
-                for layer in reversed(self.layers):
-                    try:
-                        await layer.shutdown()
-                    except Exception:  # noqa: BLE001  logged; the other layers have theirs to release
-                        logger.exception("%s could not shut down", layer.name)
+            if ending is not None:
+                await ending.come()
 
     def __getattr__(self, name: str) -> Any:
         """Look up what the middleware has not on the wrapped application: `Guard(FastAPI()).get` works."""
@@ -163,8 +162,39 @@ class Middleware:
         return getattr(self.app, name)
 
 
-def _has_to_start(layer: Layer) -> bool:
-    return getattr(layer.start, "__func__", None) is not Layer.start
+class _Ending:
+    """The end of a lifespan: layers release what they share once the application has shut down.
+
+    The server is told afterwards: some cancel whatever is still under way when they know that all is over.
+    """
+
+    def __init__(self, middleware: Middleware, send: AnySend) -> None:
+        self._middleware = middleware
+        self._send = send
+        self._has_come = False
+
+    async def send(self, message: Any) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            await self.come()
+        await self._send(message)
+
+    async def come(self) -> None:
+        if not self._has_come:
+            self._has_come = True
+            async with AsyncExitStack() as stack:  # also if it is cancelled: each of them has something to release
+                for layer in self._middleware.layers:
+                    stack.push_async_callback(_shut_down, layer)
+
+
+async def _shut_down(layer: Layer) -> None:
+    try:
+        await layer.shutdown()
+    except Exception:  # noqa: BLE001  logged; the other layers have theirs to release
+        logger.exception("%s could not shut down", layer.name)
+
+
+def _has_own(layer: Layer, hook: str) -> bool:
+    return getattr(getattr(layer, hook), "__func__", None) is not getattr(Layer, hook)
 
 
 async def _started(layers: Iterable[Layer], receive: AnyReceive, send: AnySend) -> AnyReceive | None:

@@ -259,6 +259,53 @@ async def test_layers_get_ready_before_the_application_starts(layer, fuse) -> No
     assert order == ["outer", "inner", "called", "lifespan.startup", "lifespan.shutdown"]
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("fuse", [True, False], ids=["fused", "nested"])
+async def test_a_server_hears_that_all_is_over_when_it_is(layer, fuse) -> None:
+    """It may cancel what is under way from then on, as hypercorn does."""
+    order = []
+
+    def releasing(name):
+        async def shutdown():
+            order.append(name)
+
+        return layer(shutdown=shutdown)
+
+    async def living(scope, receive, send):
+        await send({"type": "lifespan.shutdown.complete"})
+        order.append("returned")
+
+    async def hear(message):
+        order.append(message["type"])
+
+    stack = Middleware(Middleware(living, releasing("inner")), releasing("outer"), fuse=fuse)
+    await stack({"type": "lifespan"}, None, hear)
+
+    assert order == ["inner", "outer", "lifespan.shutdown.complete", "returned"]
+
+
+@pytest.mark.anyio
+async def test_who_cancels_an_end_keeps_no_layer_from_releasing(layer) -> None:
+    """Each is asked, and whoever cancels has his way when all are through."""
+    order = []
+
+    def releasing(name, error=None):
+        async def shutdown():
+            order.append(name)
+            if error is not None:
+                raise error
+
+        return layer(shutdown=shutdown)
+
+    async def living(scope, receive, send): ...
+
+    stack = Middleware(living, releasing("outer"), releasing("cancelled", KeyboardInterrupt()), releasing("inner"))
+    with pytest.raises(KeyboardInterrupt):
+        await stack({"type": "lifespan"}, None, None)
+
+    assert order == ["inner", "cancelled", "outer"]
+
+
 CANNOT_START = {
     "for a wrong setting": (ConfigError([Problem("AG001", "X", "", "is wrong", "Mend it.")]), "AG001 X is wrong"),
     "for any other reason": (ConnectionError("hunter2"), "layer could not start: ConnectionError; the log says more"),
