@@ -69,6 +69,7 @@ class Desk:
 
         Raises:
             ValueError: there is no such policy.
+            StoreError: when it is awaited: a store did not answer, so that hits may still count there.
         """
         steps = _reset([plan for one in self._named(policy) for plan in one.plans()], key)
         return run(steps) if all(is_at_once(one.settings.counts_in) for one in self.policies) else wait(steps)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Protocol, TypeVar
 
+from asgi_guard.errors.exceptions import StoreError
 from asgi_guard.limiting.memory import MemoryBucket, MemoryStore
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.shares import share_of
@@ -112,9 +113,14 @@ class LimitsBucket:
         """Do nothing: a storage of `limits` takes nothing back. That admits less, and never more."""
 
     async def reset(self, key: Key) -> None:
-        """Forget all hits of a key; see `store.Bucket.reset`."""
+        """Forget all hits of a key; see `store.Bucket.reset`.
+
+        Raises:
+            StoreError: the storage did not answer; the hits may still count there.
+        """
         self._local.reset(key)
-        await self._store.ask(self._reset, self._name_of(key))
+        if not await self._store.ask(self._reset, self._name_of(key)):
+            raise StoreError
 
     async def _hit(self, name: str, cost: int) -> Decision:
         for position, item in enumerate(self._items):
@@ -133,9 +139,10 @@ class LimitsBucket:
                     await self._store.call(self._counter.hit, item, self._tag, name, cost=min(left, cost))
         return await self._look(name, cost, violated)
 
-    async def _reset(self, name: str) -> None:
+    async def _reset(self, name: str) -> bool:
         for item in self._items:
             await self._store.call(self._counter.clear, item, self._tag, name)
+        return True
 
     async def _look(self, name: str, cost: int, violated: Sequence[int] | None = None) -> Decision:
         """Say how things stand.

@@ -14,7 +14,7 @@ Rule 2: a denial says when it ends. Until then the same process repeats it witho
 listen costs Redis nothing. A reset or a refund that ends it is published, and each process hears of it in milliseconds,
 or falls back on asking again after a second.
 Rule 3: a decision that was made without Redis is `degraded`, and clients are told no numbers of it.
-Must never show a password, and never raise because Redis is away.
+Must never show a password, and never raise because Redis is away: but for a reset, which could not say so otherwise.
 
 | id    | rule that was broken                                            |
 |-------|-----------------------------------------------------------------|
@@ -30,7 +30,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final, Literal
 
-from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.errors.exceptions import ConfigError, StoreError
 from asgi_guard.events import Listener
 from asgi_guard.limiting.events import Audience
 from asgi_guard.limiting.leases import LeaseSize
@@ -313,13 +313,19 @@ class RedisBucket:
             await asked
 
     async def reset(self, key: Key) -> None:
-        """Forget all hits of a key; see `store.Bucket.reset`. Other processes follow within a second at most."""
+        """Forget all hits of a key; see `store.Bucket.reset`. Other processes follow within a second at most.
+
+        Raises:
+            StoreError: Redis did not answer; the hits may still count there.
+        """
         name = self.name_of(key)
         self._local.reset(key)
         try:
-            await self._store.link().ask(self.plan, name, Operation.RESET, 0)
+            done = await self._store.link().ask(self.plan, name, Operation.RESET, 0)
         finally:
             self._store.denials.forget(name, time.monotonic_ns())
+        if done is None:
+            raise StoreError
 
     async def let_go(self, link: Link) -> None:
         """Give back what is held in advance on one event loop: nothing."""

@@ -100,7 +100,7 @@ class LeasedBucket(RedisBucket):
             await super().refund(key, at_ns, cost)
 
     async def reset(self, key: Key) -> None:
-        """Forget all hits of a key; see `store.Bucket.reset`."""
+        """Forget all hits of a key; see `RedisBucket.reset`."""
         self._here().forget(key)
         await super().reset(key)
 

@@ -180,7 +180,11 @@ class AsyncBucket(Protocol):
         ...
 
     async def reset(self, key: Key) -> None:
-        """Forget all hits of a key; see `Bucket.reset`."""
+        """Forget all hits of a key; see `Bucket.reset`.
+
+        Raises:
+            StoreError: the store did not answer; the hits may still count there.
+        """
         ...
 
 

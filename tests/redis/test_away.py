@@ -12,6 +12,7 @@ from redis_harms import HARMS, back_in_redis, endure, longest_stall
 from redis_servers import Place
 from redis_stand_in import ANSWERS, HONEST, stand_in_for
 
+from asgi_guard.errors.exceptions import StoreError
 from asgi_guard.limiting import parse_rate
 from asgi_guard.limiting.redis import RedisStore
 from asgi_guard.resilience.circuit import State
@@ -143,6 +144,20 @@ async def test_what_was_admitted_before_counts_while_redis_is_away(server) -> No
             await bucket.hit("k")
         await asyncio.to_thread(server.kill)
         assert [bool(await bucket.hit("k")) for _ in range(4)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("lease", [None, 10])
+async def test_a_reset_that_redis_did_not_get_is_no_success(server, lease) -> None:
+    """Whoever unblocks somebody hears that it was in vain; here it has begun anew, and there it counts."""
+    async with opened(server.url, timeout_seconds=0.5) as store:
+        bucket = store.bucket("x", parse_rate("4/hour"), lease=lease)
+        while await bucket.hit("k"):
+            pass
+        await asyncio.to_thread(server.freeze)
+        with pytest.raises(StoreError):
+            await bucket.reset("k")
+        assert await bucket.hit("k")
+        await asyncio.to_thread(server.thaw)
 
 
 async def test_what_was_counted_here_is_given_back_here(server) -> None:

@@ -11,7 +11,7 @@ import pytest
 from limits.aio.storage import MemoryStorage as AsyncMemoryStorage
 from limits.storage import MemoryStorage, Storage
 
-from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.errors.exceptions import ConfigError, StoreError
 from asgi_guard.layers.rate_limit import RateLimit, RateLimitMiddleware
 from asgi_guard.limiting import parse_rate
 from asgi_guard.limiting.limits_adapter import MAX_THREADS, LimitsStore
@@ -334,7 +334,8 @@ def test_without_the_storage_the_settings_decide(on_failure, allowed, caplog) ->
         assert storage.asked == 1
         assert (await bucket.peek("k")).degraded
         assert (await bucket.charge("k")).degraded
-        await bucket.reset("k")
+        with pytest.raises(StoreError):
+            await bucket.reset("k")
 
     asyncio.run(ask())
     assert "ConnectionError" in caplog.text
