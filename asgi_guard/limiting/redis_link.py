@@ -168,15 +168,17 @@ class Link:
         Applications may share a store: one that shuts down takes no answer from the requests of the others.
         """
         ends = self._loop.time() + self._connect_timeout
-        while self._task is not None and (left := ends - self._loop.time()) > 0:
-            await asyncio.wait([self._task], timeout=left)  # who was answered may have asked for more
-        self._is_closed = True
-        tasks = [task for task in (self._task, self._probe) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._give_up(())  # a task that is cancelled before it has begun tells nobody
-        await self._caller.aclose()
+        try:
+            while self._task is not None and (left := ends - self._loop.time()) > 0:
+                await asyncio.wait([self._task], timeout=left)  # who was answered may have asked for more
+        finally:  # also if it is cancelled
+            self._is_closed = True
+            tasks = [task for task in (self._task, self._probe) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._give_up(())  # a task that is cancelled before it has begun tells nobody
+            await self._caller.aclose()
 
     def _ask(self, plan: Plan, key: bytes, operation: Operation, cost: int, at_ns: int = 0) -> Ask:
         return Ask(plan, key, operation, cost, at_ns, self._waited, self._loop.create_future())
@@ -247,6 +249,8 @@ class Link:
 
     def _give_up(self, batch: Iterable[Ask]) -> None:
         """Tell all who wait that there is no answer."""
+        if self._loop.is_closed():  # so nobody does
+            return
         waiting, self._waiting = self._waiting, deque()
         for ask in (*batch, *waiting):
             if not ask.answered.done():
@@ -255,6 +259,8 @@ class Link:
     # The circuit ------------------------------------------------------------------------------------------------------
 
     def _report(self, permit: Permit, error: Exception | None) -> None:
+        if self._loop.is_closed():  # which is why there is no answer
+            return
         before = self._circuit.state
         self._circuit.report(permit, SUCCESS if error is None else FAILURE, time.monotonic_ns())
         self._tell(before, error)
