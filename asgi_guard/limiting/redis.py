@@ -27,6 +27,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -193,12 +194,13 @@ class RedisStore:
         """Close the connections of this event loop, also those of circuits that are shared; a later hit opens them."""
         loop = _loop()
         link = self._links.pop(loop, None)
-        if link is not None:
-            for bucket in self._buckets.values():
-                await bucket.let_go(link)
-            await link.aclose()
-        if loop is not None:
-            await self.server.aclose()
+        async with AsyncExitStack() as stack:  # also if it is cancelled: each of them has something to close
+            if loop is not None:
+                stack.push_async_callback(self.server.aclose)
+            if link is not None:
+                stack.push_async_callback(link.aclose)
+                for bucket in self._buckets.values():
+                    stack.push_async_callback(bucket.let_go, link)
 
     def link(self) -> Link:
         """Return the link of the event loop that runs.

@@ -132,10 +132,12 @@ class News:
         """Stop."""
         self.is_closed = True
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await self._client.aclose()
+        try:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        finally:
+            await self._client.aclose()
 
     async def _run(self) -> None:
         while self._is_wanted():

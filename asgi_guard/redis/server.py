@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -95,9 +96,10 @@ class Server:
 
     async def aclose(self) -> None:
         """Close the connections of the event loop that runs, but those of clients."""
-        for mine in (self._news.pop(), self._lines.pop()):
-            if mine is not None:
-                await mine.aclose()
+        async with AsyncExitStack() as stack:
+            for mine in (self._lines.pop(), self._news.pop()):
+                if mine is not None:
+                    stack.push_async_callback(mine.aclose)
 
     def _new_news(self) -> News:
         return News(self.client(), name=str(self), timeout_seconds=self.connect_timeout_seconds)
