@@ -36,6 +36,7 @@ from asgi_guard.events import Listener
 from asgi_guard.limiting.events import Audience
 from asgi_guard.limiting.leases import LeaseSize
 from asgi_guard.limiting.memory import MAX_BUCKETS, MAX_KEYS, MemoryBucket, MemoryStore
+from asgi_guard.limiting.outage import Outage
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import Operation, Plan
 from asgi_guard.limiting.redis_client import Caller
@@ -48,6 +49,9 @@ from asgi_guard.redis.news import Topic
 from asgi_guard.redis.server import Server
 from asgi_guard.redis.urls import check_url, need_redis
 from asgi_guard.settings import Problem, Problems
+
+NAMESPACE: Final = "asgi-guard"
+"""What keys in Redis begin with, unless a store says otherwise."""
 
 _UNTIL_PROBED_NS: Final = 1_000_000_000
 
@@ -93,7 +97,7 @@ class RedisStore:
         connect_timeout_seconds: float = 1.0,
         on_failure: OnFailure = "local",
         local_share: float | None = None,
-        namespace: str = "asgi-guard",
+        namespace: str = NAMESPACE,
         secret: str | bytes | None = None,
         local_keys: int = 100_000,
         listeners: Iterable[Listener] = (),
@@ -128,12 +132,14 @@ class RedisStore:
             namespace=namespace,
         )
         self.denials: Denials = Denials(local_keys, self._ear)
+        self.namespace: str = namespace
         self.prefix: bytes = self.server.prefix
         given = secret.encode(errors="surrogatepass") if isinstance(secret, str) else secret or b""
         self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
 
     def __repr__(self) -> str:
-        return f"RedisStore({str(self.server)!r})"
+        own = "" if self.namespace == NAMESPACE else f", namespace={self.namespace!r}"
+        return f"RedisStore({str(self.server)!r}{own})"
 
     def bucket(
         self,
@@ -233,7 +239,7 @@ class RedisStore:
         clock = self.clock
         return Link(
             Caller(self.server.client()),
-            name=repr(self),
+            outage=Outage(repr(self), lambda: {on_failure for _, _, _, on_failure, _ in tuple(self._buckets)}),
             probe_key=self.prefix + b"{probe}",
             timeout_seconds=self.server.timeout_seconds,
             connect_timeout_seconds=self.server.connect_timeout_seconds,

@@ -17,7 +17,6 @@ Rule 6: nothing here blocks the loop or grows without bound.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +25,7 @@ from time import thread_time
 from typing import Final
 
 from asgi_guard.events import Listener, notify
+from asgi_guard.limiting.outage import Outage
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import MAX_BATCH, Ask, Operation, Plan
 from asgi_guard.limiting.redis_client import Caller
@@ -34,8 +34,6 @@ from asgi_guard.redis.limit import TimeLimit
 from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SUCCESS, Circuit, Permit, State
 from asgi_guard.resilience.events import CircuitChanged
 from asgi_guard.resilience.policy import BreakerPolicy
-
-logger: logging.Logger = logging.getLogger("asgi_guard")
 
 MAX_WAITING: Final = 16_384
 """The requests that may wait for Redis at a time; those beyond are answered without it."""
@@ -54,7 +52,7 @@ class Link:
 
     Args:
         caller: runs the script.
-        name: what events call the circuit.
+        outage: says in the log how Redis is; events call the circuit by its name.
         probe_key: a key that nothing else counts in; the circuit closes once it can be written.
         timeout_seconds: how long a call may take.
         connect_timeout_seconds: how long the first call may take, and a probe.
@@ -66,7 +64,7 @@ class Link:
         self,
         caller: Caller,
         *,
-        name: str,
+        outage: Outage,
         probe_key: bytes,
         timeout_seconds: float,
         connect_timeout_seconds: float,
@@ -75,7 +73,7 @@ class Link:
     ) -> None:
         self._caller = caller
         self.slot_of: Callable[[bytes], int] = caller.slot_of
-        self._name = name
+        self._outage = outage
         self._probe_key = probe_key
         self._timeout = timeout_seconds
         self._connect_timeout = connect_timeout_seconds
@@ -270,11 +268,10 @@ class Link:
         if after is before:
             return
         if error is not None:
-            # The name alone: the text of an error may have the address, and what is secret in it.
-            logger.warning("%s does not answer (%s): counting goes on without it", self._name, type(error).__name__)
+            self._outage.begin(error)
         elif self._circuit.permit is not None:
-            logger.warning("%s answers again", self._name)
-        notify(self._listeners, CircuitChanged(name=self._name, before=before, after=after))
+            self._outage.end()
+        notify(self._listeners, CircuitChanged(name=self._outage.name, before=before, after=after))
 
     def _probe_if_due(self) -> None:
         """Start a probe if it is time for one and none is under way."""
