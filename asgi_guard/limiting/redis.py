@@ -24,7 +24,6 @@ Must never show a password, and never raise because Redis is away: but for a res
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -46,7 +45,7 @@ from asgi_guard.limiting.redis_together import hit_all
 from asgi_guard.limiting.shares import share_of, usual_share
 from asgi_guard.limiting.store import ON_FAILURE, Decision, Hit, HitAll, Key, OnFailure, checked_cost
 from asgi_guard.redis.news import Topic
-from asgi_guard.redis.server import Server
+from asgi_guard.redis.server import PerLoop, Server
 from asgi_guard.redis.urls import check_url, need_redis
 from asgi_guard.settings import Problem, Problems
 
@@ -120,7 +119,7 @@ class RedisStore:
         need_redis("RedisStore")
         self.audience: Audience = Audience(listeners)
         self.clock: Callable[[], int] | None = clock
-        self._links: dict[object, Link] = {}
+        self._links: PerLoop[Link] = PerLoop(self._new_link)
         self._buckets: dict[tuple[str, tuple[Limit, ...], str, OnFailure, LeaseSize | None], RedisBucket] = {}
         self.on_failure: OnFailure = on_failure
         self.local_share: float = usual_share() if local_share is None else local_share
@@ -198,14 +197,15 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop, also those of circuits that are shared; a later hit opens them."""
-        loop = _loop()
-        link = self._links.pop(loop, None)
+        try:
+            link = self._links.pop()
+        except RuntimeError:  # on an event loop that is not asyncio's nothing is open
+            return
         async with AsyncExitStack() as stack:  # also if it is cancelled: each of them has something to close
-            if loop is not None:
-                stack.push_async_callback(self.server.aclose)
+            stack.push_async_callback(self.server.aclose)
             if link is not None:
                 stack.push_async_callback(link.aclose)
-                for bucket in self._buckets.values():
+                for bucket in tuple(self._buckets.values()):  # other threads add to them
                     stack.push_async_callback(bucket.let_go, link)
 
     def link(self) -> Link:
@@ -214,18 +214,12 @@ class RedisStore:
         Raises:
             ConfigError: it is not asyncio's.
         """
-        loop = _loop()
-        if loop is None:
+        try:
+            return self._links.get()
+        except RuntimeError:
             remedy = "Run the server on asyncio or uvloop, or leave the store out to count in memory."
-            raise ConfigError(
-                [Problem("AG431", "RedisStore", "", "is used on asyncio, and this is another event loop", remedy)]
-            )
-        link = self._links.get(loop)
-        if link is None:
-            for dead in [other for other, link in self._links.items() if link.is_closed]:
-                del self._links[dead]
-            link = self._links[loop] = self._new_link()
-        return link
+            rule = "is used on asyncio, and this is another event loop"
+            raise ConfigError([Problem("AG431", "RedisStore", "", rule, remedy)]) from None
 
     def _ear(self) -> Topic:
         """Return what tells the event loop that runs which denials have ended: the script publishes their keys."""
@@ -379,14 +373,6 @@ class RedisBucket:
         nothing = (0,) * len(self.limits)
         is_open = self._on_failure == "open"
         return Decision(is_open, 0, nothing, nothing, 0 if is_open else _UNTIL_PROBED_NS, degraded=True)
-
-
-def _loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs, if it is asyncio's."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _local_ns() -> int:

@@ -11,7 +11,9 @@ Must never hold more keys than it was told, and never walk them all.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 from asgi_guard.limiting.store import Decision
@@ -53,7 +55,7 @@ class Denials:
     def __init__(self, most: int, ear: Callable[[], Ear]) -> None:
         self._most = most
         self._ear = ear
-        self._by_key: dict[bytes, _Denial] = {}
+        self._by_key: OrderedDict[bytes, _Denial] = OrderedDict()  # a dict would be searched for its first key
         self._forgot_ns = -1
 
     def __len__(self) -> int:
@@ -94,8 +96,9 @@ class Denials:
         # A hit that comes back is published only where nothing was left at all: a larger one may fit again unheard.
         bounds_ns = waits_ns if 0 in decision.remaining else [HELD_NS, *waits_ns]
         until_ns = asked_ns + min(bounds_ns, default=0)  # early, never late: Redis decided after it was asked
-        if len(self._by_key) >= self._most and key not in self._by_key:
-            self._by_key.pop(next(iter(self._by_key)), None)  # it is only asked about again
+        while len(self._by_key) >= self._most and key not in self._by_key:
+            with suppress(KeyError):  # other threads have forgotten them all
+                self._by_key.popitem(last=False)  # it is only asked about again
         self._by_key[key] = _Denial(asked_ns, now_ns, until_ns, cost, decision)
         if until_ns - now_ns > HELD_NS:
             self._ear().want(until_ns)
