@@ -65,7 +65,7 @@ def types(session: nox.Session) -> None:
 @nox.session(requires=["package"])
 def tests(session: nox.Session) -> None:
     """The suite but for what is slow, with branch coverage; with arguments, pytest alone: `nox -s tests -- -k cors`."""
-    install(session, "tests", "servers", "frameworks")
+    install(session, "tests", "servers", "redis", "frameworks")
     if session.posargs:
         session.run("pytest", *session.posargs, env=INSTALLED)
         return
@@ -78,7 +78,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(requires=["package"])
 def servers(session: nox.Session) -> None:
     """Every server and every framework, for some minutes; `tests` has a part of each."""
-    install(session, "tests", "servers", "frameworks")
+    install(session, "tests", "servers", "redis", "frameworks")
     session.run("pytest", "-m", "slow", *(session.posargs or ["tests"]), env=INSTALLED)
 
 
@@ -87,7 +87,7 @@ def examples(session: nox.Session) -> None:
     """Every example prints what its docstring promises, and the demo runs."""
     if not any(Path("examples").glob("*.py")):
         session.skip("there is no example yet")
-    install(session, "tests", "examples", "servers")
+    install(session, "tests", "examples", "servers", "redis")
     session.run("pytest", "tests/docs", *session.posargs, env=INSTALLED)
     session.run("asgi-guard", "demo", "--once", env=INSTALLED)
 
@@ -113,6 +113,15 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def redis(session: nox.Session) -> None:
+    """Measure the wheel over a real server, beside its peers, and simulate many workers; write the figures. Minutes."""
+    install(session, "peers")
+    session.run("python", "benchmarks/over_redis.py")
+    session.run("python", "benchmarks/scale.py")
+    session.run("python", "benchmarks/render_redis.py")
+
+
+@nox.session(requires=["package"])
 def conformance(session: nox.Session) -> None:
     """Every rule of ASGI on every server, and on the peers, whose faults it finds; write the matrix. Some minutes."""
     install(session, "tests", "conformance")
@@ -123,14 +132,16 @@ def conformance(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, requires=["package"])
 def matrix(session: nox.Session) -> None:
     """The suite on each supported Python that is installed."""
-    install(session, "tests")
+    install(session, "tests", "redis")
     session.run("pytest", "--ignore=tests/docs", *session.posargs, env=INSTALLED)
 
 
 @nox.session(venv_backend="uv", requires=["package"])
 def lowest(session: nox.Session) -> None:
     """The suite on the oldest dependencies that pyproject.toml admits."""
-    session.install("--resolution=lowest-direct", "--requirements=pyproject.toml", "--all-extras", "--group=tests")
+    session.install(
+        "--resolution=lowest-direct", "--requirements=pyproject.toml", "--all-extras", "--group=tests", "--group=redis"
+    )
     session.install("--no-deps", *map(str, DIST.glob("*.whl")))
     session.run("pytest", "--ignore=tests/docs", *session.posargs, env=INSTALLED)
 

@@ -53,8 +53,10 @@ if TYPE_CHECKING:
     from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsMiddleware
     from asgi_guard.layers.security_headers import SecurityHeaders, SecurityHeadersMiddleware, clear_site_data
     from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostMiddleware
+    from asgi_guard.limiting.events import RateLimitDecided
     from asgi_guard.limiting.keys import by_client, by_header, client_key
     from asgi_guard.limiting.memory import MemoryStore
+    from asgi_guard.limiting.redis import RedisStore
     from asgi_guard.presets import SecurityMiddleware
 
 __version__ = "0.1.0"
@@ -102,8 +104,10 @@ _HOME: dict[str, str] = {
     "NotFoundError": "asgi_guard.errors.ready",
     "OperationTimeoutError": "asgi_guard.errors.ready",
     "RateLimit": "asgi_guard.layers.rate_limit",
+    "RateLimitDecided": "asgi_guard.limiting.events",
     "RateLimitError": "asgi_guard.errors.ready",
     "RateLimitMiddleware": "asgi_guard.layers.rate_limit",
+    "RedisStore": "asgi_guard.limiting.redis",
     "Reply": "asgi_guard.engine.replies",
     "RequestAllowed": "asgi_guard.events",
     "RequestID": "asgi_guard.layers.request_id",
@@ -172,8 +176,10 @@ __all__ = [
     "NotFoundError",
     "OperationTimeoutError",
     "RateLimit",
+    "RateLimitDecided",
     "RateLimitError",
     "RateLimitMiddleware",
+    "RedisStore",
     "Reply",
     "RequestAllowed",
     "RequestID",

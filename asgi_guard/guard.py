@@ -247,7 +247,7 @@ class Guard(Middleware):
             app: the application to wrap.
             environ: the environment; by default `os.environ`.
             prefix: what the variables begin with; every variable that does is read, but for `ASGI_GUARD_APP`,
-                `ASGI_GUARD_APP_DIR` and `ASGI_GUARD_CONFIG`.
+                `ASGI_GUARD_APP_DIR`, `ASGI_GUARD_CONFIG` and `ASGI_GUARD_WORKERS`.
             given: arguments of the constructor; they win over the environment, which is checked all the same.
 
         Raises:

@@ -25,8 +25,8 @@ from asgi_guard.config.part import PREFIX, Part
 from asgi_guard.config.reader import Configuration, Parts, Source
 from asgi_guard.settings import Problem
 
-RESERVED: Final = frozenset({"APP", "APP_DIR", "CONFIG"})
-"""What stands after the prefix in the names that say what to serve, and not how."""
+RESERVED: Final = frozenset({"APP", "APP_DIR", "CONFIG", "WORKERS"})
+"""What stands after the prefix in the names that say what to serve and by whom, and not how."""
 
 MAX_BYTES: Final = 1_000_000
 """The size of a file."""

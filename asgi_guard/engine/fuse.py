@@ -8,7 +8,7 @@ Must never start anything in a constructor, and must leave scope types and messa
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from inspect import iscoroutinefunction
 from threading import RLock
 from typing import Any
@@ -20,6 +20,7 @@ from asgi_guard.engine.life import logger
 from asgi_guard.engine.override import KEY
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
+from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener, check_listeners
 from asgi_guard.settings import Problems
 
@@ -132,29 +133,91 @@ class Middleware:
             exchange.finish(origin + 1 if origin < size else size)
 
     async def _serve_other(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
-        """Relay what no layer sees; the end of a lifespan releases what the layers share."""
+        """Relay what no layer sees; a lifespan lets the layers get ready, and release what they share when it ends."""
         if self._times_disabled and scope["type"] in {"http", "websocket"}:
             scope = {KEY: {}, **scope}  # what the application says of layers goes nowhere
         is_lifespan = scope["type"] == "lifespan"
         is_strict = is_lifespan and any(getattr(layer, "strict_lifespan", False) for layer in self.layers)
+        starting = [layer for layer in self.layers if is_lifespan and _has_own(layer, "start")]
+        ending = _Ending(self, send) if is_lifespan else None
+        if ending is not None and any(_has_own(layer, "shutdown") for layer in self.layers):
+            send = ending.send
         try:
+            if starting:
+                receive = await _started(starting, receive, send)
+                if receive is None:
+                    return
             if is_strict:
                 await _start_or_fail(self._target, scope, receive, send)
             else:
                 await self._target(scope, receive, send)
         finally:
-            if is_lifespan:
-                for layer in reversed(self.layers):
-                    try:
-                        await layer.shutdown()
-                    except Exception:  # noqa: BLE001  logged; the other layers have theirs to release
-                        logger.exception("%s could not shut down", layer.name)
+            if ending is not None:
+                await ending.come()
 
     def __getattr__(self, name: str) -> Any:
         """Look up what the middleware has not on the wrapped application: `Guard(FastAPI()).get` works."""
         if name.startswith("__") or "app" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.app, name)
+
+
+class _Ending:
+    """The end of a lifespan: layers release what they share once the application has shut down.
+
+    The server is told afterwards: some cancel whatever is still under way when they know that all is over.
+    """
+
+    def __init__(self, middleware: Middleware, send: AnySend) -> None:
+        self._middleware = middleware
+        self._send = send
+        self._has_come = False
+
+    async def send(self, message: Any) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            await self.come()
+        await self._send(message)
+
+    async def come(self) -> None:
+        if not self._has_come:
+            self._has_come = True
+            async with AsyncExitStack() as stack:  # also if it is cancelled: each of them has something to release
+                for layer in self._middleware.layers:
+                    stack.push_async_callback(_shut_down, layer)
+
+
+async def _shut_down(layer: Layer) -> None:
+    try:
+        await layer.shutdown()
+    except Exception:  # noqa: BLE001  logged; the other layers have theirs to release
+        logger.exception("%s could not shut down", layer.name)
+
+
+def _has_own(layer: Layer, hook: str) -> bool:
+    return getattr(getattr(layer, hook), "__func__", None) is not getattr(Layer, hook)
+
+
+async def _started(layers: Iterable[Layer], receive: AnyReceive, send: AnySend) -> AnyReceive | None:
+    """Let layers get ready at the first message of a lifespan.
+
+    Returns:
+        What gives the application that message and all others; None where it must not run, and the server knows.
+    """
+    messages = [await receive()]
+    for layer in layers:
+        try:
+            await layer.start()
+        except Exception as exc:  # noqa: BLE001  the server is told, and does not serve what cannot work
+            logger.exception("%s could not start", layer.name)
+            what = str(exc) if isinstance(exc, ConfigError) else f"{type(exc).__name__}; the log says more"
+            text = f"{layer.name} could not start: {what}"
+            await send({"type": "lifespan.startup.failed", "message": text})
+            return None
+
+    async def listen() -> Any:
+        return messages.pop() if messages else await receive()
+
+    return listen
 
 
 async def _start_or_fail(app: ASGIApp, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:

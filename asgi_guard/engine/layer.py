@@ -117,5 +117,12 @@ class Layer:
         """Say, for `explain()`, what the layer refuses and with which status, a line each."""
         return ()
 
+    async def start(self) -> None:
+        """Get ready when a lifespan starts, before the application does.
+
+        Servers without a lifespan never ask for it. What it raises keeps the application from starting; that of a
+        `ConfigError` is told to the server.
+        """
+
     async def shutdown(self) -> None:
         """Release what the layer shares between requests; called when a lifespan ends, and may be used again."""

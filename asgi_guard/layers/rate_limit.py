@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from contextvars import copy_context
 from typing import Any, ClassVar, Final, Unpack, cast
 
@@ -22,10 +23,11 @@ from asgi_guard.engine.life import spawn
 from asgi_guard.engine.override import is_called
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Header, Headers, Message
-from asgi_guard.events import Listener
+from asgi_guard.events import Listener, notify
 from asgi_guard.limiting.answers import refusal, tell
 from asgi_guard.limiting.charges import Charge, Steps, change_all, release, run, take_all, wait
 from asgi_guard.limiting.desk import Desk
+from asgi_guard.limiting.events import Audience, RateLimitDecided, Result
 from asgi_guard.limiting.keys import KeyFunction, by_client, by_header, client_key
 from asgi_guard.limiting.memory import MemoryStore
 from asgi_guard.limiting.plans import Rate
@@ -92,7 +94,11 @@ class RateLimitLayer(Layer, Desk):
         given = (read,) if isinstance(read, RateLimit) else tuple(read.policies)
         self._own_store: Store = MemoryStore()
         self.policies: tuple[Policy, ...] = tuple(Policy(one, self._own_store) for one in given)
-        self._remote_stores = [one.store for one in given if one.store is not None and one.store.synchronous is False]
+        stores = dict.fromkeys(one.counts_in for one in given)
+        self._remote_stores = [store for store in stores if store is not None and store.synchronous is False]
+        self._to_close = self._remote_stores
+        for audience in self._audiences():
+            audience.counting.add(self)
         self._yields = yields_to_undeclared_proxy
         self._has_yielded = self._has_refused_near = False
         self.wants: frozenset[bytes] = frozenset[bytes]().union(*[getattr(one.key, "wants", ()) for one in given])
@@ -105,6 +111,8 @@ class RateLimitLayer(Layer, Desk):
         waits = bool(self._remote_stores) or any(one.has_async_functions for one in given)
         is_usual = len(given) == 1 and not waits and given[0].is_usual
         hooks: dict[str, Callable[..., Any]] = {}
+        if self._remote_stores:
+            hooks["start"] = self._start_stores
         if waits:
             hooks["admit_async"] = self._admit_waiting
         else:
@@ -141,6 +149,8 @@ class RateLimitLayer(Layer, Desk):
         decision: Decision = self._hit(key, self._cost)
         if decision.allowed:
             exchange.cells[self] = decision
+            if self.listeners:
+                self._tell(exchange, [self.policies[0].noted(key, self._cost, decision)])
             return None
         charge = self.policies[0].noted(key, self._cost, decision)
         reply = self._verdict(exchange, [charge], is_admitted=not charge.policy.is_enforced)
@@ -178,15 +188,35 @@ class RateLimitLayer(Layer, Desk):
             for charge in charges:
                 if charge.is_refused:  # in the shadows
                     exchange.would_refuse(self, refusal([charge]))
+            self._tell(exchange, charges)
             return None
         reply = refusal([charge for charge in charges if charge.is_refused and charge.policy.is_enforced])
         if self._yields:
             if self._smells_of_a_proxy(exchange):
                 exchange.would_refuse(self, reply)
+                self._tell(exchange, charges, refused="would_refuse")
                 charges.clear()
                 return None
             self._say_who_is_near(exchange)
+        self._tell(exchange, charges)
         return reply
+
+    def _tell(self, exchange: Exchange, charges: Iterable[Charge[Policy]], *, refused: Result = "refused") -> None:
+        """Tell the listeners what each policy has decided."""
+        if not self.listeners:
+            return
+        about = exchange.about(self)
+        for charge in charges:
+            if charge.result is not None and charge.decision is not None:
+                policy = charge.policy
+                decided = RateLimitDecided(
+                    **about,
+                    policy=policy.settings.name,
+                    result=refused if charge.result == "refused" else charge.result,
+                    backend=policy.backend,
+                    degraded=charge.decision.degraded,
+                )
+                notify(self.listeners, decided)
 
     def _say_who_is_near(self, exchange: Exchange) -> None:
         """Say once that somebody on this machine is refused under a rate that nobody has set: perhaps a proxy."""
@@ -272,16 +302,35 @@ class RateLimitLayer(Layer, Desk):
             for policy in self.policies:
                 policy.keep_in(self._own_store, before.get(policy.settings.name))
             self._bind()
+            for audience in previous._audiences():  # noqa: SLF001
+                audience.counting.discard(previous)
+            self._to_close = [*dict.fromkeys([*self._remote_stores, *previous._to_close])]  # noqa: SLF001
 
     def refusals(self) -> Iterable[str]:
         """Say what each policy refuses."""
         but_for = ", but for private addresses that send a forwarding header" if self._yields else ""
         return tuple(f"{policy}{but_for}" for policy in self.policies)
 
-    async def shutdown(self) -> None:
-        """Close the connections of stores over a network; a later request opens them again."""
+    def _audiences(self) -> Iterable[Audience]:
+        """Give those through which stores tell how they are."""
+        found = [getattr(store, "audience", None) for store in self._remote_stores]
+        return [audience for audience in found if isinstance(audience, Audience)]
+
+    async def _start_stores(self) -> None:
+        """Let stores over a network say that they cannot work here."""
         for store in self._remote_stores:
-            await store.aclose()
+            start = getattr(store, "start", None)
+            if start is not None:
+                await start()
+
+    async def shutdown(self) -> None:
+        """Close the connections of stores over a network; a later request opens them again.
+
+        Those of the layers that stood here before are closed as well: requests on their way may have needed them.
+        """
+        async with AsyncExitStack() as stack:
+            for store in self._to_close:
+                stack.push_async_callback(store.aclose)
 
 
 def _cost_afterwards(exchange: Exchange, charge: Charge[Policy]) -> int:

@@ -11,11 +11,13 @@ Rule 2: nothing is given back twice, and never more than was taken.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from itertools import groupby
 from types import CoroutineType
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
+from asgi_guard.limiting.events import Result
 from asgi_guard.limiting.plans import Plan
-from asgi_guard.limiting.store import Decision, Key
+from asgi_guard.limiting.store import AsyncBucket, Decision, Hit, Key
 
 ResultT = TypeVar("ResultT")
 Steps: TypeAlias = Generator[Any, Any, ResultT]
@@ -77,15 +79,30 @@ class Charge(Generic[TermsT]):
         """Tell whether the bucket would not admit it."""
         return self.decision is not None and not self.decision.allowed
 
+    @property
+    def result(self) -> Result | None:
+        """What came of it, for the listeners; None where it was not asked, or others alone are refused."""
+        decision = self.decision
+        if decision is None or decision.allowed:
+            return "admitted" if self.is_admitted else None
+        if not (decision.violated or decision.degraded):
+            return None
+        return "refused" if self.policy.is_enforced else "would_refuse"
+
+    @property
+    def hit(self) -> Hit:
+        """The hit, for a store that judges several together."""
+        return Hit(cast("AsyncBucket", self.plan.bucket), self.key, self.cost, self.policy.is_enforced)
+
     def again(self) -> Charge[TermsT]:
         """Make another charge like this one, for something else that the same client asks."""
         return Charge(self.plan, self.key, self.cost, self.policy)
 
-    def note(self, decision: Decision) -> None:
-        """Note what the bucket has said to the hit."""
+    def note(self, decision: Decision | None) -> None:
+        """Note what the bucket has said to the hit; None where others were refused before it was asked."""
         self.decision = decision
-        self.is_admitted = decision.allowed
-        if decision.allowed:
+        if decision is not None and decision.allowed:
+            self.is_admitted = True
             self._counted, self._at_ns = self.cost, decision.at_ns
 
     def take(self) -> Steps[None]:
@@ -133,23 +150,39 @@ AnyCharge: TypeAlias = Charge[Any]
 def take_all(charges: Sequence[AnyCharge]) -> Steps[bool]:
     """Count every charge, or none of them; return whether the request is admitted.
 
-    All are judged: after a refusal each `decision` says how things stand without this request.
+    Those that stand side by side and whose store judges them together are asked in one call. All are judged: after a
+    refusal each `decision` says how things stand without this request.
     """
-    refused: AnyCharge | None = None
-    for charge in charges:
-        yield from charge.take()
-        if charge.policy.is_enforced and not charge.is_admitted:
-            refused = charge
+    for group in _groups(charges):
+        yield from _take(group)
+        if any(charge.policy.is_enforced and not charge.is_admitted for charge in group):
             break
-    if refused is None:
+    else:
         return True
     for charge in charges:
         yield from charge.give_back()
     for charge in charges:
-        if charge is not refused:
+        if charge not in group:
             yield from charge.ask()
         charge.is_admitted = False
     return False
+
+
+def _groups(charges: Iterable[AnyCharge]) -> Iterable[list[AnyCharge]]:
+    """Give those that are asked together."""
+    for hit_all, charges_of_one in groupby(charges, lambda charge: charge.plan.hit_all):
+        group = [*charges_of_one]
+        yield from [group] if hit_all else [[charge] for charge in group]
+
+
+def _take(group: Sequence[AnyCharge]) -> Steps[None]:
+    hit_all = group[0].plan.hit_all
+    if len(group) == 1 or hit_all is None:
+        yield from group[0].take()
+        return
+    decisions = yield hit_all([charge.hit for charge in group])
+    for charge, decision in zip(group, decisions, strict=True):
+        charge.note(decision)
 
 
 def release(charges: Iterable[AnyCharge]) -> Steps[None]:

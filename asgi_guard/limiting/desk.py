@@ -69,9 +69,10 @@ class Desk:
 
         Raises:
             ValueError: there is no such policy.
+            StoreError: when it is awaited: a store did not answer, so that hits may still count there.
         """
         steps = _reset([plan for one in self._named(policy) for plan in one.plans()], key)
-        return run(steps) if all(is_at_once(one.settings.store) for one in self.policies) else wait(steps)
+        return run(steps) if all(is_at_once(one.settings.counts_in) for one in self.policies) else wait(steps)
 
     def _named(self, name: str | None) -> list[Policy]:
         found = [one for one in self.policies if name is None or one.settings.name == name]

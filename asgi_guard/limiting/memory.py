@@ -56,6 +56,7 @@ class MemoryStore:
     """
 
     synchronous: Literal[True] = True
+    backend: str = "memory"
 
     def __init__(self, max_keys: int = 1_000_000, *, clock: Callable[[], int] = time.monotonic_ns) -> None:
         problems = Problems("MemoryStore")

@@ -12,13 +12,14 @@ end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.limiting.rate import Limit, parse_rate
-from asgi_guard.limiting.store import AsyncBucket, AsyncStore, Bucket, Decision, Store
+from asgi_guard.limiting.store import AsyncBucket, AsyncStore, Bucket, Decision, HitAll, Store
 from asgi_guard.settings import Problem
 
 Rate: TypeAlias = str | Limit | Sequence[str | Limit]
@@ -38,14 +39,16 @@ class Plan:
     Attributes:
         limits: the limits of the rate.
         bucket: what counts under them.
+        hit_all: counts together with those of other plans that have the same; None where its bucket is asked alone.
         names: what clients are told the limits are called.
         policy: the value of `RateLimit-Policy`.
     """
 
-    __slots__ = ("_state", "bucket", "limits", "names", "policy")
+    __slots__ = ("_state", "bucket", "hit_all", "limits", "names", "policy")
 
     def __init__(self, name: str, bucket: Bucket | AsyncBucket, algorithm: str) -> None:
         self.bucket: Bucket | AsyncBucket = bucket
+        self.hit_all: HitAll | None = getattr(bucket, "hit_all", None)
         self.limits: tuple[Limit, ...] = bucket.limits
         self.names: tuple[str, ...] = tuple(_told(name, limit, len(self.limits) == 1) for limit in self.limits)
         quoted = [_quoted(told) for told in self.names]
@@ -76,13 +79,14 @@ class Plans:
         store: where its counts live.
         algorithm: how they are counted.
         burst: see `Limit`; None leaves it to each limit.
+        options: what only some stores are told of a bucket.
     """
 
-    __slots__ = ("_algorithm", "_burst", "_by_rate", "_name", "_store")
+    __slots__ = ("_algorithm", "_bucket", "_burst", "_by_rate", "_name")
 
-    def __init__(self, name: str, store: Store | AsyncStore, algorithm: str, burst: int | None) -> None:
+    def __init__(self, name: str, store: Store | AsyncStore, algorithm: str, burst: int | None, **options: Any) -> None:
         self._name = name
-        self._store = store
+        self._bucket: Callable[..., Bucket | AsyncBucket] = partial(store.bucket, algorithm=algorithm, **options)
         self._algorithm = algorithm
         self._burst = burst
         self._by_rate: dict[str | Limit | tuple[str | Limit, ...], Plan] = {}
@@ -106,7 +110,7 @@ class Plans:
                 remedy = "Take it from a fixed set of plans, never from the text of a request."
                 raise ConfigError([Problem("AG219", f"RateLimit({self._name!r}).rate", "", rule, remedy)])
             limits = limits_of(rate, self._burst)
-            plan = Plan(self._name, self._store.bucket(self._name, limits, self._algorithm), self._algorithm)
+            plan = Plan(self._name, self._bucket(self._name, limits), self._algorithm)
             self._by_rate[known] = plan
         return plan
 

@@ -15,22 +15,29 @@ Must never let a policy start that could not count what it seems to count.
 | AG216 | concurrency counts requests while they last, not their outcome or messages |
 | AG217 | messages are counted in a store that answers at once                       |
 | AG218 | a burst belongs to `gcra`                                                  |
+| AG432 | what a policy does while its store is away is said of one in Redis         |
 | AG400 | a list of policies has at least one, and nothing else in it                |
+| AG436 | leases belong to an algorithm that counts hits                             |
+| AG437 | leases belong to a store in Redis                                          |
+| AG445 | what may be given back at the end is counted in a store that takes it back |
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import TypeAlias, TypedDict, TypeGuard, cast
+from dataclasses import KW_ONLY, dataclass, replace
+from inspect import signature
+from typing import Any, TypeAlias, TypedDict, TypeGuard, cast
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.paths import check_prefixes
+from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.limiting.algorithms import ALGORITHMS
 from asgi_guard.limiting.keys import KeyFunction, by_client, is_async
+from asgi_guard.limiting.leases import LEAST, MOST, LeaseSize
 from asgi_guard.limiting.plans import DEFAULT_NAME, Rate, limits_of
 from asgi_guard.limiting.rate import MAX_AMOUNT
-from asgi_guard.limiting.store import AsyncStore, Store
+from asgi_guard.limiting.store import ON_FAILURE, AsyncStore, OnFailure, Store
 from asgi_guard.networks import check
 from asgi_guard.settings import Problems, build
 
@@ -53,7 +60,17 @@ class RateLimit:
         key: names whom a request counts against, from its `Exchange`; by default the client's address, IPv6 by /64.
             None does not count it. May be async.
         store: where the counts live; by default a `MemoryStore` of this part's own. Policies with the same store, name
-            and limits share their counts.
+            and limits share their counts. Text is the URL of a `RedisStore`, such as `"redis://localhost:6379"`,
+            or one of `limits`, such as `"memcached://localhost:11211"`; a mapping has the arguments of a `RedisStore`:
+            `{"url": "redis://localhost", "on_failure": "open"}`.
+        on_failure: what happens while Redis is away, if not what the store says itself: `"local"` counts
+            this process's share, `"open"` admits everything, `"closed"` refuses everything (503). For a `RedisStore`.
+        lease: for hot keys of a `RedisStore`: how many hits of a key a process counts in one call, to admit them
+            without any, 2 to 10,000, and a quarter of what is left at most; `"auto"` does it for keys that are hit more
+            than eight times within a quarter of a second, for as long ahead: `RateLimit("100000/minute", key=by_app,
+            store="redis://localhost", lease="auto")`. None asks about each hit. No limit is ever exceeded; what one
+            process holds, others cannot have until it comes back, within a second. What a process holds that is killed
+            counts as used until the window is over: so many hits for each process and key at most.
         algorithm: `"strict"` never admits more than N in any window; `"gcra"` spreads them out; `"fixed"` begins a
             window with the first hit; `"concurrency"` admits N at a time, each for its window at most.
         burst: how many hits of `"gcra"` may come at once, 1 or more; by default the amount of the limit.
@@ -81,7 +98,9 @@ class RateLimit:
     rate: Rate | RateFunction
     _: KW_ONLY
     key: KeyFunction = by_client
-    store: Store | AsyncStore | None = None
+    store: Store | AsyncStore | str | Mapping[str, Any] | None = None
+    on_failure: OnFailure | None = None
+    lease: LeaseSize | None = None
     algorithm: str = "strict"
     burst: int | None = None
     cost: int | CostFunction = 1
@@ -100,9 +119,13 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         problems = Problems("RateLimit")
+        is_named = isinstance(self.store, str | Mapping)
+        is_connected = not is_named or self._is_connected_to(cast("str | Mapping[str, Any]", self.store), problems)
         self._check_rate(problems)
         self._check_functions(problems)
-        self._check_store(problems)
+        is_known = self.on_failure is None or problems.choice("on_failure", self.on_failure, ON_FAILURE)
+        if is_known and is_connected:
+            self._check_store(problems)
         problems.text("name", self.name, max_length=64)
         for field in ("paths", "exempt_paths"):
             check_prefixes(problems, field, getattr(self, field), "AG214")
@@ -146,11 +169,56 @@ class RateLimit:
             problems.add("AG216", "algorithm", self.algorithm, "counts requests while they last", remedy)
 
     def _check_store(self, problems: Problems) -> None:
+        if self.lease is not None:
+            self._check_lease(problems)
         if self.store is not None and not _is_store(self.store):
             problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
-        elif self.messages is True and not is_at_once(self.store):
+        elif self.on_failure is not None and not _takes(self.counts_in, "on_failure"):
+            remedy = "Leave it out: a store in this process is never away, and others are told it themselves."
+            problems.add("AG432", "on_failure", self.on_failure, "belongs to a store in Redis", remedy)
+        elif self.lease is not None and not _takes(self.counts_in, "lease"):
+            remedy = "Leave it out: only a RedisStore gives hits out in advance."
+            problems.add("AG437", "lease", self.lease, "belongs to a store in Redis", remedy)
+        elif self.messages is True and not is_at_once(self.counts_in):
             remedy = "A connection stays in its process: give messages a policy of their own, in a MemoryStore()."
             problems.add("AG217", "store", self.store, "must answer at once to count messages", remedy)
+        may_return = self.count is not None or self.algorithm == "concurrency"
+        if may_return and not getattr(self.store, "takes_back", True):
+            remedy = "Leave out count and 'concurrency', or take a RedisStore or a MemoryStore."
+            problems.add("AG445", "store", self.store, "must take back what is counted until the end", remedy)
+
+    def _check_lease(self, problems: Problems) -> None:
+        if isinstance(self.lease, str):
+            problems.choice("lease", self.lease, ("auto",))
+        else:
+            problems.integer("lease", self.lease, minimum=LEAST, maximum=MOST)
+        if self.algorithm == "concurrency":
+            remedy = "Leave it out: what is held until work ends cannot be taken in advance."
+            problems.add("AG436", "lease", self.lease, "belongs to an algorithm that counts hits", remedy)
+
+    def _is_connected_to(self, given: str | Mapping[str, Any], problems: Problems) -> bool:
+        """Put the store in the place of what it is made of: that may hold a password, and settings are shown."""
+        from asgi_guard.limiting.stores import store_of  # not for those who count in memory
+
+        object.__setattr__(self, "store", None)
+        try:
+            object.__setattr__(self, "store", store_of(given))
+        except ConfigError as error:
+            for problem in error.problems:
+                inner = f".{problem.field.partition('.')[2]}" if isinstance(given, Mapping) else ""
+                problems.extend([replace(problem, field=f"RateLimit.store{inner}")])
+        return self.store is not None
+
+    @property
+    def counts_in(self) -> Store | AsyncStore | None:
+        """The store, also where it was given as text; None for one of the part's own."""
+        return cast("Store | AsyncStore | None", self.store)
+
+    @property
+    def of_the_bucket(self) -> dict[str, Any]:
+        """What a store over a network is told of the bucket alone."""
+        options = {"on_failure": self.on_failure, "lease": self.lease}
+        return {name: option for name, option in options.items() if option is not None}
 
     @property
     def has_async_functions(self) -> bool:
@@ -169,7 +237,9 @@ class RateLimitOptions(TypedDict, total=False):
     """The fields of `RateLimit` but the rate, for keyword arguments."""
 
     key: KeyFunction
-    store: Store | AsyncStore | None
+    store: Store | AsyncStore | str | Mapping[str, Any] | None
+    on_failure: OnFailure | None
+    lease: LeaseSize | None
     algorithm: str
     burst: int | None
     cost: int | CostFunction
@@ -251,6 +321,11 @@ def _has_policies(given: object) -> TypeGuard[Sequence[RateLimit]]:
 def is_at_once(store: Store | AsyncStore | None) -> bool:
     """Tell whether a store answers at once, as one that is left out does."""
     return store is None or store.synchronous
+
+
+def _takes(store: Store | AsyncStore | None, option: str) -> bool:
+    """Tell whether a store can be told this of a bucket."""
+    return store is not None and option in signature(store.bucket).parameters
 
 
 def _is_store(given: object) -> bool:

@@ -43,6 +43,7 @@ class Policy:
 
     Attributes:
         settings: as given.
+        backend: what its store is called.
         plan: the plan for every request; None where the rate is a function.
         is_enforced: it can refuse.
         is_late: what it counts is known when the response is there.
@@ -55,6 +56,7 @@ class Policy:
         "_methods",
         "_paths",
         "_plans",
+        "backend",
         "is_enforced",
         "is_late",
         "is_lease",
@@ -82,8 +84,9 @@ class Policy:
             previous: the policy that stood in this place, whose counts go on under the new limits.
         """
         settings = self.settings
-        store = own_store if settings.store is None else settings.store
-        self._plans = Plans(settings.name, store, settings.algorithm, settings.burst)
+        store = own_store if settings.counts_in is None else settings.counts_in
+        self.backend: str = getattr(store, "backend", type(store).__name__)
+        self._plans = Plans(settings.name, store, settings.algorithm, settings.burst, **settings.of_the_bucket)
         self.plan: Plan | None = None if callable(settings.rate) else self._plans.of(settings.rate)
         if self.plan is None or previous is None or previous.plan is None or self.plan.bucket is previous.plan.bucket:
             return

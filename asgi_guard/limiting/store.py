@@ -12,15 +12,20 @@ Rule 3: a store in this process is a `Store` and answers at once; one over a net
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import index
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from asgi_guard.limiting.rate import Limit
 
 Key: TypeAlias = str | bytes
+
+OnFailure: TypeAlias = Literal["local", "open", "closed"]
+
+ON_FAILURE: Final = ("local", "open", "closed")
+"""What a store over a network may do while it cannot be asked."""
 
 MAX_KEY_LENGTH: Final = 64
 """The characters or bytes of the longest key that is kept as it is."""
@@ -175,8 +180,32 @@ class AsyncBucket(Protocol):
         ...
 
     async def reset(self, key: Key) -> None:
-        """Forget all hits of a key; see `Bucket.reset`."""
+        """Forget all hits of a key; see `Bucket.reset`.
+
+        Raises:
+            StoreError: the store did not answer; the hits may still count there.
+        """
         ...
+
+
+class Hit(NamedTuple):
+    """One of several hits that a request makes.
+
+    Attributes:
+        bucket: what counts it.
+        key: whom to count.
+        cost: what it counts for, at least 0.
+        is_enforced: if it is refused, none of them is counted.
+    """
+
+    bucket: AsyncBucket
+    key: Key
+    cost: int
+    is_enforced: bool
+
+
+HitAll: TypeAlias = Callable[[Sequence[Hit]], Awaitable[Sequence[Decision | None]]]
+"""Counts all of several hits or none, with as few calls as it takes; see `AsyncStore`."""
 
 
 class Store(Protocol):
@@ -199,7 +228,17 @@ class Store(Protocol):
 
 
 class AsyncStore(Protocol):
-    """A store whose buckets are awaited. It connects at the first hit."""
+    """A store whose buckets are awaited. It connects at the first hit.
+
+    What a store may have besides:
+
+    * its buckets have a `HitAll` that is the same for all that are judged together. Where one refuses and is enforced,
+      nothing is counted, nothing is allowed, and each `Decision` says how things stand without this request; it is None
+      where that was not asked.
+    * `start`, awaited when an application starts. It raises where the store could not work.
+    * `audience`, an `events.Audience`, through which it tells the listeners of whoever counts in it how it is.
+    * `backend`, what events call it, if not by the name of its class. A `Store` may have one, too.
+    """
 
     synchronous: Literal[False]
 

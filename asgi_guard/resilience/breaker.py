@@ -28,7 +28,7 @@ from contextvars import ContextVar
 from inspect import isawaitable
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.events import Listener, check_listeners, notify
@@ -42,6 +42,10 @@ from asgi_guard.resilience.matching import Which, check_which, matcher
 from asgi_guard.resilience.policy import BreakerPolicy
 from asgi_guard.resilience.recovery import Recovery
 from asgi_guard.settings import Problems
+
+if TYPE_CHECKING:  # with asyncio, which a circuit that is not shared does without
+    from asgi_guard.resilience.replicas import Told
+    from asgi_guard.resilience.shared import InRedis, Shared
 
 T = TypeVar("T")
 
@@ -61,9 +65,12 @@ class CircuitBreaker(Around):
         recovery: run when the recovery timeout has passed, before the first probe.
         listeners: told each change of state.
         clock: tells the time.
+        shared: a `RedisStore` or a URL of Redis, over which all replicas with this name and policy share their circuit:
+            see `shared.py` for what they share. It guards only what is `async def` on asyncio then.
 
     Raises:
         ConfigError: a value is wrong.
+        MissingExtraError: the circuit is shared, and redis-py is not installed.
     """
 
     __slots__ = (
@@ -73,6 +80,7 @@ class CircuitBreaker(Around):
         "_listeners",
         "_lock",
         "_recovery",
+        "_shared",
         "_slow_ns",
         "calls",
         "name",
@@ -90,6 +98,7 @@ class CircuitBreaker(Around):
         recovery: Recovery | None = None,
         listeners: Iterable[Listener] = (),
         clock: Clock = SYSTEM_CLOCK,
+        shared: InRedis | str | None = None,
     ) -> None:
         problems = Problems("circuit_breaker")
         if name != "":
@@ -114,6 +123,11 @@ class CircuitBreaker(Around):
         self.now_ns: Callable[[], int] = clock.monotonic_ns
         self._lock = Lock()
         self._circuit = Circuit(self.policy, recovers=recovery is not None)
+        self._shared: Shared | None = None
+        if shared is not None:
+            from asgi_guard.resilience.shared import share
+
+            self._shared = share(shared, name, self.policy, self._circuit, self._follow)
 
     @property
     def state(self) -> State:
@@ -127,29 +141,29 @@ class CircuitBreaker(Around):
 
     def force_open(self) -> None:
         """Refuse all calls until `reset`."""
-        self._do(self._circuit.command, Trigger.FORCE_OPEN)
+        self._command(Trigger.FORCE_OPEN)
 
     def disable(self) -> None:
         """Let all calls through and judge by none, until `reset`."""
-        self._do(self._circuit.command, Trigger.DISABLE)
+        self._command(Trigger.DISABLE)
 
     def metrics_only(self) -> None:
         """Let all calls through and watch them, until `reset`."""
-        self._do(self._circuit.command, Trigger.WATCH)
+        self._command(Trigger.WATCH)
 
     def reset(self) -> None:
         """Close it, and forget everything."""
-        self._do(self._circuit.command, Trigger.RESET)
+        self._command(Trigger.RESET)
 
     def around_async(self, function: AsyncFunction) -> AsyncFunction:
         """Put the circuit around an `async def`; one without a name takes that of the function."""
         self.name = self.name or name_of(function)
         circuit, calls, fallback, now_ns = self._circuit, self.calls, self._fallback, self.now_ns
-        is_timed = self._slow_ns is not None
+        is_timed, is_shared = self._slow_ns is not None, self._shared is not None
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             permit = circuit.permit
-            if permit is None:
+            if permit is None or is_shared:
                 try:
                     permit = await self.enter()
                 except CircuitOpenError:
@@ -218,6 +232,9 @@ class CircuitBreaker(Around):
             problems.add("AG601", "fallback", self._fallback, rule, remedy)
         if self._recovery is not None and self._recovery.is_async:
             problems.add("AG601", "recovery", self._recovery, rule, remedy)
+        if self._shared is not None:
+            rule, remedy = "guards what is `async def`", "Guard an `async def`, or leave `shared` out."
+            problems.add("AG441", "shared", "", rule, remedy)
         problems.raise_if_any()
 
     async def enter(self) -> Permit:
@@ -225,7 +242,24 @@ class CircuitBreaker(Around):
 
         Raises:
             CircuitOpenError: the circuit does not let it through.
+            ConfigError: it is shared, and this is not asyncio.
         """
+        shared = self._shared
+        if shared is None:
+            return await self._enter()
+        lease = await shared.ask(self.now_ns())
+        if lease is None:
+            raise self._open_error()
+        try:
+            permit = await self._enter()
+        except BaseException:
+            shared.give_back(lease)
+            raise
+        if lease.name:
+            shared.hold(permit, lease)
+        return permit
+
+    async def _enter(self) -> Permit:
         permit = self._admitted(self._circuit.admit)
         if permit.recovers and self._recovery is not None:
             try:
@@ -280,7 +314,10 @@ class CircuitBreaker(Around):
         else:
             outcome = SUCCESS
             calls.success += 1
+        is_heard = permit.generation == circuit.generation
         self._do(circuit.report, permit, outcome)
+        if self._shared is not None:
+            self._shared.leave(permit, outcome, is_heard=is_heard)
 
     def _speaks_against(self, exc: Exception) -> bool:
         try:
@@ -293,11 +330,23 @@ class CircuitBreaker(Around):
     def _admitted(self, ask: Callable[..., Permit | None], *args: Permit) -> Permit:
         permit = self._do(ask, *args)
         if permit is None:
-            self.calls.rejected += 1
-            raise CircuitOpenError(self.name, self._circuit.wait_ns(self.now_ns()) / _SECOND)
+            raise self._open_error()
         return permit
 
-    def _do(self, action: Callable[..., T], *args: object) -> T:
+    def _open_error(self) -> CircuitOpenError:
+        self.calls.rejected += 1
+        return CircuitOpenError(self.name, self._circuit.wait_ns(self.now_ns()) / _SECOND)
+
+    def _command(self, trigger: Trigger) -> None:
+        self._do(self._circuit.command, trigger)
+        if self._shared is not None:
+            self._shared.command(trigger)
+
+    def _follow(self, told: Told) -> None:
+        if self._shared is not None:
+            self._do(self._shared.adopt, told, shared=True)
+
+    def _do(self, action: Callable[..., T], *args: object, shared: bool = False) -> T:
         circuit = self._circuit
         with self._lock:
             before = circuit.state
@@ -306,8 +355,13 @@ class CircuitBreaker(Around):
         if after is not before:
             # All at one level: else the last line of an outage, where the level is a warning, would be that it probes.
             logger.warning("The circuit %r was %s and is %s", self.name, before, after)
-            notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after))
+            notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after, shared=shared))
         return result
+
+    async def aclose(self) -> None:
+        """Close the connections of a shared circuit, in this event loop; a later call opens them again."""
+        if self._shared is not None:
+            await self._shared.aclose()
 
     def attempt(self) -> Attempt:
         """Make a context manager for one call, where `with breaker:` would be left in another task than entered."""

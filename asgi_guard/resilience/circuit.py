@@ -108,6 +108,7 @@ TABLE: Final[Mapping[tuple[State, Trigger], State]] = MappingProxyType(
 """Every transition; a trigger that has no row in a state changes nothing."""
 
 _ADMITS_ALL: Final = frozenset({State.CLOSED, State.DISABLED, State.METRICS_ONLY})
+_RECOVERS_NEXT: Final = frozenset({State.OPEN, State.RECOVERING})
 _SECOND: Final = 1_000_000_000
 _WHILE_OTHERS_PROBE_NS: Final = _SECOND  # the verdict is near; nobody knows how near
 
@@ -216,13 +217,27 @@ class Circuit:
 
     def recovered(self, permit: Permit, now_ns: int) -> Permit | None:
         """Say that the recovery actions were run; return a permit for the first probe, or None where it is refused."""
-        if permit in self._probes and permit.generation == self.generation:
+        if permit in self._probes:
             self._pull(Trigger.PROBE, now_ns)
-        return self.admit(now_ns)
+        # Who took so long that the circuit has opened once more has recovered from another outage than this one.
+        return None if self.state in _RECOVERS_NEXT else self.admit(now_ns)
 
     def command(self, trigger: Trigger, now_ns: int) -> None:
         """Do what a person says."""
         self._pull(trigger, now_ns)
+
+    def follow(self, state: State, until_ns: int, open_ns: int) -> None:
+        """Do as the other replicas of this circuit do, which have gone to a state.
+
+        Args:
+            state: the state.
+            until_ns: when they may probe, if it is open.
+            open_ns: for how long it opened; it grows from there.
+        """
+        self.until_ns = until_ns
+        self._open_ns = open_ns
+        if state is not self.state:
+            self._go(state)
 
     def wait_ns(self, now_ns: int) -> int:
         """Return how long after a refusal it makes sense to ask again."""
@@ -248,6 +263,9 @@ class Circuit:
             grown = min(round(self._open_ns * self._growth), self._most_open_ns)
             self._open_ns = grown if fails_again else self._recovery_ns
             self.until_ns = now_ns + self._open_ns
+        self._go(after)
+
+    def _go(self, after: State) -> None:
         self.state = after
         self.generation += 1
         self.permit = Permit(self.generation) if after in _ADMITS_ALL else None

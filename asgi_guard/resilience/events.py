@@ -34,10 +34,12 @@ class CircuitChanged(ResilienceEvent):
     Attributes:
         before: the state that it left.
         after: the state that it is in.
+        shared: another replica did, and this one follows.
     """
 
     before: State
     after: State
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, Unpack, overload
 
 from asgi_guard.clock import Clock
 from asgi_guard.events import Listener
@@ -21,7 +21,10 @@ from asgi_guard.resilience.collected import made
 from asgi_guard.resilience.matching import Which
 from asgi_guard.resilience.policy import BreakerFields, BreakerPolicy
 from asgi_guard.resilience.recovery import Recovery
-from asgi_guard.settings import Problems, shown
+from asgi_guard.settings import HIDDEN, Problems, shown
+
+if TYPE_CHECKING:
+    from asgi_guard.resilience.shared import InRedis
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +42,7 @@ class BreakerOptions(BreakerFields, total=False):
     recovery: Recovery | None
     listeners: Iterable[Listener]
     clock: Clock
+    shared: InRedis | str | None
 
 
 _OF_THE_POLICY: Final = frozenset(BreakerFields.__annotations__)
@@ -70,8 +74,8 @@ def circuit_breaker(
         options: when it opens and closes, as `BreakerPolicy` explains it: `failure_threshold=5`, `window=None`,
             `failure_rate=0.5`, `slow_call_seconds=None`, `slow_call_rate=0.5`, `recovery_timeout=60.0`,
             `recovery_growth=1.0`, `max_recovery_timeout=None`, `half_open_max=1`, `success_threshold=1`,
-            `probe_lease=60.0`; and, as `CircuitBreaker` does, `on`, `fallback`, `recovery`, `listeners`, `clock`. Of a
-            circuit that is there, the same as before or none.
+            `probe_lease=60.0`; and, as `CircuitBreaker` does, `on`, `fallback`, `recovery`, `listeners`, `clock` and
+            `shared`. Of a circuit that is there, the same as before or none.
 
     Raises:
         ConfigError: lists every value that is wrong; or the name is taken with other settings.
@@ -111,8 +115,13 @@ def _differences(there: BreakerOptions, here: BreakerOptions) -> str:
     before, now = dict(there), dict(here)
     differing = [name for name in sorted({*before, *now}) if before.get(name, _ABSENT) != now.get(name, _ABSENT)]
     return ", ".join(
-        f"{name} is {shown(before[name]) if name in before else 'the default'} there" for name in differing
+        f"{name} is {_shown(name, before[name]) if name in before else 'the default'} there" for name in differing
     )
+
+
+def _shown(name: str, value: object) -> str:
+    # The URL of a Redis has its password.
+    return HIDDEN if name == "shared" else shown(value)
 
 
 def _make(name: str, options: BreakerOptions) -> CircuitBreaker:

@@ -47,6 +47,10 @@ class Window(Protocol):
         """Forget all calls."""
         ...
 
+    def totals(self) -> tuple[int, int, int]:
+        """Return the calls that it remembers, the failures and the slow ones among them."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class CountWindow:
@@ -121,6 +125,10 @@ class Streak:
         self.failures = 0
         self.is_calm = True
 
+    def totals(self) -> tuple[int, int, int]:
+        """Return the failures, which are all that it remembers."""
+        return self.failures, self.failures, 0
+
 
 class LastCalls:
     """The last calls: of two whole numbers, each has a bit for every call, the latest at the low end."""
@@ -149,6 +157,10 @@ class LastCalls:
         """Forget all calls."""
         self._seen = self._failed = self._slow = 0
         self.is_calm = False
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return the calls that it remembers, the failures and the slow ones among them."""
+        return self._seen, self._failed.bit_count(), self._slow.bit_count()
 
 
 class LastSeconds:
@@ -203,6 +215,10 @@ class LastSeconds:
         self._slices.clear()
         self.calm_until_ns = self.quick = 0
         self._seen = self._failures = self._slow = 0
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return the calls that it remembers, the failures and the slow ones among them."""
+        return self._seen, self._failures, self._slow
 
     def _let_go_before(self, number: int) -> None:
         while self._slices and self._slices[0][0] < number:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.serve.application import find, told
-from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, settings
+from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, MAX_WORKERS, WORKERS, settings
 from asgi_guard.serve.servers import APPLICATION, SERVERS, CannotServeError, Place, choose
 
 _PREFIX = "ASGI_GUARD_"
@@ -40,7 +40,7 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     run.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     run.add_argument("--port", type=_number(0, 65_535), default=8000, metavar="N", help="(default: %(default)s)")
     run.add_argument(
-        "--workers", type=_number(1, 1_024), default=1, metavar="N", help="how many (default: %(default)s)"
+        "--workers", type=_number(1, MAX_WORKERS), default=1, metavar="N", help="how many (default: %(default)s)"
     )
     run.add_argument("--app-dir", type=Path, default=Path(), metavar="DIR", help="where the module is (default: here)")
     run.add_argument(
@@ -91,6 +91,7 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
     """Return the server's environment; settings that nobody asked to take from it are left out."""
     environ = {name: value for name, value in os.environ.items() if options.env or not name.startswith(_PREFIX)}
     environ[APP] = options.app
+    environ[WORKERS] = str(options.workers)
     environ[APP_DIR] = str(options.app_dir.absolute())
     if options.config is not None:
         environ[CONFIG] = str(options.config.absolute())

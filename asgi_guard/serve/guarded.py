@@ -1,6 +1,10 @@
-"""The guard that the environment describes: which application, which file, which settings.
+"""The guard that the environment describes: which application, which file, which settings, and by how many workers.
 
 Must never keep what it has read: everything is read again on each SIGHUP.
+
+| id    | rule that was broken                              |
+|-------|---------------------------------------------------|
+| AG434 | the number of workers is a number from 1 to 1,024 |
 """
 
 from __future__ import annotations
@@ -11,9 +15,12 @@ from functools import partial
 from typing import Any, Final
 
 from asgi_guard.config.sources import from_env, from_toml
+from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.guard import ORDER, Guard
+from asgi_guard.limiting.shares import work_among
 from asgi_guard.serve.application import find
 from asgi_guard.serve.reload import on_hangup
+from asgi_guard.settings import Problem, shown
 
 APP: Final = "ASGI_GUARD_APP"
 """The variable that names the application."""
@@ -24,6 +31,11 @@ APP_DIR: Final = "ASGI_GUARD_APP_DIR"
 CONFIG: Final = "ASGI_GUARD_CONFIG"
 """The variable that names the configuration file, which is TOML."""
 
+WORKERS: Final = "ASGI_GUARD_WORKERS"
+"""The variable that says how many processes serve; where it is not set, each takes itself for the only one."""
+
+MAX_WORKERS: Final = 1_024
+
 _BY_DEFAULT: Final = {name: value for name, value in (Guard.__init__.__kwdefaults__ or {}).items() if name in ORDER}
 
 
@@ -31,13 +43,14 @@ def guarded(environ: Mapping[str, str] = os.environ) -> Guard:
     """Build the guard, and reconfigure it on each SIGHUP where it has a configuration file.
 
     Args:
-        environ: `ASGI_GUARD_APP`, `ASGI_GUARD_APP_DIR` and `ASGI_GUARD_CONFIG`; the other `ASGI_GUARD_` variables are
-            settings, and win over the file.
+        environ: `ASGI_GUARD_APP`, `ASGI_GUARD_APP_DIR`, `ASGI_GUARD_CONFIG` and `ASGI_GUARD_WORKERS`; the other
+            `ASGI_GUARD_` variables are settings, and win over the file.
 
     Raises:
         ConfigError: lists what is wrong.
         MissingExtraError: a part needs what is not installed.
     """
+    work_among(_workers(environ.get(WORKERS, "1")))
     guard = Guard(find(environ.get(APP, ""), environ.get(APP_DIR)), **settings(environ))
     if CONFIG in environ:
         on_hangup(lambda: guard.reconfigure(**settings(environ)))
@@ -54,6 +67,13 @@ def settings(environ: Mapping[str, str]) -> dict[str, Any]:
     found = from_toml(environ[CONFIG], ORDER, environ) if CONFIG in environ else from_env(environ, ORDER)
     found.apply(partial(Guard, _nothing))
     return {**_BY_DEFAULT, **found.parts}
+
+
+def _workers(said: str) -> int:
+    if said.isdecimal() and len(said) <= 4 and 1 <= int(said) <= MAX_WORKERS:
+        return int(said)
+    rule, remedy = f"must be a number from 1 to {MAX_WORKERS}", "Say how many processes serve, or leave it out."
+    raise ConfigError([Problem("AG434", WORKERS, shown(said), rule, remedy)])
 
 
 async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:

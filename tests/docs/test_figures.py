@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-RENDER = Path(__file__).parents[2] / "benchmarks" / "render.py"
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def test_the_figures_are_the_results() -> None:
-    """The block is what the result files render to."""
-    run = subprocess.run([sys.executable, RENDER, "--check"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("script", ["render.py", "render_redis.py"])
+def test_the_figures_are_the_results(script) -> None:
+    """The blocks are what the result files render to."""
+    run = subprocess.run([sys.executable, BENCHMARKS / script, "--check"], capture_output=True, text=True, check=False)
 
     assert (run.returncode, run.stdout) == (0, "")

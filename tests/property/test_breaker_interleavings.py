@@ -98,6 +98,7 @@ def recovered(world: World, task: int, permit: Permit) -> World:
         assert world.circuit.state is State.RECOVERING
         assert after.circuit.state is State.HALF_OPEN
         assert fresh is not None
+    assert fresh is None or not fresh.recovers
     return with_permit(after, task, fresh)
 
 

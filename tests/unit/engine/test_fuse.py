@@ -14,6 +14,7 @@ from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import RequestAllowed
+from asgi_guard.settings import Problem
 from asgi_guard.testing import (
     ABSENT,
     StrictServer,
@@ -21,6 +22,7 @@ from asgi_guard.testing import (
     capture_events,
     http_scope,
     lifespan,
+    lifespan_scope,
     request_messages,
     websocket,
 )
@@ -230,6 +232,115 @@ async def test_the_end_of_a_lifespan_releases_what_layers_share(layer) -> None:
     with pytest.raises(LookupError, match="lifespan"):
         await Middleware(raising, releasing("layer"))({"type": "lifespan"}, None, None)
     assert order == ["layer"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fuse", [True, False], ids=["fused", "nested"])
+async def test_layers_get_ready_before_the_application_starts(layer, fuse) -> None:
+    """From the outside in, once; the application is given every message as if nobody had looked at it."""
+    order = []
+
+    def starting(name):
+        async def start():
+            order.append(name)
+
+        return layer(start=start)
+
+    async def living(scope, receive, send):
+        order.append("called")
+        for phase in ("startup", "shutdown"):
+            order.append((await receive())["type"])
+            await send({"type": f"lifespan.{phase}.complete"})
+
+    stack = Middleware(Middleware(living, starting("inner")), layer(), starting("outer"), fuse=fuse)
+    async with lifespan(stack):
+        pass
+
+    assert order == ["outer", "inner", "called", "lifespan.startup", "lifespan.shutdown"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fuse", [True, False], ids=["fused", "nested"])
+async def test_a_server_hears_that_all_is_over_when_it_is(layer, fuse) -> None:
+    """It may cancel what is under way from then on, as hypercorn does."""
+    order = []
+
+    def releasing(name):
+        async def shutdown():
+            order.append(name)
+
+        return layer(shutdown=shutdown)
+
+    async def living(scope, receive, send):
+        await send({"type": "lifespan.shutdown.complete"})
+        order.append("returned")
+
+    async def hear(message):
+        order.append(message["type"])
+
+    stack = Middleware(Middleware(living, releasing("inner")), releasing("outer"), fuse=fuse)
+    await stack({"type": "lifespan"}, None, hear)
+
+    assert order == ["inner", "outer", "lifespan.shutdown.complete", "returned"]
+
+
+@pytest.mark.anyio
+async def test_who_cancels_an_end_keeps_no_layer_from_releasing(layer) -> None:
+    """Each is asked, and whoever cancels has his way when all are through."""
+    order = []
+
+    def releasing(name, error=None):
+        async def shutdown():
+            order.append(name)
+            if error is not None:
+                raise error
+
+        return layer(shutdown=shutdown)
+
+    async def living(scope, receive, send): ...
+
+    stack = Middleware(living, releasing("outer"), releasing("cancelled", KeyboardInterrupt()), releasing("inner"))
+    with pytest.raises(KeyboardInterrupt):
+        await stack({"type": "lifespan"}, None, None)
+
+    assert order == ["inner", "cancelled", "outer"]
+
+
+CANNOT_START = {
+    "for a wrong setting": (ConfigError([Problem("AG001", "X", "", "is wrong", "Mend it.")]), "AG001 X is wrong"),
+    "for any other reason": (ConnectionError("hunter2"), "layer could not start: ConnectionError; the log says more"),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fuse", [True, False], ids=["fused", "nested"])
+@pytest.mark.parametrize(("error", "told"), CANNOT_START.values(), ids=CANNOT_START)
+async def test_a_layer_that_cannot_start_keeps_the_application_from_starting(layer, fuse, error, told, caplog) -> None:
+    """The server is told, and shown no secret; what other layers have got ready is released."""
+    order = []
+
+    async def get_ready():
+        order.append("ready")
+
+    async def fail():
+        raise error
+
+    async def release():
+        order.append("released")
+
+    async def never(scope, receive, send):
+        order.append("called")
+
+    failing = layer(start=fail, strict_lifespan=True)
+    stack = Middleware(Middleware(never, failing), layer(start=get_ready, shutdown=release), fuse=fuse)
+    server = await StrictServer(lifespan_scope(), [{"type": "lifespan.startup"}]).serve(stack)
+
+    (said,) = server.sent
+    assert order == ["ready", "released"]
+    assert said["type"] == "lifespan.startup.failed"
+    assert told in said["message"]
+    assert "hunter2" not in said["message"]
+    assert "layer could not start" in caplog.text
 
 
 @pytest.mark.anyio

@@ -16,6 +16,7 @@ from asgi_guard import (
     MemoryStore,
     Middleware,
     RateLimit,
+    RateLimitDecided,
     RateLimitMiddleware,
     RequestAllowed,
     RequestRefused,
@@ -382,11 +383,35 @@ async def test_listeners_hear_of_both_verdicts(store) -> None:
 
     await statuses(app, 2, path="/orders")
 
-    allowed, refused = events
-    assert isinstance(allowed, RequestAllowed)
-    assert isinstance(refused, RequestRefused)
+    (allowed,), (refused,) = events.of(RequestAllowed), events.of(RequestRefused)
+    assert (allowed.layer, allowed.path) == ("rate_limit", "/orders")
     assert (refused.layer, refused.status, refused.code) == ("rate_limit", 429, "RATE_LIMIT_EXCEEDED")
     assert (refused.client, refused.path, refused.details) == ("198.51.100.7", "/orders", {"limits": ["1/minute"]})
+
+
+async def test_listeners_hear_what_each_policy_has_decided(store) -> None:
+    """Those that refuse, where some do; a shadow is told of in any case, and no policy of what it was not asked."""
+    policies = [
+        RateLimit("9/minute", name="loose"),
+        RateLimit("1/minute", name="shadow", shadow=True),
+        RateLimit("2/minute", name="tight", store=store),
+        RateLimit("1/minute", name="elsewhere", paths=["/elsewhere"]),
+    ]
+    app = RateLimitMiddleware(greet, policies, listeners=[events := capture_events()])
+
+    await statuses(app, 3)
+
+    assert [(told.policy, told.result) for told in events.of(RateLimitDecided)] == [
+        ("loose", "admitted"),
+        ("shadow", "admitted"),
+        ("tight", "admitted"),
+        ("loose", "admitted"),
+        ("shadow", "would_refuse"),
+        ("tight", "admitted"),
+        ("shadow", "would_refuse"),
+        ("tight", "refused"),
+    ]
+    assert {(told.backend, told.degraded) for told in events.of(RateLimitDecided)} == {("memory", False)}
 
 
 async def test_in_shadow_mode_clients_notice_nothing(store) -> None:
@@ -605,8 +630,11 @@ class AwaitedStore:
         ({"rate": "5/minute", "exclusive": 1}, ["AG103"]),
         ({"rate": "5/minute", "messages": "yes"}, ["AG103"]),
         ({"rate": "5/minute", "legacy_headers": None}, ["AG103"]),
-        ({"rate": "5/minute", "store": "redis://127.0.0.1"}, ["AG211"]),
-        ({"rate": "5/minute", "store": {}}, ["AG211"]),
+        ({"rate": "5/minute", "store": "http://127.0.0.1"}, ["AG430"]),
+        ({"rate": "5/minute", "store": {}}, ["AG111"]),
+        ({"rate": "5/minute", "store": []}, ["AG211"]),
+        ({"rate": "5/minute", "on_failure": "open"}, ["AG432"]),
+        ({"rate": "5/minute", "on_failure": "opne", "store": "redis://localhost"}, ["AG105"]),
         ({"rate": "5/minute", "store": AwaitedStore(), "messages": True}, ["AG217"]),
         ({"rate": "5/minute", "store": MemoryStore}, ["AG211"]),
         ({"rate": "5/minute", "algorithm": "Strict"}, ["AG105"]),

@@ -126,6 +126,24 @@ async def test_if_who_runs_it_is_cancelled_the_next_one_does(clock) -> None:
     assert (order, breaker.state) == (["reconnect"] * 2, State.CLOSED)
 
 
+def test_whom_another_replica_overtakes_is_refused(clock) -> None:
+    """It has opened the circuit once more while the actions ran: they are due once more, before anybody probes."""
+    order = []
+
+    def reconnect() -> None:
+        order.append("reconnect")
+        if len(order) == 1:
+            breaker._circuit.follow(State.OPEN, clock.monotonic_ns(), 0)
+
+    breaker = opened(clock, Recovery("database", reconnect=reconnect))
+    with pytest.raises(CircuitOpenError):
+        breaker.call(order.append, "probe")
+    assert breaker.state is State.OPEN
+
+    breaker.call(order.append, "probe")
+    assert (order, breaker.state) == (["reconnect", "reconnect", "probe"], State.CLOSED)
+
+
 def test_in_a_plain_function_as_well(clock) -> None:
     """Whatever stops it."""
     errors = [KeyboardInterrupt()]

@@ -60,6 +60,7 @@ def test_it_becomes_the_server(become: list[Any], port: int, capsys: pytest.Capt
     assert command[:3] == [sys.executable, "-m", "uvicorn"]
     assert command[-3:] == ["--log-level", "warning", "asgi_guard.wrap:app"]
     assert environ["ASGI_GUARD_APP"] == "shop_to_run:app"
+    assert environ["ASGI_GUARD_WORKERS"] == "2"
     assert "ASGI_GUARD_CONFIG" not in environ
     told = f"asgi-guard: shop_to_run:app behind the guard, served by uvicorn on http://localhost:{port}\n"
     assert capsys.readouterr().err == told
@@ -104,6 +105,7 @@ def test_the_environment_counts_when_it_is_asked_for(
     assert {name for name in become[2] if name.startswith("ASGI_GUARD_")} == {
         "ASGI_GUARD_APP",
         "ASGI_GUARD_APP_DIR",
+        "ASGI_GUARD_WORKERS",
         *settings,
     }
     assert become[2]["SHOP_URL"] == "x"

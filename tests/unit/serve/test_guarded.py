@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.limiting.shares import usual_share, work_among
 from asgi_guard.serve import guarded as module
 from asgi_guard.serve.guarded import guarded, settings
 
@@ -90,6 +91,24 @@ def test_the_application_is_asked_for_by_its_variable() -> None:
     """Nothing else is the application."""
     with pytest.raises(ConfigError, match="AG550"):
         guarded({})
+
+
+def test_a_worker_knows_how_many_there_are(environ: dict[str, str], renewals: list) -> None:
+    """What each of them may admit by itself is its share; it is known before the application makes a store."""
+    try:
+        guarded({**environ, "ASGI_GUARD_WORKERS": "4"})
+        assert usual_share() == 1 / 4
+        guarded(environ)
+        assert usual_share() == 1
+    finally:
+        work_among(1)
+
+
+@pytest.mark.parametrize("said", ["0", "1025", "four", "-1", "", "1" * 5_000])
+def test_a_number_of_workers_is_a_number(said: str, environ: dict[str, str]) -> None:
+    """Nothing of what stands there is believed otherwise."""
+    with pytest.raises(ConfigError, match="AG434 ASGI_GUARD_WORKERS"):
+        guarded({**environ, "ASGI_GUARD_WORKERS": said})
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal")
