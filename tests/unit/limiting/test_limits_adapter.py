@@ -291,7 +291,7 @@ def test_memcached_is_not_asked_to_remember_for_longer_than_it_can() -> None:
         (MemoryStorage(), {"timeout_seconds": 0}, "AG102 LimitsStore.timeout_seconds"),
         (MemoryStorage(), {"local_share": 0}, "AG102 LimitsStore.local_share"),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, str | dict | int | None) else type(value).__name__,
 )
 def test_what_cannot_work_does_not_start(storage, settings, told) -> None:
     """Each problem says what to do, and none shows a password."""
