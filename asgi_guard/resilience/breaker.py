@@ -342,9 +342,9 @@ class CircuitBreaker(Around):
         if self._shared is not None:
             self._shared.command(trigger)
 
-    def _follow(self, told: Told) -> None:
+    def _follow(self, told: Told, known: int | None) -> None:
         if self._shared is not None:
-            self._do(self._shared.adopt, told, shared=True)
+            self._do(self._shared.adopt, told, known, shared=True)
 
     def _do(self, action: Callable[..., T], *args: object, shared: bool = False) -> T:
         circuit = self._circuit
