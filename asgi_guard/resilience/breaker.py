@@ -353,10 +353,13 @@ class CircuitBreaker(Around):
             result = action(*args, self.now_ns())
             after = circuit.state
         if after is not before:
-            # All at one level: else the last line of an outage, where the level is a warning, would be that it probes.
-            logger.warning("The circuit %r was %s and is %s", self.name, before, after)
+            self._log(before, after)
             notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after, shared=shared))
         return result
+
+    def _log(self, before: State, after: State) -> None:
+        # All at one level: else the last line of an outage, where the level is a warning, would be that it probes.
+        logger.warning("The circuit %r was %s and is %s", self.name, before, after)
 
     async def aclose(self) -> None:
         """Close the connections of a shared circuit, in this event loop; a later call opens them again."""
