@@ -11,8 +11,9 @@ the first have counted is given back where a later one refuses.
 Rule 1: nobody's key reaches Redis: what does is a keyed hash of it, of one length, in a hash tag of its own, so that a
 cluster keeps all that is counted for one client in one slot. Every key has a time to live.
 Rule 2: a denial says when it ends. Until then the same process repeats it without asking, so that a client who does not
-listen costs Redis nothing. A reset or a refund that ends it is published, and each process hears of it in milliseconds,
-or falls back on asking again after a second.
+listen costs Redis next to nothing. A reset or a refund that ends it is published, and each process hears of it in
+milliseconds, or falls back on asking again after a second. What nobody publishes, as where keys are deleted by hand, it
+finds out within five.
 Rule 3: a decision that was made without Redis is `degraded`, and clients are told no numbers of it.
 Must never show a password, and never raise because Redis is away: but for a reset, which could not say so otherwise.
 
