@@ -358,8 +358,7 @@ class CircuitBreaker(Around):
         return result
 
     def _log(self, before: State, after: State) -> None:
-        # All at one level: else the last line of an outage, where the level is a warning, would be that it probes.
-        logger.warning("The circuit %r was %s and is %s", self.name, before, after)
+        logger.warning("The circuit %r was %s and is %s", self.name, before, after)  # its end as well
 
     async def aclose(self) -> None:
         """Close the connections of a shared circuit, in this event loop; a later call opens them again."""
