@@ -21,11 +21,11 @@ Must never count in `limits`' own asynchronous memory, which walks all keys at e
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import blake2b
+from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -35,18 +35,18 @@ from asgi_guard.events import Listener
 from asgi_guard.limiting.events import Audience
 from asgi_guard.limiting.limits_bucket import LimitsBucket
 from asgi_guard.limiting.memory import MAX_BUCKETS, MemoryStore
+from asgi_guard.limiting.outage import Outage
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.shares import usual_share
 from asgi_guard.limiting.store import ON_FAILURE, OnFailure
 from asgi_guard.resilience.breaker import CircuitBreaker
+from asgi_guard.resilience.circuit import State
 from asgi_guard.resilience.errors import CircuitOpenError
 from asgi_guard.resilience.policy import BreakerPolicy
 from asgi_guard.settings import Problem, Problems
 
 T = TypeVar("T")
 Strategy: TypeAlias = Literal["sliding-window-counter", "fixed-window", "moving-window"]
-
-logger: logging.Logger = logging.getLogger("asgi_guard")
 
 MAX_AT_ONCE: Final = 50
 """The hits of one event loop that ask at a time; redis-py has 100 connections, and raises where another is asked of it.
@@ -63,6 +63,13 @@ _BY_ALGORITHM: Final = {"strict": None, "fixed": "fixed-window"}
 _POLICY: Final = BreakerPolicy(
     failure_threshold=1, recovery_timeout=0.25, recovery_growth=2.0, max_recovery_timeout=5.0, probe_lease=30.0
 )
+_NEEDS: Final[Mapping[str, tuple[str, str]]] = {
+    "async+memcached": ("memcachio", "limits[async-memcached]"),
+    "async+mongodb": ("motor", "limits[async-mongodb]"),
+    "async+mongodb+srv": ("motor", "limits[async-mongodb]"),
+}
+"""The module that a storage needs, and what brings it."""
+
 _MEMCACHED_SECONDS: Final = 30 * 86_400  # what is more, memcached takes for a date
 
 
@@ -126,7 +133,8 @@ class LimitsStore:
         self._storage: Any = found
         self._name = f"LimitsStore({type(found).__name__})"
         self.audience: Audience = Audience(listeners)
-        self._breaker = CircuitBreaker(self._name, _POLICY, listeners=[self.audience])
+        self._breaker = _Breaker(self._name, _POLICY, listeners=[self.audience])
+        self._outage = Outage(self._name, lambda: {on_failure for *_, on_failure in tuple(self._buckets)})
         self._threads = None if _is_async(found) else ThreadPoolExecutor(MAX_THREADS, "asgi-guard-limits")
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._timeout_seconds = timeout_seconds
@@ -215,15 +223,17 @@ class LimitsStore:
             return None
         try:
             async with self._breaker.attempt(), asyncio.timeout(self._timeout_seconds):
-                return await question(*args)
+                answer = await question(*args)
         except CircuitOpenError:
             return None
         except Exception as error:  # noqa: BLE001  whatever a storage raises, a request must not fail for it
-            # The name alone: the text of an error may have the address, and what is secret in it.
-            logger.warning("%s does not answer (%s): counting goes on without it", self._name, type(error).__name__)
+            self._outage.begin(error)
             return None
         finally:
             turns.release()
+        if self._breaker.state is State.CLOSED:  # one that was asked before the outage says nothing about its end
+            self._outage.end()
+        return answer
 
     def _turns_of_the_loop(self) -> asyncio.Semaphore:
         try:
@@ -236,6 +246,12 @@ class LimitsStore:
         if turns is None:
             turns = self._turns[loop] = asyncio.Semaphore(MAX_AT_ONCE)
         return turns
+
+
+class _Breaker(CircuitBreaker):
+    """A circuit of a store's own: it is the store that says in the log when it is away, and what is done then."""
+
+    def _log(self, before: State, after: State) -> None: ...
 
 
 def _found(given: object, problems: Problems) -> object | None:
@@ -262,6 +278,12 @@ def _at(uri: str, problems: Problems, rule: str) -> object | None:
     from limits.storage import storage_from_string
 
     found = _asynchronous(uri)
+    module, requirement = _NEEDS.get((found or "").partition("://")[0], ("limits", ""))
+    if find_spec(module) is None:  # `limits` would leave half a storage behind, which complains when it is thrown away
+        remedy = f"Run: pip install '{requirement}'."
+        rule = f"needs the package {module}, which is not installed"
+        problems.extend([Problem("AG443", "LimitsStore.storage", "", rule, remedy)])
+        return None
     if found is None:
         problems.add("AG443", "storage", uri, rule, "Write it like 'memcached://localhost:11211'.")
         return None

@@ -11,8 +11,9 @@ the first have counted is given back where a later one refuses.
 Rule 1: nobody's key reaches Redis: what does is a keyed hash of it, of one length, in a hash tag of its own, so that a
 cluster keeps all that is counted for one client in one slot. Every key has a time to live.
 Rule 2: a denial says when it ends. Until then the same process repeats it without asking, so that a client who does not
-listen costs Redis nothing. A reset or a refund that ends it is published, and each process hears of it in milliseconds,
-or falls back on asking again after a second.
+listen costs Redis next to nothing. A reset or a refund that ends it is published, and each process hears of it in
+milliseconds, or falls back on asking again after a second. What nobody publishes, as where keys are deleted by hand, it
+finds out within five.
 Rule 3: a decision that was made without Redis is `degraded`, and clients are told no numbers of it.
 Must never show a password, and never raise because Redis is away: but for a reset, which could not say so otherwise.
 
@@ -221,6 +222,11 @@ class RedisStore:
             rule = "is used on asyncio, and this is another event loop"
             raise ConfigError([Problem("AG431", "RedisStore", "", rule, remedy)]) from None
 
+    def digest_of(self, key: Key) -> bytes:
+        """Hash a key: text and bytes are different keys, whatever they hold."""
+        kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
+        return blake2b(raw, digest_size=16, key=self.secret, person=kind).hexdigest().encode()
+
     def _ear(self) -> Topic:
         """Return what tells the event loop that runs which denials have ended: the script publishes their keys."""
         return self.server.news().topic(self.prefix + b"ended", self._forget)
@@ -250,13 +256,13 @@ class RedisBucket:
 
     __slots__ = (
         "_denials",
+        "_head",
         "_local",
         "_on_failure",
-        "_prefix",
-        "_secret",
         "_store",
-        "_tag",
+        "_tail",
         "_warms",
+        "digest_of",
         "hit_all",
         "limits",
         "name",
@@ -270,6 +276,7 @@ class RedisBucket:
         self.limits: tuple[Limit, ...] = limits
         self.plan: Plan = Plan(limits, algorithm)
         self.hit_all: HitAll | None = store.hit_all
+        self.digest_of: Callable[[Key], bytes] = store.digest_of
         self._store = store
         self._on_failure = on_failure
         self._warms = on_failure == "local" and not self.plan.is_lease
@@ -277,10 +284,9 @@ class RedisBucket:
         self._denials = None if self.plan.is_lease else store.denials
         shares = tuple(share_of(limit, store.local_share) for limit in limits)
         self._local: MemoryBucket = store.local_store.bucket(name, shares, algorithm)
-        self._prefix = store.prefix
-        self._secret = store.secret
         told = repr((name, [(limit.name, limit.amount, limit.seconds, limit.burst) for limit in limits], algorithm))
-        self._tag = blake2b(told.encode(), digest_size=8).hexdigest().encode()
+        self._head = store.prefix + b"{"
+        self._tail = b"}" + blake2b(told.encode(), digest_size=8).hexdigest().encode()
 
     async def hit(self, key: Key, cost: int = 1) -> Decision:
         """Count a hit if every limit admits it; see `store.Bucket.hit`."""
@@ -335,23 +341,36 @@ class RedisBucket:
     # For the store, which judges hits of several buckets together -----------------------------------------------------
 
     def name_of(self, key: Key) -> bytes:
-        """Return the key in Redis: text and bytes are different keys, whatever they hold."""
-        kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
-        digest = blake2b(raw, digest_size=16, key=self._secret, person=kind).hexdigest()
-        return b"%b{%b}%b" % (self._prefix, digest.encode(), self._tag)
+        """Return the key in Redis."""
+        return self.name_by(self.digest_of(key))
+
+    def name_by(self, digest: bytes) -> bytes:
+        """Return the key in Redis of somebody whom `digest_of` has hashed."""
+        return self._head + digest + self._tail
 
     def recall(self, name: bytes, cost: int, now_ns: int) -> Decision | None:
         """Return what is known to be refused."""
         return None if self._denials is None else self._denials.recall(name, cost, now_ns)
 
-    def taken(self, key: Key, name: bytes, cost: int, decision: Decision | None, asked_ns: int) -> Decision:
-        """Return what Redis has decided of a hit, once it is noted; decide without Redis where it is None."""
+    def taken(
+        self, key: Key, name: bytes, cost: int, decision: Decision | None, asked_ns: int, *, is_certain: bool = True
+    ) -> Decision:
+        """Return what Redis has decided of a hit, once it is noted; decide without Redis where it is None.
+
+        Args:
+            key: whose hit it was.
+            name: the key in Redis.
+            cost: of the hit.
+            decision: what Redis has said.
+            asked_ns: when it was asked, on the clock of this process.
+            is_certain: the hit stood alone, so that a denial of it can be repeated.
+        """
         if decision is None:
             return self._without_redis(self._local.hit, key, cost)
         if decision.allowed:
             if self._warms:
                 self._local.hit(key, cost)
-        elif decision.violated and self._denials is not None:
+        elif is_certain and decision.violated and self._denials is not None:
             self._denials.note(name, cost, decision, asked_ns, time.monotonic_ns())
         return decision
 

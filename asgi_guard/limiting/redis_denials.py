@@ -5,7 +5,8 @@ is certain is remembered: a denial of some cost holds for that cost, until anyth
 
 Another process may take back a hit or reset the key. The script publishes that (`count.lua`), and a process that hears
 it forgets the denial within milliseconds. A process that has not heard from Redis for a second, and whatever the script
-does not publish, falls back on this: a denial is repeated for a second at most.
+does not publish, falls back on this: a denial is repeated for a second at most. Who deletes keys by hand, flushes the
+server or lets it evict them publishes nothing; so Redis is asked again every five seconds in any case.
 Must never hold more keys than it was told, and never walk them all.
 """
 
@@ -20,6 +21,9 @@ from asgi_guard.limiting.store import Decision
 
 HELD_NS: Final = 1_000_000_000
 """The longest that a denial is repeated where nobody would tell that it has ended."""
+
+ASKED_AGAIN_NS: Final = 5_000_000_000
+"""The longest that a denial is repeated at all."""
 
 
 class Ear(Protocol):
@@ -94,8 +98,8 @@ class Denials:
             return
         waits_ns = [wait_ns for wait_ns in (*decision.reset_after_ns, decision.retry_after_ns or 0) if wait_ns]
         # A hit that comes back is published only where nothing was left at all: a larger one may fit again unheard.
-        bounds_ns = waits_ns if 0 in decision.remaining else [HELD_NS, *waits_ns]
-        until_ns = asked_ns + min(bounds_ns, default=0)  # early, never late: Redis decided after it was asked
+        longest_ns = ASKED_AGAIN_NS if 0 in decision.remaining else HELD_NS
+        until_ns = asked_ns + min([longest_ns, *waits_ns])  # early, never late: Redis decided after it was asked
         while len(self._by_key) >= self._most and key not in self._by_key:
             with suppress(KeyError):  # other threads have forgotten them all
                 self._by_key.popitem(last=False)  # it is only asked about again

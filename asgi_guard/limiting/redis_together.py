@@ -4,6 +4,8 @@ One server is asked once. In a cluster one call touches one slot, and each clien
 in order, until one refuses, and what was counted before is given back then.
 Rule 1: nobody is asked while one of the hits is known to be refused, and nothing is told of the others then.
 Rule 2: whoever is cancelled in between leaves nothing behind.
+Rule 3: of a key that is hit twice, no denial is remembered: the first hit, which did not count in the end, may have
+been what was in the way of the second.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from asgi_guard.limiting.redis_batch import MAX_BATCH
 from asgi_guard.limiting.redis_link import Link
-from asgi_guard.limiting.store import Decision, Hit, checked_cost
+from asgi_guard.limiting.store import Decision, Hit, Key, checked_cost
 
 if TYPE_CHECKING:
     from asgi_guard.limiting.redis import RedisBucket
@@ -34,7 +36,16 @@ async def hit_all(link: Link, hits: Sequence[Hit]) -> list[Decision | None]:
         TypeError: a cost is not a whole number.
         ValueError: a cost is negative.
     """
-    asked = [_Asked(hit) for hit in hits]
+    digests: dict[Key, bytes] = {}  # one client's key stands under several policies
+    names: set[bytes] = set()
+    asked: list[_Asked] = []
+    for hit in hits:
+        digest = digests.get(hit.key)
+        if digest is None:
+            digest = digests[hit.key] = cast("RedisBucket", hit.bucket).digest_of(hit.key)
+        asked.append(_Asked(hit, digest))
+        names.add(asked[-1].name)
+    is_certain = len(names) == len(asked)
     now_ns = monotonic_ns()
     refused = [one for one in asked if one.is_known_to_refuse(now_ns)]
     if refused:
@@ -44,7 +55,7 @@ async def hit_all(link: Link, hits: Sequence[Hit]) -> list[Decision | None]:
         for group in _groups(asked, link.slot_of):
             answers = await link.ask_all([(one.bucket.plan, one.name, one.cost, one.is_enforced) for one in group])
             for position, one in enumerate(group):
-                one.take(None if answers is None else answers[position], now_ns)
+                one.take(None if answers is None else answers[position], now_ns, is_certain=is_certain)
             counted += group
             if any(one.is_refusing for one in group):
                 _give_back(link, counted)
@@ -60,10 +71,10 @@ class _Asked:
 
     __slots__ = ("bucket", "cost", "decision", "is_enforced", "key", "name")
 
-    def __init__(self, hit: Hit) -> None:
+    def __init__(self, hit: Hit, digest: bytes) -> None:
         self.bucket = cast("RedisBucket", hit.bucket)
         self.key = hit.key
-        self.name = self.bucket.name_of(hit.key)
+        self.name = self.bucket.name_by(digest)
         self.cost = checked_cost(hit.cost)
         self.is_enforced = hit.is_enforced
         self.decision: Decision | None = None
@@ -79,9 +90,9 @@ class _Asked:
             self.decision = self.bucket.recall(self.name, self.cost, now_ns)
         return self.is_refusing
 
-    def take(self, answer: Decision | None, asked_ns: int) -> None:
+    def take(self, answer: Decision | None, asked_ns: int, *, is_certain: bool) -> None:
         """Note what Redis has decided."""
-        self.decision = self.bucket.taken(self.key, self.name, self.cost, answer, asked_ns)
+        self.decision = self.bucket.taken(self.key, self.name, self.cost, answer, asked_ns, is_certain=is_certain)
 
 
 def _groups(asked: Iterable[_Asked], slot_of: Callable[[bytes], int]) -> Iterable[list[_Asked]]:

@@ -54,10 +54,14 @@ class Line:
         async with self._turn:
             if self._is_closed or self.is_away:
                 return None
+            from redis.exceptions import ResponseError
+
             try:
                 async with TimeLimit(self._timeout if self._is_connected else self._connect_timeout):
                     (answer,) = await self._client.run(script, [arguments])
-            except Exception:  # noqa: BLE001  whatever it is, nobody may fail for it
+            except Exception as error:  # noqa: BLE001  whatever it is, nobody may fail for it
+                if type(error) is ResponseError:  # of this script, with these keys: others may fare better
+                    return None
                 self._is_connected = False
                 await self._client.aclose()
                 self._away_until = monotonic() + self._pause

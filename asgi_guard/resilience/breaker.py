@@ -342,9 +342,9 @@ class CircuitBreaker(Around):
         if self._shared is not None:
             self._shared.command(trigger)
 
-    def _follow(self, told: Told) -> None:
+    def _follow(self, told: Told, known: int | None) -> None:
         if self._shared is not None:
-            self._do(self._shared.adopt, told, shared=True)
+            self._do(self._shared.adopt, told, known, shared=True)
 
     def _do(self, action: Callable[..., T], *args: object, shared: bool = False) -> T:
         circuit = self._circuit
@@ -353,10 +353,12 @@ class CircuitBreaker(Around):
             result = action(*args, self.now_ns())
             after = circuit.state
         if after is not before:
-            # All at one level: else the last line of an outage, where the level is a warning, would be that it probes.
-            logger.warning("The circuit %r was %s and is %s", self.name, before, after)
+            self._log(before, after)
             notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after, shared=shared))
         return result
+
+    def _log(self, before: State, after: State) -> None:
+        logger.warning("The circuit %r was %s and is %s", self.name, before, after)  # its end as well
 
     async def aclose(self) -> None:
         """Close the connections of a shared circuit, in this event loop; a later call opens them again."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
-from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from struct import Struct
@@ -118,7 +118,8 @@ class Post:
         server: where it is kept.
         key: of the circuit.
         settings: from `settings_of`.
-        follow: is told how things stand.
+        version: tells which version of the circuit is known.
+        follow: is told how things stand; and if that is an answer, which version was known when it was asked for.
     """
 
     __slots__ = (
@@ -127,27 +128,32 @@ class Post:
         "_line",
         "_loop",
         "_news",
-        "_numbers",
         "_replica",
         "_settings",
         "_task",
         "_timeout",
         "_unsaid",
+        "_version",
         "_waiting",
     )
 
     def __init__(
-        self, server: Server, key: bytes, settings: tuple[str | int, ...], follow: Callable[[Told], None]
+        self,
+        server: Server,
+        key: bytes,
+        settings: tuple[str | int, ...],
+        version: Callable[[], int],
+        follow: Callable[[Told, int | None], None],
     ) -> None:
         self._key = key
         self._settings = settings
+        self._version = version
         self._follow = follow
         self._loop = asyncio.get_running_loop()
         self._timeout = server.timeout_seconds
         self._line = server.line()
         self._news = server.news()
         self._replica = token_hex(8)
-        self._numbers = count()
         self._unsaid: deque[Words] = deque(maxlen=MAX_UNSAID)
         self._waiting: list[asyncio.Future[Lease | None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -168,10 +174,14 @@ class Post:
         self._unsaid.append(words)
         self._begin()
 
-    def say_from_elsewhere(self, words: Words) -> None:
-        """Say something, from another thread."""
-        if not self._loop.is_closed():
+    def say_from_elsewhere(self, words: Words) -> bool:
+        """Say something, from another thread; tell whether its event loop still runs."""
+        if self.is_closed or not self._loop.is_running():
+            return False
+        with suppress(RuntimeError):  # it has ended in this moment
             self._loop.call_soon_threadsafe(self.say, words)
+            return True
+        return False
 
     async def lease(self) -> Lease | None:
         """Ask for the lease of a probe.
@@ -222,9 +232,9 @@ class Post:
                 await self._tell(self._unsaid.popleft())
                 continue
             asked, self._waiting = self._waiting, []
-            name = f"{self._replica}:{next(self._numbers)}"
+            name = token_hex(8)
             try:
-                told = await self._tell(("claim", 0, sum(not one.done() for one in asked), name))
+                told = await self._tell(("claim", self._version(), sum(not one.done() for one in asked), name))
             except asyncio.CancelledError:
                 self._answer(asked, None, name)
                 raise
@@ -251,14 +261,14 @@ class Post:
         packed = await self._line.ask(SCRIPT, (1, self._key, b"", self._replica, *words, *self._settings))
         told = None if packed is None else Told.read(packed)
         if told is not None:
-            self._follow(told)
+            self._follow(told, words[1])
         return told
 
     def _hear(self, message: bytes | None) -> None:
         if message is None:  # whatever was told before, nobody has heard
             self._line.revive()
-            self.say(("look", 0, "", ""))
+            self.say(("look", self._version(), "", ""))
             return
         told = Told.read(message)
         if told is not None:
-            self._follow(told)
+            self._follow(told, None)

@@ -22,6 +22,10 @@ local CLOSED, OPEN, HALF_OPEN = 0, 1, 2
 local HOUR_US = 3600000000
 local MONTH_US = 720 * HOUR_US
 local WHILE_OTHERS_PROBE = 1000000
+local PARTS = {
+  version = 'number', state = 'number', due = 'number', open = 'number', wins = 'number', leases = 'table',
+  windows = 'table',
+}
 
 local who, said, known, first, second = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local threshold, failure_rate, slow_rate = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -36,11 +40,16 @@ end
 
 -- due: when it may be probed; open: for how long it opened; wins: probes that succeeded; leases: when each ends;
 -- windows: of each replica, when it was told, its calls, failures and slow calls.
-local packed = redis.call('GET', KEYS[1])
-local circuit = packed and cmsgpack.unpack(packed)
-if not circuit then
+local packed = redis.pcall('GET', KEYS[1])
+local is_there, circuit = pcall(cmsgpack.unpack, packed)
+is_there = is_there and type(circuit) == 'table'
+for name, kind in pairs(PARTS) do -- what somebody else has put there is nobody's circuit
+  is_there = is_there and type(circuit[name]) == kind
+end
+if not is_there then
   local state = said == 'claim' and OPEN or CLOSED -- who claims has seen it open
-  circuit = {version = known, state = state, due = 0, open = recovery, wins = 0, leases = {}, windows = {}}
+  local version = math.min(known, now) -- no circuit has ever had a later one, whatever was published
+  circuit = {version = version, state = state, due = 0, open = recovery, wins = 0, leases = {}, windows = {}}
 end
 
 local function go(state)
@@ -82,6 +91,17 @@ local function held()
 end
 
 local has_changed, is_told, admitted = false, false, 0
+
+-- Where the clock of the server was set back, nobody waits for longer than ever.
+if circuit.due > now + circuit.open then
+  circuit.due, has_changed = now + circuit.open, true
+end
+for name, ends in pairs(circuit.leases) do
+  if ends > now + lease_life then
+    circuit.leases[name], has_changed = now + lease_life, true
+  end
+end
+
 local is_current = known == circuit.version
 
 if (said == 'fail' or said == 'trip') and circuit.state == CLOSED and is_current then
@@ -129,7 +149,7 @@ if has_changed then
     or HOUR_US + memory + 2 * (longest + lease_life)
   redis.call('SET', KEYS[1], cmsgpack.pack(circuit), 'PX', string.format('%.0f', life / 1000))
 end
-local version = (packed or has_changed) and circuit.version or 0
+local version = (is_there or has_changed) and circuit.version or 0
 local told = struct.pack('>I8BI8I8I4', version, circuit.state, wait, circuit.open, admitted)
 if is_told then redis.pcall('PUBLISH', KEYS[1], told) end
 return told

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Protocol
+from typing import Final, Protocol, TypeAlias
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.redis.server import PerLoop, Server, server_at
@@ -34,6 +34,10 @@ from asgi_guard.resilience.circuit import COMMANDS, Circuit, Outcome, Permit, St
 from asgi_guard.resilience.policy import BreakerPolicy
 from asgi_guard.resilience.replicas import NO_LEASE, STATES, Lease, Post, Told, Words, settings_of
 from asgi_guard.settings import Problem, Problems
+
+Follow: TypeAlias = Callable[[Told, int | None], None]
+
+_SECOND: Final = 1_000_000_000
 
 
 class InRedis(Protocol):
@@ -63,18 +67,18 @@ class Shared:
         "_is_blamed",
         "_key",
         "_leases",
+        "_longest_ns",
         "_posts",
         "_server",
         "_settings",
         "_version",
     )
 
-    def __init__(
-        self, server: Server, name: str, policy: BreakerPolicy, circuit: Circuit, follow: Callable[[Told], None]
-    ) -> None:
+    def __init__(self, server: Server, name: str, policy: BreakerPolicy, circuit: Circuit, follow: Follow) -> None:
         self._server = server
         self._circuit = circuit
         self._follow = follow
+        self._longest_ns = round(policy.longest_open * _SECOND)
         self._settings = settings_of(policy)
         told = repr((name, self._settings)).encode()
         self._key = b"%b{circuit:%b}" % (server.prefix, blake2b(told, digest_size=16).hexdigest().encode())
@@ -143,21 +147,31 @@ class Shared:
         try:
             self._join().say(words)
         except ConfigError:
-            for post in self._posts.all()[:1]:
-                post.say_from_elsewhere(words)
+            any(post.say_from_elsewhere(words) for post in self._posts.all())  # once is enough
 
-    def adopt(self, told: Told, now_ns: int) -> None:
-        """Do as others do."""
-        if told.version < self._version:
+    def adopt(self, told: Told, known: int | None, now_ns: int) -> None:
+        """Do as others do.
+
+        Args:
+            told: how things stand.
+            known: the version that was known when this was asked for; None if it is news.
+            now_ns: the time.
+        """
+        if known is None and told.version < self._version:
+            # What is known already, or more than ever was: anybody may publish, and Redis may have lost what it knew.
+            self._say(("look", self._version, "", ""))
+            return
+        if told.version < self._version and (known != self._version or not told.version):
             return
         circuit = self._circuit
-        self._ask_at_ns = now_ns + told.wait_ns
+        self._ask_at_ns = now_ns + min(told.wait_ns, self._longest_ns)
         until_ns = now_ns if told.admitted else self._ask_at_ns
-        if told.version > self._version:
+        if told.version != self._version:
             self._version = told.version
             self._is_blamed = False
+            open_ns = min(told.open_ns, self._longest_ns)
             # To those who hold no lease, a circuit that others probe is open.
-            circuit.follow(State.OPEN if told.state is State.HALF_OPEN else told.state, until_ns, told.open_ns)
+            circuit.follow(State.OPEN if told.state is State.HALF_OPEN else told.state, until_ns, open_ns)
         elif circuit.state is State.OPEN and told.state in {State.OPEN, State.HALF_OPEN}:
             circuit.until_ns = until_ns
 
@@ -191,12 +205,10 @@ class Shared:
             post.say(words)
 
     def _new_post(self) -> Post:
-        return Post(self._server, self._key, self._settings, self._follow)
+        return Post(self._server, self._key, self._settings, lambda: self._version, self._follow)
 
 
-def share(
-    shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circuit, follow: Callable[[Told], None]
-) -> Shared:
+def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circuit, follow: Follow) -> Shared:
     """Make the part of a circuit breaker; see `Shared`.
 
     Args:

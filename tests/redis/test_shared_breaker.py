@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import struct
 import subprocess
 import sys
 import time
@@ -15,11 +16,13 @@ import trio
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.limiting.redis import RedisStore
+from asgi_guard.redis.client import Script
+from asgi_guard.redis.server import Server
 from asgi_guard.resilience import CircuitBreaker, CircuitOpenError, CountWindow, Recovery, State, TimeWindow
 from asgi_guard.resilience import circuit_breaker as make
 from asgi_guard.resilience import replicas as replicas_module
 from asgi_guard.resilience.policy import BreakerPolicy
-from asgi_guard.resilience.replicas import Lease, Told
+from asgi_guard.resilience.replicas import STATES, Lease, Told
 from asgi_guard.resilience.shared import Shared
 from asgi_guard.testing.clock import ManualClock
 
@@ -530,8 +533,60 @@ async def test_what_others_publish_on_its_channel_changes_nothing(server) -> Non
             await asyncio.to_thread(server.command, "PUBLISH", channel, message)
         breakers[1].force_open()
         await until(in_state(breakers, State.FORCED_OPEN))
-        breakers[0]._follow(Told(1, State.CLOSED, 0, 0, 0))
+        breakers[0]._follow(Told(1, State.CLOSED, 0, 0, 0), 0)
         assert breakers[0].state is State.FORCED_OPEN  # what it was told comes late, and from another connection
+
+
+LAST = 2**64 - 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("version", "state"), [(LAST, State.FORCED_OPEN), (LAST, State.OPEN), (5, State.OPEN)])
+async def test_who_was_deceived_believes_redis_again(server, version, state) -> None:
+    """What stands there counts, whatever was published: the next change is heard, and nobody waits for centuries."""
+    async with replicas(server, 2) as breakers:
+        told = struct.pack(">QBQQI", version, STATES.index(state), LAST, LAST, 0)
+        await asyncio.to_thread(server.command, "PUBLISH", breakers[0]._shared._key, told)
+        await until(in_state(breakers, state))
+        waits = [breaker._circuit.wait_ns(breaker.now_ns()) for breaker in breakers]
+        assert max(waits) <= 600_000_000_000
+        breakers[1].metrics_only()
+        await until(in_state(breakers, State.METRICS_ONLY))
+
+
+GARBAGE = {
+    "no message pack": ("SET", b"\xc1garbage"),
+    "half of one": ("SETRANGE", 5, b"\xff"),
+    "another message pack": ("SET", b"\x81\xa7version\xa1x"),
+    "a number": ("SET", b"\x07"),
+    "another type": ("RPUSH", b"x"),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("command", "words"), [(word, more) for word, *more in GARBAGE.values()], ids=GARBAGE)
+async def test_what_is_no_circuit_is_written_anew(server, command, words) -> None:
+    """Others write to the same Redis, and so do other versions of this."""
+    async with replicas(server, 2) as breakers:
+        await tried(breakers[0], boom)
+        await said(breakers[0])
+        key = breakers[0]._shared._key
+        if command == "RPUSH":
+            await asyncio.to_thread(server.command, "DEL", key)
+        await asyncio.to_thread(server.command, command, key, *words)
+        breakers[0].force_open()
+        await until(in_state(breakers, State.FORCED_OPEN))
+        assert await asyncio.to_thread(server.command, "TTL", key) > ":0"
+
+
+@pytest.mark.anyio
+async def test_a_script_that_fails_is_no_reason_to_leave_redis_alone(server) -> None:
+    """Others on the same line may fare better: it is no fault of the server."""
+    line = Server(server.url, timeout_seconds=5, connect_timeout_seconds=5, namespace="line").line()
+    assert await line.ask(Script(b"return nothing.at.all"), (0,)) is None
+    assert not line.is_away
+    assert await line.ask(Script(b"return 'fine'"), (0,)) == b"fine"
+    await line.aclose()
 
 
 @pytest.mark.anyio
@@ -590,6 +645,27 @@ def test_a_command_without_any_event_loop_is_done_here() -> None:
     breaker = CircuitBreaker("here", shared="redis://localhost", clock=ManualClock())
     breaker.force_open()
     assert breaker.state is State.FORCED_OPEN
+
+
+def test_a_command_is_told_by_an_event_loop_that_runs(server) -> None:
+    """Whichever has joined first may have ended, or stand still."""
+    store, other = RedisStore(server.url), RedisStore(server.url)
+    breaker, replica = (CircuitBreaker("loops", shared=one) for one in (store, other))
+    asyncio.run(breaker.call(fine))
+
+    async def main() -> None:
+        for one in (breaker, replica):
+            await one.call(fine)
+            await said(one)
+        await asyncio.to_thread(breaker.force_open)
+        await until(lambda: replica.state is State.FORCED_OPEN)
+        await breaker.aclose()
+        await replica.aclose()
+
+    with asyncio.Runner() as stands_still:
+        stands_still.run(breaker.call(fine))
+        asyncio.run(main())
+        stands_still.run(breaker.aclose())
 
 
 def test_a_command_after_the_event_loop_has_ended_is_done_here() -> None:

@@ -40,7 +40,7 @@ WHAT = st.one_of(
 )
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from([0, 1, SECOND, 5 * SECOND, 50 * SECOND]),
+        st.sampled_from([0, 1, SECOND, 5 * SECOND, 50 * SECOND, -3_600 * SECOND]),
         st.sampled_from("ab"),
         st.sampled_from([0, 0, 0, 0, 1]),  # how many changes of state it has missed
         WHAT,
@@ -56,6 +56,7 @@ class Model:
     def __init__(self, policy: BreakerPolicy) -> None:
         self.policy = policy
         self.recovery = self.open_for = round(policy.recovery_timeout * SECOND)
+        self.lease = round(policy.probe_lease * SECOND)
         self.is_there = False
         self.versions = [0]
         self.state, self.due, self.wins = State.CLOSED, 0, 0
@@ -75,14 +76,17 @@ class Model:
     def trips(self, now: int) -> bool:
         window = self.policy.window
         memory = SECOND * (3_600 if window is None else window.seconds)
-        told = [numbers for at, numbers in self.windows.values() if now - at < memory]
-        calls, failures, slow = [sum(numbers[position] for numbers in told) for position in range(3)]
+        self.windows = {who: told for who, told in self.windows.items() if now - told[0] < memory}
+        calls, failures, slow = [sum(told[1][column] for told in self.windows.values()) for column in range(3)]
         least, rate, slow_rate = self.policy.failure_threshold, self.policy.failure_rate, self.policy.slow_call_rate
         return (failures >= least and failures >= rate * calls) or (slow >= least and slow >= slow_rate * calls)
 
     def say(self, now: int, who: str, known: int, what: tuple[str, object, object]) -> tuple[object, ...]:
         """Return the version, the state, for how long to wait, for how long it opened, and the probes admitted."""
         said, first, second = what
+        if not self.is_there:
+            self.versions[-1] = min(known, now)
+        is_ahead = self.set_back(now)
         is_current = known == self.versions[-1]
         admitted = 0
         if said == "claim":
@@ -93,10 +97,18 @@ class Model:
             self.done(now, first, second)
         elif said in {"fail", "trip", "mend"} and self.state is State.CLOSED and is_current:
             self.fail(now, who, said, first)
-        else:
+        elif not is_ahead:
             return self.told(now, 0)
         self.is_there = True
+        self.leases = {name: ends for name, ends in self.leases.items() if ends > now}
         return self.told(now, admitted)
+
+    def set_back(self, now: int) -> bool:
+        """Let nobody wait for longer than ever where the clock was set back; tell whether somebody would have."""
+        before = self.due, self.leases
+        self.due = min(self.due, now + self.open_for)
+        self.leases = {name: min(ends, now + self.lease) for name, ends in self.leases.items()}
+        return before != (self.due, self.leases)
 
     def claim(self, now: int, wanted: int, name: str) -> int:
         """Admit probes, where it is time for them; who claims has seen it open, also where nobody else remembers."""
@@ -106,10 +118,10 @@ class Model:
             self.go(State.HALF_OPEN, now)
         if self.state is not State.HALF_OPEN:
             return 0
-        self.leases = {name: ends for name, ends in self.leases.items() if ends > now}
-        admitted = min(wanted, self.policy.half_open_max - len(self.leases))
+        held = [ends for ends in self.leases.values() if ends > now]
+        admitted = min(wanted, self.policy.half_open_max - len(held))
         for number in range(1, admitted + 1):
-            self.leases[f"{name}:{number}"] = now + round(self.policy.probe_lease * SECOND)
+            self.leases[f"{name}:{number}"] = now + self.lease
         return admitted
 
     def done(self, now: int, name: str, outcome: str) -> None:

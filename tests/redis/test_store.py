@@ -252,7 +252,7 @@ def test_event_loops_come_and_go(server) -> None:
         return decision.remaining
 
     assert [asyncio.run(hit()) for _ in range(3)] == [(4,), (3,), (2,)]
-    assert len(store._links) == 0
+    assert len(store._links.all()) == 0
 
 
 # In an application ----------------------------------------------------------------------------------------------------

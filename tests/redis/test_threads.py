@@ -50,7 +50,7 @@ def test_event_loops_come_and_go_in_many_threads(server, lease) -> None:
 
     with ThreadPoolExecutor(3 * THREADS) as threads:
         lives = [threads.submit(lambda: asyncio.run(live())) for _ in range(THREADS)]
-        hits = [threads.submit(lambda: [asyncio.run(hit()) for _ in range(50)]) for _ in range(THREADS)]
+        hits = [threads.submit(lambda: [asyncio.run(hit()) for _ in range(20)]) for _ in range(THREADS)]
         try:
             assert all(all(answers.result()) for answers in hits)
         finally:

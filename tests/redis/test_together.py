@@ -135,6 +135,18 @@ async def test_hits_of_one_key_see_each_other(server) -> None:
         assert (await hit.bucket.peek("k")).remaining == (1,)
 
 
+@pytest.mark.parametrize("before", [0, 4])
+async def test_a_key_that_is_hit_twice_is_not_refused_for_what_did_not_count(server, before) -> None:
+    """There is room for one: both are refused, and one alone has it afterwards; no denial is remembered."""
+    async with opened(server.url) as store:
+        (hit,) = each_once(store, [f"{before + 1}/minute"])
+        for _ in range(before):
+            await hit.bucket.hit("k")
+        assert not any(await store.hit_all([hit, hit]))
+        assert await hit.bucket.hit("k")
+        assert not await hit.bucket.hit("k")
+
+
 async def test_a_hit_of_no_cost_leaves_no_trace(server) -> None:
     """It says how things stand, beside others that count."""
     async with opened(server.url) as store:

@@ -89,15 +89,16 @@ class Server:
 
         wait_until(answers, "the server did not start")
 
-    def command(self, *words: str | int, password: str = "") -> str:
+    def command(self, *words: str | int | bytes, password: str = "") -> str:
         """Ask over a connection of its own; return the answer as it stands on the wire."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             if password:
                 connection.sendall(f"AUTH {password}\r\n".encode())
                 connection.recv(5)
             line = b"*%d\r\n" % len(words)
-            for word in map(str, words):
-                line += b"$%d\r\n%b\r\n" % (len(word.encode()), word.encode())
+            for word in words:
+                raw = word if isinstance(word, bytes) else str(word).encode()
+                line += b"$%d\r\n%b\r\n" % (len(raw), raw)
             connection.sendall(line)
             answer = connection.recv(1 << 20)
             while not answer.endswith(b"\r\n"):

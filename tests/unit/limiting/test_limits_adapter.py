@@ -281,7 +281,8 @@ def test_memcached_is_not_asked_to_remember_for_longer_than_it_can() -> None:
         ("memory://", {}, "AG443 LimitsStore.storage must not be the asynchronous memory"),
         (AsyncMemoryStorage(), {}, "AG443 LimitsStore.storage must not be the asynchronous memory"),
         ("nowhere://user:secret@host", {}, "AG443 LimitsStore.storage must be a storage of limits"),
-        ("memcached://user:secret@host:1", {}, "AG443 LimitsStore.storage must be a storage of limits"),
+        ("memcached://user:secret@host:1", {}, "pip install 'limits[async-memcached]'"),
+        ("mongodb://user:secret@host", {}, "pip install 'limits[async-mongodb]'"),
         ("async+redis+cluster://user:secret@host", {}, "AG443 LimitsStore.storage must be a storage of limits"),
         (None, {}, "AG443 LimitsStore.storage must be a storage of limits"),
         (42, {}, "AG443 LimitsStore.storage must be a storage of limits"),
@@ -310,7 +311,7 @@ def test_what_may_have_to_be_taken_back_is_not_counted_there(fields) -> None:
 
 def test_a_policy_takes_the_uri_of_a_storage() -> None:
     """What needs a client that is not installed says which; Redis is for the store that is made for it."""
-    with pytest.raises(ConfigError, match=r"AG443 RateLimit.store.*memcachio"):
+    with pytest.raises(ConfigError, match=r"AG443 RateLimit.store needs the package memcachio"):
         RateLimit("5/minute", store="memcached://host:11211")
     assert isinstance(RateLimit("5/minute", store="async+redis://localhost:6379").store, LimitsStore)
     assert not isinstance(RateLimit("5/minute", store="redis://localhost").store, LimitsStore)
@@ -370,6 +371,35 @@ def test_a_storage_that_comes_back_is_asked_again() -> None:
 
     asyncio.run(ask())
     assert told == [State.OPEN, State.HALF_OPEN, State.CLOSED]
+
+
+MEANWHILE = {
+    "local": "this process counts for itself",
+    "open": "everything is admitted",
+    "closed": "everything is refused with 503",
+}
+
+
+@pytest.mark.parametrize(("on_failure", "meanwhile"), MEANWHILE.items(), ids=MEANWHILE)
+def test_the_log_says_once_that_a_storage_is_away_and_once_that_it_is_back(on_failure, meanwhile, caplog) -> None:
+    """However often it is tried in between; and what is done until then."""
+
+    async def ask() -> None:
+        storage, store = away(on_failure=on_failure)
+        bucket = store.bucket("x", parse_rate("1000000/year"))
+        with anyio.fail_after(20):
+            while storage.asked < 2:
+                await bucket.hit("k")
+                await asyncio.sleep(0.01)
+            storage.error = None
+            while (await bucket.hit("k")).degraded:  # noqa: ASYNC110  there is nothing to wait on but asking
+                await asyncio.sleep(0.01)
+
+    asyncio.run(ask())
+    assert [record.getMessage() for record in caplog.records] == [
+        f"LimitsStore(FixedOnly) does not answer (ConnectionError); until it does, {meanwhile}",
+        "LimitsStore(FixedOnly) answers again",
+    ]
 
 
 def test_a_storage_that_blocks_blocks_no_request() -> None:
