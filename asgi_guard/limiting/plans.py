@@ -86,7 +86,7 @@ class Plans:
 
     def __init__(self, name: str, store: Store | AsyncStore, algorithm: str, burst: int | None, **options: Any) -> None:
         self._name = name
-        self._bucket: Callable[..., Bucket | AsyncBucket] = partial(store.bucket, algorithm=algorithm, **options)
+        self._bucket: Callable[..., Bucket | AsyncBucket] = partial(store.bucket, **options)
         self._algorithm = algorithm
         self._burst = burst
         self._by_rate: dict[str | Limit | tuple[str | Limit, ...], Plan] = {}
@@ -110,7 +110,7 @@ class Plans:
                 remedy = "Take it from a fixed set of plans, never from the text of a request."
                 raise ConfigError([Problem("AG219", f"RateLimit({self._name!r}).rate", "", rule, remedy)])
             limits = limits_of(rate, self._burst)
-            plan = Plan(self._name, self._bucket(self._name, limits), self._algorithm)
+            plan = Plan(self._name, self._bucket(self._name, limits, self._algorithm), self._algorithm)
             self._by_rate[known] = plan
         return plan
 
