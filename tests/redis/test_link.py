@@ -8,6 +8,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from redis_servers import wait_until
 
 from asgi_guard.limiting import parse_rate, redis_link
 from asgi_guard.limiting.redis import RedisStore
@@ -67,7 +68,7 @@ async def test_nobody_waits_for_ever_for_a_store_that_is_closed(server, lease) -
         answers = await asyncio.wait_for(asyncio.gather(*before, *meanwhile, closed), 10)
         assert all(answers[:-1])
         await store.aclose()
-        assert await asyncio.to_thread(connections, server) == 0
+        await asyncio.to_thread(wait_until, lambda: connections(server) == 0, "no connection", 10)
 
 
 @pytest.mark.parametrize("later", range(6))
@@ -89,7 +90,7 @@ async def test_who_goes_on_asking_over_a_link_that_is_closed_is_answered(server,
         assert answer is None or answer.remaining == (99_998,)
         assert await link.ask(bucket.plan, name, redis_link.Operation.HIT, 1) is None
         assert link.is_closed
-        assert await asyncio.to_thread(connections, server) == 0
+        await asyncio.to_thread(wait_until, lambda: connections(server) == 0, "no connection", 10)
 
 
 async def test_a_call_that_has_not_begun_when_the_link_is_closed_leaves_nobody_waiting(server) -> None:
