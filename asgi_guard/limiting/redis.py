@@ -20,7 +20,6 @@ Must never show a password, and never raise because Redis is away: but for a res
 | id    | rule that was broken                                            |
 |-------|-----------------------------------------------------------------|
 | AG431 | a store in Redis is used on asyncio                             |
-| AG433 | a secret is text or bytes                                       |
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.redis_denials import Denials
 from asgi_guard.limiting.redis_link import Link
 from asgi_guard.limiting.redis_together import hit_all
+from asgi_guard.limiting.secret import check_secret, hash_key
 from asgi_guard.limiting.shares import share_of, usual_share
 from asgi_guard.limiting.store import ON_FAILURE, Decision, Hit, HitAll, Key, OnFailure, checked_cost
 from asgi_guard.redis.news import Topic
@@ -69,8 +69,8 @@ class RedisStore:
         on_failure: what happens while Redis is away: `"local"` counts in this process, and begins with what it has
             admitted so far; `"open"` admits everything; `"closed"` refuses everything (503). A `RateLimit` may say
             otherwise for its own policy.
-        local_share: with `"local"`, the share of each limit that this process admits, above 0 to 1: one by the number
-            of processes keeps the limit, 1 gives each process all of it. At least one hit is admitted. None is one by
+        local_share: with `"local"`, the share of each limit that this process admits, 0.0001 to 1: one by the number of
+            processes keeps the limit, 1 gives each process all of it. At least one hit is admitted. None is one by
             the number of workers where `asgi-guard run` has started them, and 1 elsewhere.
         namespace: what keys in Redis begin with, 1 to 64 characters; stores of different namespaces share nothing.
         secret: text or bytes that keep whoever reads the keys in Redis from guessing whose they are; the same in all
@@ -109,11 +109,10 @@ class RedisStore:
         problems.number("connect_timeout_seconds", connect_timeout_seconds, minimum=0.001, maximum=60)
         problems.choice("on_failure", on_failure, ON_FAILURE)
         if local_share is not None:
-            problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
+            problems.number("local_share", local_share, minimum=0.000_1, maximum=1)
         problems.text("namespace", namespace, max_length=64)
         problems.integer("local_keys", local_keys, minimum=1, maximum=MAX_KEYS)
-        if secret is not None and not isinstance(secret, str | bytes):
-            problems.add("AG433", "secret", secret, "must be text or bytes", "Write it in quotes.")
+        check_secret(problems, "secret", secret)
         if clock is not None:
             problems.callable("clock", clock)
         problems.raise_if_any()
@@ -134,8 +133,7 @@ class RedisStore:
         self.denials: Denials = Denials(local_keys, self._ear)
         self.namespace: str = namespace
         self.prefix: bytes = self.server.prefix
-        given = secret.encode(errors="surrogatepass") if isinstance(secret, str) else secret or b""
-        self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
+        self.secret: bytes = hash_key(secret)
 
     def __repr__(self) -> str:
         own = "" if self.namespace == NAMESPACE else f", namespace={self.namespace!r}"

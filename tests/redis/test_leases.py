@@ -545,6 +545,8 @@ WRONG = [
     ({"lease": 10_001}, "AG101"),
     ({"lease": True}, "AG101"),
     ({"lease": "always"}, "AG105"),
+    ({"lease": 26}, "AG438"),
+    ({"lease": 2, "rate": "100/minute;7/second"}, "AG438"),
     ({"lease": 10, "algorithm": "concurrency"}, "AG436"),
     ({"lease": 10, "store": None}, "AG437"),
     ({"lease": "auto", "store": MemoryStore()}, "AG437"),
@@ -555,7 +557,7 @@ WRONG = [
 def test_leases_that_cannot_work_are_refused(arguments, told) -> None:
     """With the rule and the remedy."""
     with pytest.raises(ConfigError) as refused:
-        RateLimit("100/minute", **{"store": "redis://localhost", **arguments})
+        RateLimit(**{"rate": "100/minute", "store": "redis://localhost", **arguments})
     assert [(problem.id, problem.field) for problem in refused.value.problems] == [(told, "RateLimit.lease")]
 
 

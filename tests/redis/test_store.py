@@ -190,6 +190,7 @@ WRONG = [
             "AG101 RedisStore.local_keys",
         ],
     ),
+    ({"secret": ""}, ["AG433 RedisStore.secret"]),
     ({"namespace": "", "clock": 7}, ["AG104 RedisStore.namespace", "AG109 RedisStore.clock"]),
 ]
 

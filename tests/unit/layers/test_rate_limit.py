@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from asgi_guard import (
     ClientAddress,
@@ -18,6 +19,7 @@ from asgi_guard import (
     RateLimit,
     RateLimitDecided,
     RateLimitMiddleware,
+    RedisStore,
     RequestAllowed,
     RequestRefused,
     RequestWouldBeRefused,
@@ -669,6 +671,33 @@ def test_the_middleware_says_what_is_wrong_with_its_arguments(positional, fields
     """A rate is required, in one form, and fields have names."""
     with pytest.raises(ConfigError, match=re.escape(says)):
         RateLimitMiddleware(greet, *positional, **fields)
+
+
+STORES = {
+    "a number": 6379,
+    "a client": redis.Redis.from_url("redis://:hunter2@localhost"),
+    "a client of asyncio": redis.asyncio.Redis.from_url("redis://:hunter2@localhost"),
+    "a class": RedisStore,
+}
+
+
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES)
+def test_what_is_no_store_is_not_shown(store) -> None:
+    """A client of Redis tells its password to whoever prints it; what to write instead is said."""
+    with pytest.raises(ConfigError) as caught:
+        RateLimit("5/minute", store=store)
+    (problem,) = caught.value.problems
+    given = "the class itself" if isinstance(store, type) else f"a value of type {type(store).__name__}"
+    assert (problem.id, problem.value) == ("AG211", given)
+    assert "redis://localhost:6379" in problem.remedy
+    assert "RedisStore" in problem.remedy
+
+
+@pytest.mark.parametrize("store", ["memory", "memory://", "async+memory://"])
+def test_memory_has_no_url(store) -> None:
+    """What it is called elsewhere is answered with what to write here."""
+    with pytest.raises(ConfigError, match=r"RateLimit.store .*Leave it out to count in memory"):
+        RateLimit("5/minute", store=store)
 
 
 def test_what_is_refused_can_be_read() -> None:
