@@ -42,8 +42,8 @@ from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.redis_denials import Denials
 from asgi_guard.limiting.redis_link import Link
 from asgi_guard.limiting.redis_together import hit_all
-from asgi_guard.limiting.secret import check_secret, hash_key
-from asgi_guard.limiting.shares import share_of, usual_share
+from asgi_guard.limiting.secret import check_secret, digest_of, hash_key
+from asgi_guard.limiting.shares import share_of, usual_share, without_store
 from asgi_guard.limiting.store import ON_FAILURE, Decision, Hit, HitAll, Key, OnFailure, checked_cost
 from asgi_guard.redis.news import Topic
 from asgi_guard.redis.server import PerLoop, Server
@@ -52,8 +52,6 @@ from asgi_guard.settings import Problem, Problems
 
 NAMESPACE: Final = "asgi-guard"
 """What keys in Redis begin with, unless a store says otherwise."""
-
-_UNTIL_PROBED_NS: Final = 1_000_000_000
 
 
 class RedisStore:
@@ -221,9 +219,8 @@ class RedisStore:
             raise ConfigError([Problem("AG431", "RedisStore", "", rule, remedy)]) from None
 
     def digest_of(self, key: Key) -> bytes:
-        """Hash a key: text and bytes are different keys, whatever they hold."""
-        kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
-        return blake2b(raw, digest_size=16, key=self.secret, person=kind).hexdigest().encode()
+        """Hash whom to count."""
+        return digest_of(key, self.secret).encode()
 
     def _ear(self) -> Topic:
         """Return what tells the event loop that runs which denials have ended: the script publishes their keys."""
@@ -383,13 +380,7 @@ class RedisBucket:
         return None
 
     def _without_redis(self, local: Callable[[Key, int], Decision], key: Key, cost: int) -> Decision:
-        if self._on_failure == "local":
-            decision = local(key, cost)
-            decision.degraded = True
-            return decision
-        nothing = (0,) * len(self.limits)
-        is_open = self._on_failure == "open"
-        return Decision(is_open, 0, nothing, nothing, 0 if is_open else _UNTIL_PROBED_NS, degraded=True)
+        return without_store(self._on_failure, local, key, cost, len(self.limits))
 
 
 def _local_ns() -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from asgi_guard.limiting.store import Key
 from asgi_guard.settings import Problems
 
 
@@ -27,3 +28,14 @@ def hash_key(secret: str | bytes | None) -> bytes:
         return b""
     raw = secret.encode(errors="surrogatepass") if isinstance(secret, str) else secret
     return blake2b(raw, digest_size=32).digest()
+
+
+def digest_of(key: Key, secret: bytes) -> str:
+    """Hash whom to count: text and bytes are different keys, whatever they hold.
+
+    Args:
+        key: of any length.
+        secret: what `hash_key` has returned.
+    """
+    kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
+    return blake2b(raw, digest_size=16, key=secret, person=kind).hexdigest()
