@@ -317,7 +317,7 @@ class CircuitBreaker(Around):
         is_heard = permit.generation == circuit.generation
         self._do(circuit.report, permit, outcome)
         if self._shared is not None:
-            self._shared.leave(permit, outcome, is_heard=is_heard)
+            self._shared.leave(permit, outcome, now_ns, is_heard=is_heard)
 
     def _speaks_against(self, exc: Exception) -> bool:
         try:
