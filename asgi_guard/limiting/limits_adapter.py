@@ -43,7 +43,7 @@ from asgi_guard.resilience.breaker import CircuitBreaker
 from asgi_guard.resilience.circuit import State
 from asgi_guard.resilience.errors import CircuitOpenError
 from asgi_guard.resilience.policy import BreakerPolicy
-from asgi_guard.settings import Problem, Problems
+from asgi_guard.settings import HIDDEN, Problem, Problems
 
 T = TypeVar("T")
 Strategy: TypeAlias = Literal["sliding-window-counter", "fixed-window", "moving-window"]
@@ -146,6 +146,18 @@ class LimitsStore:
         self.local_share: float = usual_share() if local_share is None else local_share
         self.local_store: MemoryStore = MemoryStore()
         self.secret: bytes = hash_key(secret)
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What it goes by, without what is secret."""
+        return {
+            "storage": type(self._storage).__name__,
+            "strategy": self.strategy,
+            "timeout_seconds": self._timeout_seconds,
+            "on_failure": self.on_failure,
+            "local_share": self.local_share,
+            "secret": HIDDEN if self.secret else None,
+        }
 
     def __repr__(self) -> str:
         return self._name

@@ -224,6 +224,11 @@ class RateLimit:
         return cast("Store | AsyncStore | None", self.store)
 
     @property
+    def while_away(self) -> OnFailure | None:
+        """What is done while the store is away; None where it never is."""
+        return self.on_failure or getattr(self.store, "on_failure", None)
+
+    @property
     def of_the_bucket(self) -> dict[str, Any]:
         """What a store over a network is told of the bucket alone."""
         options = {"on_failure": self.on_failure, "lease": self.lease}

@@ -12,8 +12,7 @@ Rule 1: nobody's key reaches Redis: what does is a keyed hash of it, of one leng
 cluster keeps all that is counted for one client in one slot. Every key has a time to live.
 Rule 2: a denial says when it ends. Until then the same process repeats it without asking, so that a client who does not
 listen costs Redis next to nothing. A reset or a refund that ends it is published, and each process hears of it in
-milliseconds, or falls back on asking again after a second. What nobody publishes, as where keys are deleted by hand, it
-finds out within five.
+milliseconds, or asks again after a second. What nobody publishes, as a deletion by hand, it finds out within five.
 Rule 3: a decision that was made without Redis is `degraded`, and clients are told no numbers of it.
 Must never show a password, and never raise because Redis is away: but for a reset, which could not say so otherwise.
 
@@ -25,7 +24,7 @@ Must never show a password, and never raise because Redis is away: but for a res
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from hashlib import blake2b
 from typing import Final, Literal
@@ -48,7 +47,7 @@ from asgi_guard.limiting.store import ON_FAILURE, Decision, Hit, HitAll, Key, On
 from asgi_guard.redis.news import Topic
 from asgi_guard.redis.server import PerLoop, Server
 from asgi_guard.redis.urls import check_url, need_redis
-from asgi_guard.settings import Problem, Problems
+from asgi_guard.settings import HIDDEN, Problem, Problems
 
 NAMESPACE: Final = "asgi-guard"
 """What keys in Redis begin with, unless a store says otherwise."""
@@ -132,6 +131,19 @@ class RedisStore:
         self.namespace: str = namespace
         self.prefix: bytes = self.server.prefix
         self.secret: bytes = hash_key(secret)
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What it goes by, without what is secret."""
+        return {
+            "url": str(self.server),
+            "timeout_seconds": self.server.timeout_seconds,
+            "connect_timeout_seconds": self.server.connect_timeout_seconds,
+            "on_failure": self.on_failure,
+            "local_share": self.local_share,
+            "namespace": self.namespace,
+            "secret": HIDDEN if self.secret else None,
+        }
 
     def __repr__(self) -> str:
         own = "" if self.namespace == NAMESPACE else f", namespace={self.namespace!r}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
+from limits.storage import MemoryStorage
 
 from asgi_guard import (
     ClientAddress,
@@ -23,8 +24,10 @@ from asgi_guard import (
     RequestAllowed,
     RequestRefused,
     RequestWouldBeRefused,
+    by_client,
 )
 from asgi_guard.limiting.answers import QUOTA_EXCEEDED
+from asgi_guard.limiting.limits_adapter import LimitsStore
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.testing import (
     ABSENT,
@@ -698,6 +701,32 @@ def test_memory_has_no_url(store) -> None:
     """What it is called elsewhere is answered with what to write here."""
     with pytest.raises(ConfigError, match=r"RateLimit.store .*Leave it out to count in memory"):
         RateLimit("5/minute", store=store)
+
+
+def test_what_is_done_while_a_store_is_away_can_be_read() -> None:
+    """What holds, also where nobody has said it; functions by their names, and no secret."""
+    store = RedisStore("redis://:hunter2@localhost", on_failure="closed", namespace="shop", secret="hunter3")
+    policies = [
+        RateLimit("5/second", store=store, key=by_client),
+        RateLimit("6/second", name="open", store=store, on_failure="open"),
+        RateLimit("7/second", name="tried", store=store, shadow=True),
+        RateLimit("8/second", name="other", store=LimitsStore(MemoryStorage()), on_failure="closed"),
+    ]
+
+    text = Guard(greet, rate_limit=policies).explain()
+
+    assert [line for line in text.splitlines() if line.startswith("  503 while ")] == [
+        "  503 while RedisStore('redis://localhost', namespace='shop') is away",
+        "  503 while LimitsStore(MemoryStorage) is away (other)",
+    ]
+    assert (
+        "RedisStore(url='redis://localhost', timeout_seconds=0.025, connect_timeout_seconds=1.0, on_failure='closed', "
+        "local_share=1.0, namespace='shop', secret='<hidden>')"
+    ) in text
+    assert "LimitsStore(storage='MemoryStorage', strategy='sliding-window-counter', timeout_seconds=0.25," in text
+    assert "key=by_client" in text
+    assert "hunter" not in text
+    assert " at 0x" not in text.partition("rate_limit: ")[2]
 
 
 def test_what_is_refused_can_be_read() -> None:
