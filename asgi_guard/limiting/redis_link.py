@@ -156,11 +156,6 @@ class Link:
             return False
         return len(self._waiting) < MAX_WAITING or operation >= Operation.REFUND  # of which hits are the bound
 
-    @property
-    def is_up(self) -> bool:
-        """Whether Redis is being asked."""
-        return self._circuit.permit is not None
-
     async def aclose(self) -> None:
         """Answer what was asked, then stop; who asks later is told that Redis is not to be asked.
 
@@ -279,7 +274,7 @@ class Link:
     def _probe_if_due(self) -> None:
         """Start a probe if it is time for one and none is under way."""
         now_ns = time.monotonic_ns()
-        if self._probe is not None or now_ns < self._circuit.until_ns:
+        if (self._probe is not None and not self._probe.done()) or now_ns < self._circuit.until_ns:
             return
         before = self._circuit.state
         permit = self._circuit.admit(now_ns)
@@ -301,5 +296,3 @@ class Link:
         else:
             self._is_connected = True
             self._report(permit, None)
-        finally:
-            self._probe = None

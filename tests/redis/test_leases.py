@@ -397,7 +397,8 @@ async def test_peek_and_charge_go_by_what_is_held_if_that_covers_them(server) ->
 async def test_a_reset_lets_go_what_is_held_here_and_on_its_way(server) -> None:
     """Who waited for it is still served, by what was counted for it."""
     async with opened(server) as store:
-        bucket = store.bucket("x", parse_rate("1000/hour"), lease=10)
+        bucket = store.bucket("x", parse_rate("1001/hour"), lease=10)
+        await bucket.hit("k")
         waiting = [asyncio.create_task(bucket.hit("k")) for _ in range(3)]
         await asyncio.sleep(0)
         late = asyncio.create_task(bucket.hit("k"))
@@ -406,7 +407,7 @@ async def test_a_reset_lets_go_what_is_held_here_and_on_its_way(server) -> None:
         assert all(await asyncio.gather(*waiting, late))
         assert (await bucket.peek("k")).remaining[0] >= 996
         await bucket.reset("k")
-        assert (await bucket.peek("k")).remaining == (1_000,)
+        assert (await bucket.peek("k")).remaining == (1_001,)
 
 
 @pytest.mark.anyio
@@ -454,6 +455,7 @@ async def test_whoever_comes_late_and_goes_early_takes_nothing(server) -> None:
     """Nor does a key that was reset in between keep a place."""
     async with opened(server) as store:
         bucket = store.bucket("x", parse_rate("1000/hour"), lease=10)
+        await bucket.hit("k")
         first = asyncio.create_task(bucket.hit("k"))
         await asyncio.sleep(0)
         late = [asyncio.create_task(bucket.hit("k")) for _ in range(2)]
@@ -461,7 +463,7 @@ async def test_whoever_comes_late_and_goes_early_takes_nothing(server) -> None:
         late[0].cancel()
         answers = await asyncio.gather(first, *late, return_exceptions=True)
         assert isinstance(answers[1], asyncio.CancelledError)
-        assert (await bucket.peek("k")).remaining == (998,)
+        assert (await bucket.peek("k")).remaining == (997,)
         await bucket.reset("k")
         await bucket.hit("k")
         (leases,) = bucket._leases.values()
@@ -510,8 +512,9 @@ async def test_what_nobody_can_hold_is_lost_to_nobody_while_redis_is_away(server
         bucket = store.bucket("x", parse_rate("40/hour"), lease=10)
         last = store.bucket("last", parse_rate("4/hour"), lease=2)
         store.bucket("unused", parse_rate("4/hour"), lease=2)
-        assert not (await bucket.hit("k")).degraded
-        assert not (await last.hit("k")).degraded
+        for _ in range(2):
+            assert not (await bucket.hit("k")).degraded
+            assert not (await last.hit("k")).degraded
         await bucket.peek("k", 20)
         server.freeze()
         tasks = [asyncio.create_task(bucket.hit("k")) for _ in range(3)]
