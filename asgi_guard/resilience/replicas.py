@@ -153,7 +153,7 @@ class Post:
         *,
         settings: tuple[str | int, ...],
         version: Callable[[], int],
-        follow: Callable[[Told, int | None], None],
+        follow: Callable[[Told, int | None], object],
     ) -> None:
         self._key = key
         self._settings = settings
@@ -186,12 +186,11 @@ class Post:
 
     def say_from_elsewhere(self, words: Words) -> bool:
         """Say something, from another thread; tell whether its event loop still runs."""
-        if self.is_closed or not self._loop.is_running():
-            return False
-        with suppress(RuntimeError):  # it has ended in this moment
-            self._loop.call_soon_threadsafe(self.say, words)
-            return True
-        return False
+        is_heard = not self.is_closed and self._loop.is_running()
+        if is_heard:
+            with suppress(RuntimeError):  # it has ended in this very moment
+                self._loop.call_soon_threadsafe(self.say, words)
+        return is_heard
 
     async def lease(self) -> Lease | None:
         """Ask for the lease of a probe.

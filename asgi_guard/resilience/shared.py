@@ -38,7 +38,7 @@ from asgi_guard.resilience.policy import BreakerPolicy
 from asgi_guard.resilience.replicas import COUNTING_SECONDS, NO_LEASE, STATES, Lease, Post, Told, Words, settings_of
 from asgi_guard.settings import Problem, Problems
 
-Follow: TypeAlias = Callable[[Told, int | None], None]
+Do: TypeAlias = Callable[..., object]
 
 _SECOND: Final = 1_000_000_000
 _COUNTING_NS: Final = round(COUNTING_SECONDS * _SECOND)
@@ -61,14 +61,15 @@ class Shared:
         name: of the circuit, which is that of all breakers with this name and policy.
         policy: of the breaker.
         circuit: of the breaker.
-        follow: calls `adopt` with the lock of the circuit held, and tells listeners what comes of it.
+        do: calls a function with the lock of the circuit held, its last argument the time, and tells listeners what
+            comes of it.
     """
 
     __slots__ = (
         "_ask_at_ns",
         "_circuit",
         "_count_at_ns",
-        "_follow",
+        "_do",
         "_is_blamed",
         "_key",
         "_leases",
@@ -80,10 +81,10 @@ class Shared:
         "_version",
     )
 
-    def __init__(self, server: Server, name: str, policy: BreakerPolicy, circuit: Circuit, follow: Follow) -> None:
+    def __init__(self, server: Server, name: str, policy: BreakerPolicy, circuit: Circuit, do: Do) -> None:
         self._server = server
         self._circuit = circuit
-        self._follow = follow
+        self._do = do
         self._longest_ns = round(policy.longest_open * _SECOND)
         self._settings = settings_of(policy)
         told = repr((name, self._settings)).encode()
@@ -228,11 +229,11 @@ class Shared:
             self._replica,
             settings=self._settings,
             version=lambda: self._version,
-            follow=self._follow,
+            follow=lambda told, known: self._do(self.adopt, told, known),
         )
 
 
-def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circuit, follow: Follow) -> Shared:
+def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circuit, do: Do) -> Shared:
     """Make the part of a circuit breaker; see `Shared`.
 
     Args:
@@ -240,7 +241,7 @@ def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circ
         name: of the circuit.
         policy: of the breaker.
         circuit: of the breaker.
-        follow: as for `Shared`.
+        do: as for `Shared`.
 
     Raises:
         ConfigError: it cannot be shared.
@@ -255,4 +256,4 @@ def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circ
         problems.add("AG440", "shared", shared, "must be a RedisStore or a URL", "Write 'redis://127.0.0.1:6379/0'.")
     problems.raise_if_any()
     need_redis("circuit_breaker(shared=...)")
-    return Shared(server_at(shared) if isinstance(shared, str) else shared.server, name, policy, circuit, follow)
+    return Shared(server_at(shared) if isinstance(shared, str) else shared.server, name, policy, circuit, do)

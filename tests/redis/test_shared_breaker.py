@@ -425,6 +425,22 @@ async def test_a_caller_that_is_gone_leaves_its_lease_to_others(server) -> None:
 
 
 @pytest.mark.anyio
+async def test_who_gives_up_before_redis_has_answered_leaves_the_lease_to_others(server) -> None:
+    """The answer comes to nobody; so what it grants is given back."""
+    async with replicas(server, 2) as breakers:
+        await opened(breakers)
+        server.freeze()
+        call = asyncio.create_task(tried(breakers[0]))
+        await until(lambda: post_of(breakers[0])._task is not None)
+        await asyncio.sleep(0)  # it has asked
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        server.thaw()
+        await said(breakers[0])
+        assert await tried(breakers[1]) == "fine"
+
+
+@pytest.mark.anyio
 async def test_a_replica_whose_clock_is_ahead_waits_for_that_of_redis(server) -> None:
     """It asks too early once, is told how long it is to wait, and waits."""
     async with replicas(server, 2, recovery_timeout=0.5) as breakers:
@@ -563,14 +579,16 @@ async def test_a_lease_that_nobody_can_use_any_more_is_given_back(server) -> Non
     """Its caller was cancelled as the answer came, or the circuit has closed meanwhile."""
     async with replicas(server, 1) as (breaker,):
         post = post_of(breaker)
-        caller = asyncio.create_task(post.lease())
+        callers = [asyncio.create_task(post.lease()) for _ in range(2)]
         await asyncio.sleep(0)
         post._task.cancel()
-        post._task = caller  # so that what is to be said stays there to be looked at
-        (answer,), post._waiting = post._waiting, []
-        answer.set_result(Lease("mine:1", 7))
-        caller.cancel()
-        await asyncio.gather(caller, return_exceptions=True)
+        post._task = callers[0]  # so that what is to be said stays there to be looked at
+        answers, post._waiting = post._waiting, []
+        for answer, lease in zip(answers, [Lease("mine:1", 7), None], strict=True):
+            answer.set_result(lease)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
         breaker._shared.hold(breaker._circuit.permit, Lease("mine:2", 7))
         assert list(post._unsaid) == [("done", 7, f"mine:{number}", "neutral") for number in (1, 2)]
         post._task = None
@@ -585,7 +603,7 @@ async def test_what_others_publish_on_its_channel_changes_nothing(server) -> Non
             await asyncio.to_thread(server.command, "PUBLISH", channel, message)
         breakers[1].force_open()
         await until(in_state(breakers, State.FORCED_OPEN))
-        breakers[0]._follow(Told(1, State.CLOSED, 0, 0, 0), 0)
+        post_of(breakers[0])._follow(Told(1, State.CLOSED, 0, 0, 0), 0)
         assert breakers[0].state is State.FORCED_OPEN  # what it was told comes late, and from another connection
 
 
