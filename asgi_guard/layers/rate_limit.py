@@ -30,7 +30,7 @@ from asgi_guard.limiting.desk import Desk
 from asgi_guard.limiting.events import Audience, RateLimitDecided, Result
 from asgi_guard.limiting.keys import KeyFunction, by_client, by_header, client_key
 from asgi_guard.limiting.memory import MemoryStore
-from asgi_guard.limiting.plans import Rate
+from asgi_guard.limiting.plans import DEFAULT_NAME, Rate
 from asgi_guard.limiting.policies import (
     CountFunction,
     RateFunction,
@@ -309,7 +309,12 @@ class RateLimitLayer(Layer, Desk):
     def refusals(self) -> Iterable[str]:
         """Say what each policy refuses."""
         but_for = ", but for private addresses that send a forwarding header" if self._yields else ""
-        return tuple(f"{policy}{but_for}" for policy in self.policies)
+        for policy in self.policies:
+            yield f"{policy}{but_for}"
+            settings = policy.settings
+            if settings.while_away == "closed" and not settings.shadow:
+                name = "" if settings.name == DEFAULT_NAME else f" ({settings.name})"
+                yield f"503 while {settings.store!r} is away{name}"
 
     def _audiences(self) -> Iterable[Audience]:
         """Give those through which stores tell how they are."""

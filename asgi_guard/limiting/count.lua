@@ -2,8 +2,12 @@
 -- judged together: one that is refused, and not a shadow, leaves all of them uncounted.
 --
 -- The arithmetic is that of strict.py, gcra.py, fixed.py and concurrency.py, in microseconds: numbers are doubles here,
--- which are exact up to 2^53, and so is every number below. Must never write for a refused hit, and never write a key
--- without a time to live.
+-- which are exact up to 2^53, and so is every number below. Must never write for a refused hit, but where the clock was
+-- set back, and never write a key without a time to live.
+--
+-- `enter` moves a state on to the time. Where the clock was set back a little, time stands still for it; where it was set
+-- back by more than a tenth of a window, as by a failover to another machine, the state is moved back as it is, and
+-- `enter` says so: else a client would wait until the clock has come as far again.
 --
 -- KEYS: one for each operation; they may repeat.
 -- ARGV[1]: the time in microseconds, for tests; empty for the server's own.
@@ -57,7 +61,11 @@ end
 function Strict.enter(state, limit, now)
   local slot = floor(now / limit.b)
   local gap = slot - state[1]
-  if gap <= 0 then return end
+  if gap <= 0 then
+    local is_back = gap < -1
+    if is_back then state[1] = slot end
+    return is_back
+  end
   for age = 12, 2, -1 do
     state[age] = age - gap >= 2 and state[age - gap] or 0
   end
@@ -114,6 +122,9 @@ end
 
 function Fixed.enter(state, limit, now)
   if now >= state[1] then state[1], state[2] = 0, 0 end
+  local is_back = state[1] > now + limit.b
+  if is_back then state[1] = now + limit.b end
+  return is_back
 end
 
 function Fixed.look(state, limit, now, cost)
@@ -160,7 +171,11 @@ end
 
 function Gcra.enter(state, limit, now)
   local since = now - state[1]
-  if since <= 0 then return end
+  if since <= 0 then
+    local is_back = since * 10 < -limit.d
+    if is_back then state[1] = now end
+    return is_back
+  end
   state[1] = now
   if since >= limit.d then
     state[2], state[3] = 0, 0
@@ -244,19 +259,27 @@ local function value_of(key, plan)
   return value and #value == plan.algorithm.size * #plan and value
 end
 
+-- Keep states that were moved back, whatever becomes of the hit: else the next one would find them where they were.
+local function keep_back(key, plan, states)
+  local parts = {}
+  for index = 1, #plan do parts[index] = plan.algorithm.dump(states[index]) end
+  keep(key, concat(parts), plan)
+end
+
 -- What every limit says of a hit: their states, and what they answer.
 local function judge(hit)
-  local plan, fits = hit.plan, true
+  local plan, fits, is_back = hit.plan, true, false
   local algorithm, value = plan.algorithm, value_of(hit.key, plan)
   local states, looks = {}, {}
   for index, limit in ipairs(plan) do
     local state = algorithm.load(value, (index - 1) * algorithm.size + 1)
-    algorithm.enter(state, limit, now)
+    is_back = algorithm.enter(state, limit, now) or is_back
     local look = {algorithm.look(state, limit, now, hit.cost)}
     look[4] = look[3] > 0 and REFUSED or FITS
     fits = fits and look[4] == FITS
     states[index], looks[index] = state, look
   end
+  if is_back then keep_back(hit.key, plan, states) end
   hit.states, hit.looks, hit.fits = states, looks, fits
 end
 
@@ -321,17 +344,18 @@ end
 local states, remains, resets, waits, marks, parts = {}, {}, {}, {}, {}, {}
 
 local function alone(operation, key, plan, cost)
-  local algorithm, value, fits = plan.algorithm, values[key], true
+  local algorithm, value, fits, is_back = plan.algorithm, values[key], true, false
   local size, enter, look = algorithm.size, algorithm.enter, algorithm.look
   if value and #value ~= size * #plan then value = false end
   for index, limit in ipairs(plan) do
     local state = algorithm.load(value, (index - 1) * size + 1)
-    enter(state, limit, now)
+    is_back = enter(state, limit, now) or is_back
     states[index] = state
     remains[index], resets[index], waits[index] = look(state, limit, now, cost)
     marks[index] = FITS
     if waits[index] > 0 then marks[index], fits = REFUSED, false end
   end
+  if is_back then keep_back(key, plan, states) end
   if operation == CHARGE or (operation == HIT and fits) then
     for index, limit in ipairs(plan) do
       local state = states[index]

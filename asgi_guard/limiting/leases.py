@@ -176,26 +176,30 @@ class Heat:
     """Tells hot keys from others, by how often they were seen lately: a table of a fixed size.
 
     Keys that share a place in it heat each other. That costs a lease that is not used, and nothing else.
+
+    Args:
+        often: a key is hot that was seen so often before, 1 to 255.
+        lately_ns: after how long all is forgotten.
     """
 
-    __slots__ = ("_seen", "_until_ns")
+    __slots__ = ("_lately_ns", "_often", "_seen", "_until_ns")
 
-    PLACES: Final = 4_096
-    HOT: Final = 8
-    LATELY_NS: Final = 250_000_000
+    PLACES: Final = 65_536
 
-    def __init__(self) -> None:
+    def __init__(self, often: int, lately_ns: int) -> None:
+        self._often = often
+        self._lately_ns = lately_ns
         self._seen = bytearray(self.PLACES)
         self._until_ns = 0
 
     def is_hot(self, key: str | bytes, now_ns: int) -> bool:
-        """See a key once more, and tell whether it was seen more than eight times within a quarter of a second."""
+        """See a key once more, and tell whether it is hot."""
         if now_ns >= self._until_ns:
             self._seen = bytearray(self.PLACES)
-            self._until_ns = now_ns + self.LATELY_NS
+            self._until_ns = now_ns + self._lately_ns
         place = hash(key) & self.PLACES - 1
         seen = self._seen[place]
-        if seen >= self.HOT:
+        if seen >= self._often:
             return True
         self._seen[place] = seen + 1
         return False

@@ -24,7 +24,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import blake2b
 from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -37,13 +36,14 @@ from asgi_guard.limiting.limits_bucket import LimitsBucket
 from asgi_guard.limiting.memory import MAX_BUCKETS, MemoryStore
 from asgi_guard.limiting.outage import Outage
 from asgi_guard.limiting.rate import Limit
+from asgi_guard.limiting.secret import check_secret, hash_key
 from asgi_guard.limiting.shares import usual_share
 from asgi_guard.limiting.store import ON_FAILURE, OnFailure
 from asgi_guard.resilience.breaker import CircuitBreaker
 from asgi_guard.resilience.circuit import State
 from asgi_guard.resilience.errors import CircuitOpenError
 from asgi_guard.resilience.policy import BreakerPolicy
-from asgi_guard.settings import Problem, Problems
+from asgi_guard.settings import HIDDEN, Problem, Problems
 
 T = TypeVar("T")
 Strategy: TypeAlias = Literal["sliding-window-counter", "fixed-window", "moving-window"]
@@ -75,7 +75,7 @@ _MEMCACHED_SECONDS: Final = 30 * 86_400  # what is more, memcached takes for a d
 
 def is_for_limits(url: str) -> bool:
     """Tell whether a URL is for a storage of `limits`: all that it has but Redis, unless it begins with `async+`."""
-    return not url.startswith(("redis", "valkey")) and _asynchronous(url) is not None
+    return "://" in url and not url.startswith(("redis", "valkey")) and _asynchronous(url) is not None
 
 
 def _asynchronous(uri: str) -> str | None:
@@ -96,9 +96,10 @@ class LimitsStore:
         timeout_seconds: how long a hit may take, under all its limits, 0.001 to 60.
         on_failure: what happens while the storage is away: `"local"` counts in this process, and begins with what it
             has admitted so far; `"open"` admits everything; `"closed"` refuses everything (503).
-        local_share: with `"local"`, the share of each limit that this process admits, above 0 to 1; None is one by the
+        local_share: with `"local"`, the share of each limit that this process admits, 0.0001 to 1; None is one by the
             number of workers where `asgi-guard run` has started them, and 1 elsewhere.
-        secret: text or bytes that keep whoever reads the keys from guessing whose they are; the same in all processes.
+        secret: text or bytes that keep whoever reads the keys from guessing whose they are; the same in all
+            processes. None is no secret.
         listeners: told when the storage goes away and comes back, by `CircuitChanged`.
 
     Raises:
@@ -117,14 +118,15 @@ class LimitsStore:
         timeout_seconds: float = 0.25,
         on_failure: OnFailure = "local",
         local_share: float | None = None,
-        secret: str | bytes = b"",
+        secret: str | bytes | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
         problems = Problems("LimitsStore", secrets=("storage", "secret"))
         problems.number("timeout_seconds", timeout_seconds, minimum=0.001, maximum=60)
         problems.choice("on_failure", on_failure, ON_FAILURE)
         if local_share is not None:
-            problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
+            problems.number("local_share", local_share, minimum=0.000_1, maximum=1)
+        check_secret(problems, "secret", secret)
         is_known = problems.choice("strategy", strategy, _STRATEGIES)
         found = _found(storage, problems)
         if is_known and found is not None:
@@ -143,8 +145,19 @@ class LimitsStore:
         self.on_failure: OnFailure = on_failure
         self.local_share: float = usual_share() if local_share is None else local_share
         self.local_store: MemoryStore = MemoryStore()
-        given = secret.encode() if isinstance(secret, str) else secret
-        self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
+        self.secret: bytes = hash_key(secret)
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What it goes by, without what is secret."""
+        return {
+            "storage": type(self._storage).__name__,
+            "strategy": self.strategy,
+            "timeout_seconds": self._timeout_seconds,
+            "on_failure": self.on_failure,
+            "local_share": self.local_share,
+            "secret": HIDDEN if self.secret else None,
+        }
 
     def __repr__(self) -> str:
         return self._name

@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol, TypeVar
 from asgi_guard.errors.exceptions import StoreError
 from asgi_guard.limiting.memory import MemoryBucket, MemoryStore
 from asgi_guard.limiting.rate import Limit
-from asgi_guard.limiting.shares import share_of
+from asgi_guard.limiting.secret import digest_of
+from asgi_guard.limiting.shares import share_of, without_store
 from asgi_guard.limiting.store import Decision, Key, OnFailure, checked_cost
 
 T = TypeVar("T")
@@ -177,14 +178,7 @@ class LimitsBucket:
 
     def _instead(self, local: Callable[[Key, int], Decision], key: Key, cost: int) -> Decision:
         """Decide without the storage."""
-        if self._on_failure == "local":
-            decision = local(key, cost)
-            decision.degraded = True
-            return decision
-        nothing = (0,) * len(self.limits)
-        is_open = self._on_failure == "open"
-        return Decision(is_open, 0, nothing, nothing, 0 if is_open else _SECOND_NS, degraded=True)
+        return without_store(self._on_failure, local, key, cost, len(self.limits))
 
     def _name_of(self, key: Key) -> str:
-        kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
-        return blake2b(raw, digest_size=16, key=self._store.secret, person=kind).hexdigest()
+        return digest_of(key, self._store.secret)

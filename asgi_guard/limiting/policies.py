@@ -19,6 +19,7 @@ Must never let a policy start that could not count what it seems to count.
 | AG400 | a list of policies has at least one, and nothing else in it                |
 | AG436 | leases belong to an algorithm that counts hits                             |
 | AG437 | leases belong to a store in Redis                                          |
+| AG438 | a lease is at most a quarter of each limit                                 |
 | AG445 | what may be given back at the end is counted in a store that takes it back |
 """
 
@@ -39,7 +40,7 @@ from asgi_guard.limiting.plans import DEFAULT_NAME, Rate, limits_of
 from asgi_guard.limiting.rate import MAX_AMOUNT
 from asgi_guard.limiting.store import ON_FAILURE, AsyncStore, OnFailure, Store
 from asgi_guard.networks import check
-from asgi_guard.settings import Problems, build
+from asgi_guard.settings import Problem, Problems, build
 
 RateFunction: TypeAlias = Callable[[Exchange], Rate | Awaitable[Rate | None] | None]
 CostFunction: TypeAlias = Callable[[Exchange], int | Awaitable[int]]
@@ -121,11 +122,11 @@ class RateLimit:
         problems = Problems("RateLimit")
         is_named = isinstance(self.store, str | Mapping)
         is_connected = not is_named or self._is_connected_to(cast("str | Mapping[str, Any]", self.store), problems)
-        self._check_rate(problems)
+        smallest = self._check_rate(problems)
         self._check_functions(problems)
         is_known = self.on_failure is None or problems.choice("on_failure", self.on_failure, ON_FAILURE)
         if is_known and is_connected:
-            self._check_store(problems)
+            self._check_store(problems, smallest)
         problems.text("name", self.name, max_length=64)
         for field in ("paths", "exempt_paths"):
             check_prefixes(problems, field, getattr(self, field), "AG214")
@@ -139,7 +140,8 @@ class RateLimit:
             problems.boolean(field, getattr(self, field))
         problems.raise_if_any()
 
-    def _check_rate(self, problems: Problems) -> None:
+    def _check_rate(self, problems: Problems) -> int:
+        """Check what is counted; return the smallest limit, 0 where it cannot be read."""
         most, bursts = MAX_AMOUNT, [self.burst]
         if not callable(self.rate):
             try:
@@ -157,6 +159,7 @@ class RateLimit:
             problems.add("AG218", "burst", None, "belongs to algorithm='gcra'", "Leave it out, or name that algorithm.")
         if most and not callable(self.cost):
             problems.integer("cost", self.cost, minimum=1, maximum=most)
+        return most
 
     def _check_functions(self, problems: Problems) -> None:
         problems.callable("key", self.key)
@@ -168,11 +171,15 @@ class RateLimit:
             remedy = "Leave out count and messages, or give them a policy of their own."
             problems.add("AG216", "algorithm", self.algorithm, "counts requests while they last", remedy)
 
-    def _check_store(self, problems: Problems) -> None:
+    def _check_store(self, problems: Problems, smallest: int) -> None:
         if self.lease is not None:
-            self._check_lease(problems)
+            self._check_lease(problems, smallest)
         if self.store is not None and not _is_store(self.store):
-            problems.add("AG211", "store", self.store, "must be a store", "Give a MemoryStore(), or leave it out.")
+            is_class = isinstance(self.store, type)
+            # Its type alone: a client of Redis shows the password that it connects with.
+            given = "the class itself" if is_class else f"a value of type {type(self.store).__name__}"
+            remedy = "Give a URL as 'redis://localhost:6379', a RedisStore(...) or a MemoryStore(); or leave it out."
+            problems.extend([Problem("AG211", "RateLimit.store", given, "must be a store", remedy)])
         elif self.on_failure is not None and not _takes(self.counts_in, "on_failure"):
             remedy = "Leave it out: a store in this process is never away, and others are told it themselves."
             problems.add("AG432", "on_failure", self.on_failure, "belongs to a store in Redis", remedy)
@@ -187,11 +194,13 @@ class RateLimit:
             remedy = "Leave out count and 'concurrency', or take a RedisStore or a MemoryStore."
             problems.add("AG445", "store", self.store, "must take back what is counted until the end", remedy)
 
-    def _check_lease(self, problems: Problems) -> None:
-        if isinstance(self.lease, str):
-            problems.choice("lease", self.lease, ("auto",))
-        else:
-            problems.integer("lease", self.lease, minimum=LEAST, maximum=MOST)
+    def _check_lease(self, problems: Problems, smallest: int) -> None:
+        lease, largest = cast("Any", self.lease), smallest // 4
+        if isinstance(lease, str):
+            problems.choice("lease", lease, ("auto",))
+        elif problems.integer("lease", lease, minimum=LEAST, maximum=MOST) and smallest and lease > largest:
+            remedy = f"Take {largest} or less." if largest >= LEAST else "Leave it out: there are few hits to save."
+            problems.add("AG438", "lease", lease, f"must be at most a quarter of the limit, {smallest}", remedy)
         if self.algorithm == "concurrency":
             remedy = "Leave it out: what is held until work ends cannot be taken in advance."
             problems.add("AG436", "lease", self.lease, "belongs to an algorithm that counts hits", remedy)
@@ -213,6 +222,11 @@ class RateLimit:
     def counts_in(self) -> Store | AsyncStore | None:
         """The store, also where it was given as text; None for one of the part's own."""
         return cast("Store | AsyncStore | None", self.store)
+
+    @property
+    def while_away(self) -> OnFailure | None:
+        """What is done while the store is away; None where it never is."""
+        return self.on_failure or getattr(self.store, "on_failure", None)
 
     @property
     def of_the_bucket(self) -> dict[str, Any]:

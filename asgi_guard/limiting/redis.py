@@ -12,21 +12,19 @@ Rule 1: nobody's key reaches Redis: what does is a keyed hash of it, of one leng
 cluster keeps all that is counted for one client in one slot. Every key has a time to live.
 Rule 2: a denial says when it ends. Until then the same process repeats it without asking, so that a client who does not
 listen costs Redis next to nothing. A reset or a refund that ends it is published, and each process hears of it in
-milliseconds, or falls back on asking again after a second. What nobody publishes, as where keys are deleted by hand, it
-finds out within five.
+milliseconds, or asks again after a second. What nobody publishes, as a deletion by hand, it finds out within five.
 Rule 3: a decision that was made without Redis is `degraded`, and clients are told no numbers of it.
 Must never show a password, and never raise because Redis is away: but for a reset, which could not say so otherwise.
 
 | id    | rule that was broken                                            |
 |-------|-----------------------------------------------------------------|
 | AG431 | a store in Redis is used on asyncio                             |
-| AG433 | a secret is text or bytes                                       |
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from hashlib import blake2b
 from typing import Final, Literal
@@ -43,17 +41,16 @@ from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.redis_denials import Denials
 from asgi_guard.limiting.redis_link import Link
 from asgi_guard.limiting.redis_together import hit_all
-from asgi_guard.limiting.shares import share_of, usual_share
+from asgi_guard.limiting.secret import check_secret, digest_of, hash_key
+from asgi_guard.limiting.shares import share_of, usual_share, without_store
 from asgi_guard.limiting.store import ON_FAILURE, Decision, Hit, HitAll, Key, OnFailure, checked_cost
 from asgi_guard.redis.news import Topic
 from asgi_guard.redis.server import PerLoop, Server
 from asgi_guard.redis.urls import check_url, need_redis
-from asgi_guard.settings import Problem, Problems
+from asgi_guard.settings import HIDDEN, Problem, Problems
 
 NAMESPACE: Final = "asgi-guard"
 """What keys in Redis begin with, unless a store says otherwise."""
-
-_UNTIL_PROBED_NS: Final = 1_000_000_000
 
 
 class RedisStore:
@@ -69,8 +66,8 @@ class RedisStore:
         on_failure: what happens while Redis is away: `"local"` counts in this process, and begins with what it has
             admitted so far; `"open"` admits everything; `"closed"` refuses everything (503). A `RateLimit` may say
             otherwise for its own policy.
-        local_share: with `"local"`, the share of each limit that this process admits, above 0 to 1: one by the number
-            of processes keeps the limit, 1 gives each process all of it. At least one hit is admitted. None is one by
+        local_share: with `"local"`, the share of each limit that this process admits, 0.0001 to 1: one by the number of
+            processes keeps the limit, 1 gives each process all of it. At least one hit is admitted. None is one by
             the number of workers where `asgi-guard run` has started them, and 1 elsewhere.
         namespace: what keys in Redis begin with, 1 to 64 characters; stores of different namespaces share nothing.
         secret: text or bytes that keep whoever reads the keys in Redis from guessing whose they are; the same in all
@@ -109,11 +106,10 @@ class RedisStore:
         problems.number("connect_timeout_seconds", connect_timeout_seconds, minimum=0.001, maximum=60)
         problems.choice("on_failure", on_failure, ON_FAILURE)
         if local_share is not None:
-            problems.number("local_share", local_share, minimum=0.000_001, maximum=1)
+            problems.number("local_share", local_share, minimum=0.000_1, maximum=1)
         problems.text("namespace", namespace, max_length=64)
         problems.integer("local_keys", local_keys, minimum=1, maximum=MAX_KEYS)
-        if secret is not None and not isinstance(secret, str | bytes):
-            problems.add("AG433", "secret", secret, "must be text or bytes", "Write it in quotes.")
+        check_secret(problems, "secret", secret)
         if clock is not None:
             problems.callable("clock", clock)
         problems.raise_if_any()
@@ -134,8 +130,20 @@ class RedisStore:
         self.denials: Denials = Denials(local_keys, self._ear)
         self.namespace: str = namespace
         self.prefix: bytes = self.server.prefix
-        given = secret.encode(errors="surrogatepass") if isinstance(secret, str) else secret or b""
-        self.secret: bytes = blake2b(given, digest_size=32).digest() if given else b""
+        self.secret: bytes = hash_key(secret)
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What it goes by, without what is secret."""
+        return {
+            "url": str(self.server),
+            "timeout_seconds": self.server.timeout_seconds,
+            "connect_timeout_seconds": self.server.connect_timeout_seconds,
+            "on_failure": self.on_failure,
+            "local_share": self.local_share,
+            "namespace": self.namespace,
+            "secret": HIDDEN if self.secret else None,
+        }
 
     def __repr__(self) -> str:
         own = "" if self.namespace == NAMESPACE else f", namespace={self.namespace!r}"
@@ -223,9 +231,8 @@ class RedisStore:
             raise ConfigError([Problem("AG431", "RedisStore", "", rule, remedy)]) from None
 
     def digest_of(self, key: Key) -> bytes:
-        """Hash a key: text and bytes are different keys, whatever they hold."""
-        kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
-        return blake2b(raw, digest_size=16, key=self.secret, person=kind).hexdigest().encode()
+        """Hash whom to count."""
+        return digest_of(key, self.secret).encode()
 
     def _ear(self) -> Topic:
         """Return what tells the event loop that runs which denials have ended: the script publishes their keys."""
@@ -385,13 +392,7 @@ class RedisBucket:
         return None
 
     def _without_redis(self, local: Callable[[Key, int], Decision], key: Key, cost: int) -> Decision:
-        if self._on_failure == "local":
-            decision = local(key, cost)
-            decision.degraded = True
-            return decision
-        nothing = (0,) * len(self.limits)
-        is_open = self._on_failure == "open"
-        return Decision(is_open, 0, nothing, nothing, 0 if is_open else _UNTIL_PROBED_NS, degraded=True)
+        return without_store(self._on_failure, local, key, cost, len(self.limits))
 
 
 def _local_ns() -> int:

@@ -94,14 +94,16 @@ class Ask:
         cost: what it counts for.
         at_ns: of a refund, when the hit was.
         since: for how long Redis had been waited for when it was asked, in seconds.
-        answered: is given the `Decision`, or None where there is no answer; not touched once it is cancelled.
+        answered: is given the `Decision`, or None where there is no answer; not touched once it is cancelled. Hits that
+            are joined have one, which is given that of the last.
 
     Attributes:
+        decision: what was decided; None before, and where there is no answer.
         joined: how many of those that follow are judged together with it.
         is_shadow: it is a hit that refuses nothing but itself.
     """
 
-    __slots__ = ("answered", "at_ns", "cost", "is_shadow", "joined", "key", "operation", "plan", "since")
+    __slots__ = ("answered", "at_ns", "cost", "decision", "is_shadow", "joined", "key", "operation", "plan", "since")
 
     def __init__(  # noqa: PLR0917  one for each request, and names cost
         self,
@@ -120,6 +122,7 @@ class Ask:
         self.at_ns = at_ns
         self.since = since
         self.answered = answered
+        self.decision: Decision | None = None
         self.joined = 0
         self.is_shadow = False
 

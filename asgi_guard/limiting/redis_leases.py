@@ -6,7 +6,8 @@ part of it. What is left of a lease goes back with the call for the next one, or
 
 Rule 1: whoever is cancelled while waiting costs nobody anything: what was counted for it is there for others.
 Rule 2: a refusal is always that of the very hit: where a lease is refused, each hit is asked about alone.
-Rule 3: places for keys are bounded; a key that finds none is counted hit by hit. None is lost while it is used, so that
+Rule 3: a key that is asked about for the first time in a second is counted as if there were no leases.
+Rule 4: places for keys are bounded; a key that finds none is counted hit by hit. None is lost while it is used, so that
 nobody takes the lease of a hot key away by asking for a million others.
 """
 
@@ -27,7 +28,8 @@ from asgi_guard.limiting.store import MAX_KEY_LENGTH, Decision, Key, shorten
 MAX_PLACES: Final = 4_096
 """The keys of one policy that hold leases at a time, on one event loop."""
 
-_AHEAD_NS: Final = 250_000_000  # with "auto", a lease is for so long
+_HOT: Final = 8  # with "auto", a key is hot that was asked about so often within a quarter of a second
+_AHEAD_NS: Final = 250_000_000  # for so long a lease is then
 _MEASURED_NS: Final = 100_000_000  # demand is measured over so long, or so many hits
 _MEASURED_HITS: Final = 32
 _GROWTH: Final = 8
@@ -104,7 +106,7 @@ class Leases:
         self._link = link
         self._warm = warm
         self._clock = clock
-        self._heat = Heat() if terms.is_auto else None
+        self._heat = Heat(_HOT, _AHEAD_NS) if terms.is_auto else Heat(1, LONGEST_NS)
         self._places: dict[Key, _Place] = {}
         self._secret = os.urandom(16)
 
@@ -181,9 +183,9 @@ class Leases:
         key = shorten(key, self._secret)
         place = self._places.get(key)
         if place is None:
-            if len(self._places) >= MAX_PLACES or not (self._heat is None or self._heat.is_hot(key, now_ns)):
+            if len(self._places) >= MAX_PLACES or not self._heat.is_hot(key, now_ns):
                 return None
-            wanted = self._terms.most if self._heat is None else self._heat.HOT
+            wanted = _HOT if self._terms.is_auto else self._terms.most
             place = self._places[key] = _Place(key, name, self._terms.fresh, wanted, now_ns)
             self._tidy_in(LONGEST_NS, place)
         return place
@@ -191,7 +193,7 @@ class Leases:
     def _size(self, place: _Place, now_ns: int) -> int:
         """Return how large the next lease is to be, where nobody waits for more."""
         passed_ns = now_ns - place.measured_ns
-        if self._heat is not None and (place.used >= _MEASURED_HITS or passed_ns >= _MEASURED_NS):
+        if self._terms.is_auto and (place.used >= _MEASURED_HITS or passed_ns >= _MEASURED_NS):
             demand = place.used * _AHEAD_NS // max(passed_ns, 1)
             place.wanted = min(demand, max(place.wanted, LEAST) * _GROWTH, self._terms.most)
             place.used, place.measured_ns = 0, now_ns

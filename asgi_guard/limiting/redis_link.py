@@ -107,7 +107,7 @@ class Link:
             return await asked.answered
         except asyncio.CancelledError:
             if not asked.answered.cancelled():  # the answer was on its way
-                self._release(asked, asked.answered.result())
+                self._release(asked)
             raise
 
     def tell(
@@ -132,20 +132,21 @@ class Link:
         """
         if not self._is_to_be_asked(Operation.HIT):
             return None
+        answered: asyncio.Future[Decision | None] = self._loop.create_future()  # one for all
         asked: list[Ask] = []
         for joined, (plan, key, cost, is_enforced) in zip(range(len(hits) - 1, -1, -1), hits, strict=True):
-            ask = self._ask(plan, key, Operation.HIT if cost else Operation.PEEK, cost)
+            ask = Ask(plan, key, Operation.HIT if cost else Operation.PEEK, cost, 0, self._waited, answered)
             ask.joined, ask.is_shadow = joined, not is_enforced
             asked.append(ask)
         self._queue(asked)
         try:
-            await asked[-1].answered  # they are answered at once
+            await answered
         except asyncio.CancelledError:
-            for ask in asked:
-                if not ask.answered.cancel() and not ask.answered.cancelled():
-                    self._release(ask, ask.answered.result())
+            if not answered.cancelled():  # the answer was on its way
+                for ask in asked:
+                    self._release(ask)
             raise
-        return [decision for ask in asked if (decision := ask.answered.result()) is not None] or None
+        return [ask.decision for ask in asked if ask.decision is not None] or None
 
     def _is_to_be_asked(self, operation: Operation) -> bool:
         if self._is_closed:
@@ -154,11 +155,6 @@ class Link:
             self._probe_if_due()
             return False
         return len(self._waiting) < MAX_WAITING or operation >= Operation.REFUND  # of which hits are the bound
-
-    @property
-    def is_up(self) -> bool:
-        """Whether Redis is being asked."""
-        return self._circuit.permit is not None
 
     async def aclose(self) -> None:
         """Answer what was asked, then stop; who asks later is told that Redis is not to be asked.
@@ -187,8 +183,9 @@ class Link:
             # A context of its own: the variables of one request are no business of the others.
             self._task = self._loop.create_task(self._work(), context=Context())
 
-    def _release(self, asked: Ask, decision: Decision | None) -> None:
+    def _release(self, asked: Ask) -> None:
         """Give back a lease that nobody is there to hold any more."""
+        decision = asked.decision
         if asked.plan.is_lease and asked.operation is Operation.HIT and decision is not None and decision.allowed:
             self.tell(asked.plan, asked.key, Operation.REFUND, asked.cost, decision.at_ns)
 
@@ -230,9 +227,10 @@ class Link:
             self._waited += waited
         self._is_connected = True
         for ask, decision in zip(batch, decisions, strict=True):
+            ask.decision = decision
             if ask.answered.done():
-                self._release(ask, decision)
-            else:
+                self._release(ask)
+            elif not ask.joined:
                 ask.answered.set_result(decision)
         return True
 
@@ -276,7 +274,7 @@ class Link:
     def _probe_if_due(self) -> None:
         """Start a probe if it is time for one and none is under way."""
         now_ns = time.monotonic_ns()
-        if self._probe is not None or now_ns < self._circuit.until_ns:
+        if (self._probe is not None and not self._probe.done()) or now_ns < self._circuit.until_ns:
             return
         before = self._circuit.state
         permit = self._circuit.admit(now_ns)
@@ -298,5 +296,3 @@ class Link:
         else:
             self._is_connected = True
             self._report(permit, None)
-        finally:
-            self._probe = None

@@ -28,10 +28,14 @@ def store_of(given: str | Mapping[str, Any]) -> AsyncStore:
         given: a URL of Redis, or of a storage of `limits`; or arguments of a `RedisStore` by name.
 
     Raises:
-        ConfigError: the URL is wrong; an argument is wrong, unknown or missing.
+        ConfigError: the text is no URL of a store over a network; an argument is wrong, unknown or missing.
         MissingExtraError: the package that it needs is not installed.
     """
     if isinstance(given, str):
+        if given.removeprefix("async+").partition("://")[0] == "memory":
+            rule = "is text only where it names a store over a network"
+            remedy = "Leave it out to count in memory, or give a MemoryStore(max_keys=...)."
+            raise ConfigError([Problem("AG211", "RedisStore", "", rule, remedy)])
         return LimitsStore(given) if is_for_limits(given) else _redis({"url": given})
     problems = Problems("RedisStore")
     problems.known(map(str, given), _NAMES)

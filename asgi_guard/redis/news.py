@@ -17,7 +17,7 @@ from contextvars import Context
 from math import inf
 from random import uniform
 from time import monotonic_ns
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from asgi_guard.redis.client import Client
 
@@ -206,7 +206,7 @@ class News:
         if self._pause == _SHORTEST_PAUSE:
             cause: BaseException = error
             while isinstance(cause, BaseExceptionGroup):
-                cause = cause.exceptions[0]
+                cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[0]
             # The name alone: the text of an error may have the address, and what is secret in it.
             logger.warning("News of %s is not heard (%s)", self._name, type(cause).__name__)
         await self._client.aclose()  # after a failover, the next connection is to go to another server

@@ -10,10 +10,11 @@ Must never show a password, also in errors.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from os import path
+from typing import Final, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.settings import Problems
@@ -39,31 +40,33 @@ _NAMES: Final = {
     "valkeys+cluster": "rediss",
 }
 
-_TEXT: Final = re.compile(".+", re.DOTALL)
-_SWITCH: Final = re.compile("true|false|yes|no|1|0", re.IGNORECASE)
-_SAYS: Final[Mapping[str, re.Pattern[str]]] = {
-    "db": re.compile("[0-9]{1,9}"),
+_ONE_DATABASE: Final = ("must name no database of a cluster, which has only one", "Leave it out.")
+
+_Kind: TypeAlias = tuple[Callable[[str], object], str]
+
+_is_number: Final = re.compile("[0-9]{1,9}").fullmatch
+_NUMBER: Final[_Kind] = (_is_number, "a number")
+_SWITCH: Final[_Kind] = (re.compile("true|false|yes|no|1|0", re.IGNORECASE).fullmatch, "true or false")
+_WORD: Final[_Kind] = (re.compile("[!-~]+").fullmatch, "a text without blanks")
+_TEXT: Final[_Kind] = (bool, "a text")
+_FILE: Final[_Kind] = (path.isfile, "a file that is there")
+_SAYS: Final[Mapping[str, _Kind]] = {
+    "db": _NUMBER,
     "username": _TEXT,
     "password": _TEXT,
-    "client_name": re.compile("[!-~]+"),
+    "client_name": _WORD,
     "socket_keepalive": _SWITCH,
-    "ssl_ca_certs": _TEXT,
+    "ssl_ca_certs": _FILE,
     "ssl_ca_data": _TEXT,
-    "ssl_ca_path": _TEXT,
-    "ssl_cert_reqs": re.compile("none|optional|required"),
-    "ssl_certfile": _TEXT,
+    "ssl_ca_path": (path.isdir, "a folder that is there"),
+    "ssl_cert_reqs": (re.compile("none|optional|required").fullmatch, "none, optional or required"),
+    "ssl_certfile": _FILE,
     "ssl_check_hostname": _SWITCH,
     "ssl_ciphers": _TEXT,
-    "ssl_keyfile": _TEXT,
+    "ssl_keyfile": _FILE,
     "ssl_password": _TEXT,
 }
 """What the query may say, as redis-py reads it. The rest is decided here: with another protocol no news are heard."""
-
-_FORM: Final = f"must be a URL that begins with {', '.join(SCHEMES)}, and says where"
-_ENCODED: Final = "must have no '#', and no '@', '/' and '?' in a password, but percent-encoded"
-_SAID: Final = f"must have a number for its database, and nothing in its query but {', '.join(_SAYS)}"
-_ONE_DATABASE: Final = "must name no database of a cluster, which has only one"
-_NO_TLS: Final = f"must begin with {', '.join(TLS_SCHEMES)} where its query speaks of TLS"
 
 
 def plain_url(url: str) -> str:
@@ -73,44 +76,84 @@ def plain_url(url: str) -> str:
 
 
 def check_url(problems: Problems, field: str, url: object) -> bool:
-    """Check a URL, and never show it."""
+    """Check a URL, and never show it: redis-py would find out at the first call, or understand something else."""
     if not isinstance(url, str):
         return problems.text(field, url)
+    broken = [*_broken(url)]
+    for rule, remedy in broken:
+        problems.add("AG430", field, url, rule, remedy)
+    return not broken
+
+
+def _broken(url: str) -> Iterator[tuple[str, str]]:
+    """Give each rule that a URL breaks, and what to do."""
+    like = "Write it like 'redis://127.0.0.1:6379/0'."
     try:
-        rule = _broken_rule(url)
-    except ValueError:
-        rule = _FORM
-    remedy = "Write it like 'redis://127.0.0.1:6379/0'; percent-encode what is special in a password."
-    return not rule or problems.add("AG430", field, url, rule, remedy)
-
-
-def _broken_rule(url: str) -> str:
-    """Return what a URL breaks; redis-py would find out at the first call, or understand something else.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
-    parts = urlsplit(url)
-    host, path = parts.netloc.rpartition("@")[2], parts.path.strip("/")
-    if parts.scheme in SENTINEL_SCHEMES:
-        path, _, database = path.partition("/")
-        is_whole = bool(path) and all(urlsplit(f"//{one}").port for one in host.split(","))
-    elif parts.scheme == "unix":
-        database, is_whole = "", bool(path)
-    else:
-        database, is_whole = path, parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
-    if not is_whole:
-        return _FORM
+        parts = urlsplit(url)
+    except ValueError:  # such as one bracket of two
+        yield "must be a URL", like
+        return
     is_file = parts.scheme == "unix" and not parts.netloc
-    if not url.isprintable() or "#" in url or ("@" in parts.path + parts.query and not is_file):
-        return _ENCODED  # what begins as a password and goes on as a path would be shown
-    said = [("db", database or "0"), *parse_qsl(parts.query, keep_blank_values=True)]
-    if not all(name in _SAYS and _SAYS[name].fullmatch(value) for name, value in said):
-        return _SAID
-    if parts.scheme in CLUSTER_SCHEMES and any(name == "db" and int(value) for name, value in said):
-        return _ONE_DATABASE
-    is_plain = parts.scheme not in TLS_SCHEMES and any(name.startswith("ssl_") for name, _ in said)
-    return _NO_TLS if is_plain else ""
+    if parts.scheme not in SCHEMES:
+        yield f"must be a URL that begins with {', '.join(SCHEMES)}", like
+    elif not url.isprintable() or "#" in url or ("@" in parts.path + parts.query and not is_file):
+        # What begins as a password and goes on as a path would be shown.
+        rule = "must have no '#', and no '@', '/' and '?' in a password, but percent-encoded"
+        yield rule, "Write %23, %40, %2F and %3F in their place; urllib.parse.quote(password, safe='') does."
+    else:
+        yield from _broken_place(parts)
+        yield from _broken_query(parts)
+
+
+def _broken_place(parts: SplitResult) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with where it leads to."""
+    hosts = parts.netloc.rpartition("@")[2]
+    names = parts.path.strip("/")
+    if parts.scheme in SENTINEL_SCHEMES:
+        service, _, names = names.partition("/")
+        like = "Write it like 'redis+sentinel://h1:26379,h2:26379/service/0'."
+        if not all(map(_port, hosts.split(","))):
+            yield "must name each sentinel by its host and its port", like
+        if not service:
+            yield "must name the service that the sentinels watch", like
+    elif parts.scheme == "unix":
+        if not names:
+            yield "must name the path of a socket", "Write it like 'unix:///run/redis.sock?db=0'."
+        return
+    elif not parts.hostname:
+        yield "must name a host", f"Write it like '{parts.scheme}://127.0.0.1:6379'."
+    elif _port(hosts, 6379) is None:
+        yield "must have a port from 1 to 65535", "Mend what stands after the host, or leave it out for 6379."
+    if names and not _is_number(names):
+        yield "must have a number for its database", "Write it like 'redis://127.0.0.1:6379/0', or leave it out."
+    elif parts.scheme in CLUSTER_SCHEMES and int(names or 0):
+        yield _ONE_DATABASE
+
+
+def _broken_query(parts: SplitResult) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with what it says besides. What it says may be a secret, but for names that are known."""
+    said = parse_qsl(parts.query, keep_blank_values=True)
+    if any(name not in _SAYS for name, _ in said):
+        rule = f"must have nothing in its query but {', '.join(_SAYS)}"
+        yield rule, "Leave out the rest; time limits are settings of their own."
+    for name, value in said:
+        is_sound, what = _SAYS.get(name, _TEXT)
+        if name in _SAYS and not is_sound(value):
+            yield f"must name {what} as {name} in its query", "Mend it, or leave it out."
+        elif name == "db" and parts.scheme in CLUSTER_SCHEMES and int(value):
+            yield _ONE_DATABASE
+    if parts.scheme not in TLS_SCHEMES and any(name.startswith("ssl_") for name, _ in said):
+        yield f"must begin with {', '.join(TLS_SCHEMES)} where its query speaks of TLS", "Speak TLS, or leave that out."
+
+
+def _port(host: str, usual: int | None = None) -> int | None:
+    """Return the port of a host; None where there is none, or no host."""
+    try:
+        parts = urlsplit(f"//{host}")
+        port = usual if parts.port is None else parts.port
+    except ValueError:
+        return None
+    return (port or None) if parts.hostname else None
 
 
 def shown_url(url: str) -> str:

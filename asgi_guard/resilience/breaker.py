@@ -25,6 +25,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from functools import partial
 from inspect import isawaitable
 from threading import Lock
 from types import TracebackType
@@ -44,7 +45,6 @@ from asgi_guard.resilience.recovery import Recovery
 from asgi_guard.settings import Problems
 
 if TYPE_CHECKING:  # with asyncio, which a circuit that is not shared does without
-    from asgi_guard.resilience.replicas import Told
     from asgi_guard.resilience.shared import InRedis, Shared
 
 T = TypeVar("T")
@@ -127,7 +127,7 @@ class CircuitBreaker(Around):
         if shared is not None:
             from asgi_guard.resilience.shared import share
 
-            self._shared = share(shared, name, self.policy, self._circuit, self._follow)
+            self._shared = share(shared, name, self.policy, self._circuit, partial(self._do, shared=True))
 
     @property
     def state(self) -> State:
@@ -317,7 +317,7 @@ class CircuitBreaker(Around):
         is_heard = permit.generation == circuit.generation
         self._do(circuit.report, permit, outcome)
         if self._shared is not None:
-            self._shared.leave(permit, outcome, is_heard=is_heard)
+            self._shared.leave(permit, outcome, now_ns, is_heard=is_heard)
 
     def _speaks_against(self, exc: Exception) -> bool:
         try:
@@ -341,10 +341,6 @@ class CircuitBreaker(Around):
         self._do(self._circuit.command, trigger)
         if self._shared is not None:
             self._shared.command(trigger)
-
-    def _follow(self, told: Told, known: int | None) -> None:
-        if self._shared is not None:
-            self._do(self._shared.adopt, told, known, shared=True)
 
     def _do(self, action: Callable[..., T], *args: object, shared: bool = False) -> T:
         circuit = self._circuit

@@ -41,7 +41,11 @@ MAX_WAITING: Final = 1_024
 MAX_UNSAID: Final = 256
 """What waits to be said; of more than that, the oldest is forgotten."""
 
-_TOLD: Final = Struct(">QBQQI")
+COUNTING_SECONDS: Final = 0.1
+"""How long replicas have to tell how their windows stand, before the circuit opens for what all of them have seen."""
+
+_TOLD: Final = Struct(">QBQQIB")
+_WANTED: Final = ("", "count", "judge")
 _MICROSECOND_NS: Final = 1_000
 _SECOND_US: Final = 1_000_000
 _MEMORY_SECONDS: Final = 3_600.0  # for how long the window of a replica counts that has died since
@@ -59,6 +63,7 @@ class Told(NamedTuple):
         wait_ns: until it makes sense to ask again.
         open_ns: how long it opened for.
         admitted: how many of those who asked may probe.
+        wanted: what is to be said now: nothing, `count`, or, after a while, `judge`.
     """
 
     version: int
@@ -66,16 +71,18 @@ class Told(NamedTuple):
     wait_ns: int
     open_ns: int
     admitted: int
+    wanted: str = ""
 
     @classmethod
     def read(cls, packed: bytes) -> Told | None:
         """Read what the script returns and publishes; None if somebody else has published it."""
         if len(packed) != _TOLD.size:
             return None
-        version, state, wait_us, open_us, admitted = _TOLD.unpack(packed)
-        if state >= len(STATES):
+        version, state, wait_us, open_us, admitted, wanted = _TOLD.unpack(packed)
+        if state >= len(STATES) or wanted >= len(_WANTED):
             return None
-        return cls(version, STATES[state], wait_us * _MICROSECOND_NS, open_us * _MICROSECOND_NS, admitted)
+        wait_ns, open_ns = wait_us * _MICROSECOND_NS, open_us * _MICROSECOND_NS
+        return cls(version, STATES[state], wait_ns, open_ns, admitted, _WANTED[wanted])
 
 
 class Lease(NamedTuple):
@@ -117,6 +124,7 @@ class Post:
     Args:
         server: where it is kept.
         key: of the circuit.
+        replica: the name that it speaks under.
         settings: from `settings_of`.
         version: tells which version of the circuit is known.
         follow: is told how things stand; and if that is an answer, which version was known when it was asked for.
@@ -141,9 +149,11 @@ class Post:
         self,
         server: Server,
         key: bytes,
+        replica: str,
+        *,
         settings: tuple[str | int, ...],
         version: Callable[[], int],
-        follow: Callable[[Told, int | None], None],
+        follow: Callable[[Told, int | None], object],
     ) -> None:
         self._key = key
         self._settings = settings
@@ -153,7 +163,7 @@ class Post:
         self._timeout = server.timeout_seconds
         self._line = server.line()
         self._news = server.news()
-        self._replica = token_hex(8)
+        self._replica = replica
         self._unsaid: deque[Words] = deque(maxlen=MAX_UNSAID)
         self._waiting: list[asyncio.Future[Lease | None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -176,12 +186,11 @@ class Post:
 
     def say_from_elsewhere(self, words: Words) -> bool:
         """Say something, from another thread; tell whether its event loop still runs."""
-        if self.is_closed or not self._loop.is_running():
-            return False
-        with suppress(RuntimeError):  # it has ended in this moment
-            self._loop.call_soon_threadsafe(self.say, words)
-            return True
-        return False
+        is_heard = not self.is_closed and self._loop.is_running()
+        if is_heard:
+            with suppress(RuntimeError):  # it has ended in this very moment
+                self._loop.call_soon_threadsafe(self.say, words)
+        return is_heard
 
     async def lease(self) -> Lease | None:
         """Ask for the lease of a probe.

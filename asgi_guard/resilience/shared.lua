@@ -10,21 +10,27 @@
 --   fail    window            a call failed or was slow; its window has so many calls, failures and slow calls: '9 5 0'
 --   trip                      the same, and that has opened its own circuit
 --   mend                      its window is free of failures again
+--   count   window            it was asked how its window stands
+--   judge   window            the same; and all have had the time to say so
 --   claim   number  name      may so many be probes? Their leases are called name:1, name:2 and so on
 --   done    lease   outcome   a probe is over: success, failure or neutral
 --   set     state             somebody commands it
 -- ARGV[7]...: the settings: failures that open, the share of failures, the share of slow calls, how long a window is
 -- remembered, the recovery timeout, its growth, its bound, the life of a lease, probes at a time, successes that close.
 -- Returns, and publishes: the version (I8), the state (B), for how long there is no use in asking again (I8), for how
--- long it opened (I8), and how many probes were admitted (I4).
+-- long it opened (I8), how many probes were admitted (I4), and what is wanted (B): of those who hear it to say `count`, or
+-- of the one who has asked to say `judge` in a while.
 
 local CLOSED, OPEN, HALF_OPEN = 0, 1, 2
 local HOUR_US = 3600000000
 local MONTH_US = 720 * HOUR_US
 local WHILE_OTHERS_PROBE = 1000000
+local WITH_WINDOW = {fail = true, trip = true, count = true, judge = true}
+local BETWEEN_COUNTS = 1000000
+local NOTHING, COUNT, JUDGE = 0, 1, 2 -- what is wanted
 local PARTS = {
-  version = 'number', state = 'number', due = 'number', open = 'number', wins = 'number', leases = 'table',
-  windows = 'table',
+  version = 'number', state = 'number', due = 'number', open = 'number', wins = 'number', counted = 'number',
+  calm = 'number', leases = 'table', windows = 'table',
 }
 
 local who, said, known, first, second = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
@@ -39,7 +45,8 @@ if not now then
 end
 
 -- due: when it may be probed; open: for how long it opened; wins: probes that succeeded; leases: when each ends;
--- windows: of each replica, when it was told, its calls, failures and slow calls.
+-- windows: of each replica that has failures, when it was told, its calls, failures and slow calls; counted: when all were
+-- asked for them, calm: the calls that the others had then.
 local packed = redis.pcall('GET', KEYS[1])
 local is_there, circuit = pcall(cmsgpack.unpack, packed)
 is_there = is_there and type(circuit) == 'table'
@@ -49,12 +56,15 @@ end
 if not is_there then
   local state = said == 'claim' and OPEN or CLOSED -- who claims has seen it open
   local version = math.min(known, now) -- no circuit has ever had a later one, whatever was published
-  circuit = {version = version, state = state, due = 0, open = recovery, wins = 0, leases = {}, windows = {}}
+  circuit = {
+    version = version, state = state, due = 0, open = recovery, wins = 0, counted = 0, calm = 0, leases = {}, windows = {},
+  }
 end
 
 local function go(state)
   circuit.version = math.max(circuit.version + 1, now)
   circuit.state, circuit.wins, circuit.leases, circuit.windows = state, 0, {}, {}
+  circuit.counted, circuit.calm = 0, 0
 end
 
 local function trip()
@@ -64,9 +74,9 @@ local function trip()
   go(OPEN)
 end
 
--- Tell whether the windows of all replicas together have too many failures.
-local function trips()
-  local kept, calls, failures, slow = {}, 0, 0, 0
+-- Tell whether the windows of all replicas together have too many failures, and so many calls that were free of them.
+local function trips(calm)
+  local kept, calls, failures, slow = {}, calm, 0, 0
   for name, window in pairs(circuit.windows) do
     if window[1] > now - memory then
       kept[name] = window
@@ -90,7 +100,7 @@ local function held()
   return number, soonest
 end
 
-local has_changed, is_told, admitted = false, false, 0
+local has_changed, is_told, admitted, wanted_of_others, wanted_here = false, false, 0, NOTHING, NOTHING
 
 -- Where the clock of the server was set back, nobody waits for longer than ever.
 if circuit.due > now + circuit.open then
@@ -104,12 +114,21 @@ end
 
 local is_current = known == circuit.version
 
-if (said == 'fail' or said == 'trip') and circuit.state == CLOSED and is_current then
+if WITH_WINDOW[said] and circuit.state == CLOSED and is_current then
   local calls, failures, slow = first:match('(%d+) (%d+) (%d+)')
-  circuit.windows[who] = {now, tonumber(calls), tonumber(failures), tonumber(slow)}
-  if trips() or said == 'trip' then
+  local window = {now, tonumber(calls), tonumber(failures), tonumber(slow)}
+  if window[3] + window[4] > 0 then
+    circuit.windows[who] = window
+  else
+    circuit.windows[who], circuit.calm = nil, circuit.calm + window[2]
+  end
+  if said == 'trip' or (said == 'judge' and trips(circuit.calm)) then
     trip()
     is_told = true
+  elseif said == 'fail' and trips(0) and math.abs(now - circuit.counted) >= BETWEEN_COUNTS then
+    -- So they stood when each was last told; since then others may have gone well, or have ended.
+    circuit.counted, circuit.calm, circuit.windows = now, 0, {[who] = window}
+    is_told, wanted_of_others, wanted_here = true, COUNT, JUDGE
   end
   has_changed = true
 elseif said == 'mend' and circuit.state == CLOSED and is_current then
@@ -151,5 +170,5 @@ if has_changed then
 end
 local version = (is_there or has_changed) and circuit.version or 0
 local told = struct.pack('>I8BI8I8I4', version, circuit.state, wait, circuit.open, admitted)
-if is_told then redis.pcall('PUBLISH', KEYS[1], told) end
-return told
+if is_told then redis.pcall('PUBLISH', KEYS[1], told .. string.char(wanted_of_others)) end
+return told .. string.char(wanted_here)

@@ -3,9 +3,10 @@
 Each replica goes by its own circuit; a call that succeeds tells nobody, and no call waits but one that may be a probe.
 What replicas tell in the background is kept by `shared.lua`:
 
-* Each failure, and each slow call, with how its own window stands: the calls, the failures and the slow ones in it. The
-  circuit opens where that is too much in the windows of all replicas together, as they last told. A replica tells once
-  more when its window is free of failures again; it is not heard as long as it has none.
+* Each failure, and each slow call, with how its own window stands: the calls, the failures and the slow ones in it. It
+  tells once more when its window is free of failures again. Where that may be too much in the windows of all replicas
+  together, all are asked how theirs stand by now, at most once in a second, and the circuit opens if it is too much a
+  tenth of a second later. Who does not answer does not count: a replica that was killed may have been the worst.
 * A circuit that opens anywhere opens everywhere, for as long, also where that has grown. So do commands act everywhere.
 * Probes are leased: at most `half_open_max` are under way, of all replicas. A lease that nobody gives back ends.
 
@@ -23,8 +24,10 @@ own circuit alone. A user of Redis needs the rights to `evalsha`, `eval`, `get`,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from hashlib import blake2b
+from secrets import token_hex
 from typing import Final, Protocol, TypeAlias
 
 from asgi_guard.errors.exceptions import ConfigError
@@ -32,12 +35,13 @@ from asgi_guard.redis.server import PerLoop, Server, server_at
 from asgi_guard.redis.urls import check_url, need_redis
 from asgi_guard.resilience.circuit import COMMANDS, Circuit, Outcome, Permit, State, Trigger
 from asgi_guard.resilience.policy import BreakerPolicy
-from asgi_guard.resilience.replicas import NO_LEASE, STATES, Lease, Post, Told, Words, settings_of
+from asgi_guard.resilience.replicas import COUNTING_SECONDS, NO_LEASE, STATES, Lease, Post, Told, Words, settings_of
 from asgi_guard.settings import Problem, Problems
 
-Follow: TypeAlias = Callable[[Told, int | None], None]
+Do: TypeAlias = Callable[..., object]
 
 _SECOND: Final = 1_000_000_000
+_COUNTING_NS: Final = round(COUNTING_SECONDS * _SECOND)
 
 
 class InRedis(Protocol):
@@ -57,35 +61,40 @@ class Shared:
         name: of the circuit, which is that of all breakers with this name and policy.
         policy: of the breaker.
         circuit: of the breaker.
-        follow: calls `adopt` with the lock of the circuit held, and tells listeners what comes of it.
+        do: calls a function with the lock of the circuit held, its last argument the time, and tells listeners what
+            comes of it.
     """
 
     __slots__ = (
         "_ask_at_ns",
         "_circuit",
-        "_follow",
+        "_count_at_ns",
+        "_do",
         "_is_blamed",
         "_key",
         "_leases",
         "_longest_ns",
         "_posts",
+        "_replica",
         "_server",
         "_settings",
         "_version",
     )
 
-    def __init__(self, server: Server, name: str, policy: BreakerPolicy, circuit: Circuit, follow: Follow) -> None:
+    def __init__(self, server: Server, name: str, policy: BreakerPolicy, circuit: Circuit, do: Do) -> None:
         self._server = server
         self._circuit = circuit
-        self._follow = follow
+        self._do = do
         self._longest_ns = round(policy.longest_open * _SECOND)
         self._settings = settings_of(policy)
         told = repr((name, self._settings)).encode()
         self._key = b"%b{circuit:%b}" % (server.prefix, blake2b(told, digest_size=16).hexdigest().encode())
+        self._replica = token_hex(8)
         self._posts = PerLoop(self._new_post)
         self._leases: dict[Permit, Lease] = {}
         self._version = 0
         self._ask_at_ns = 0
+        self._count_at_ns = 0
         self._is_blamed = False  # its window is told to have failures
 
     async def ask(self, now_ns: int) -> Lease | None:
@@ -121,12 +130,13 @@ class Shared:
         if lease.name:
             self._say(("done", lease.version, lease.name, "neutral"))
 
-    def leave(self, permit: Permit, outcome: Outcome, *, is_heard: bool) -> None:
+    def leave(self, permit: Permit, outcome: Outcome, now_ns: int, *, is_heard: bool) -> None:
         """Tell others how a call ended, if that is news.
 
         Args:
             permit: what it was admitted with.
             outcome: how it ended.
+            now_ns: the time.
             is_heard: it has counted in its own circuit.
         """
         lease = self._leases.pop(permit, NO_LEASE)
@@ -138,8 +148,7 @@ class Shared:
         elif is_heard and not permit.ends_ns and (is_bad or (self._is_blamed and circuit.is_calm)):
             said = "mend" if not is_bad else "trip" if circuit.state is State.OPEN else "fail"
             self._is_blamed = said == "fail"
-            window = "{} {} {}".format(*circuit.window.totals())
-            self._say((said, self._version, window, ""))
+            self._say_window(said, now_ns)
 
     def command(self, trigger: Trigger) -> None:
         """Tell others what a person has said; outside an event loop, by one that has joined."""
@@ -174,6 +183,11 @@ class Shared:
             circuit.follow(State.OPEN if told.state is State.HALF_OPEN else told.state, until_ns, open_ns)
         elif circuit.state is State.OPEN and told.state in {State.OPEN, State.HALF_OPEN}:
             circuit.until_ns = until_ns
+        if told.wanted == "judge":
+            asyncio.get_running_loop().call_later(COUNTING_SECONDS, self._say_window, told.wanted, now_ns)
+        elif told.wanted and now_ns >= self._count_at_ns and any(circuit.window.totals(now_ns)):
+            self._count_at_ns = now_ns + _COUNTING_NS  # once, in however many event loops it is heard
+            self._say_window(told.wanted, now_ns)
 
     async def aclose(self) -> None:
         """Close the connections of the event loop that runs."""
@@ -204,11 +218,22 @@ class Shared:
         if post is not None and not post.is_closed:
             post.say(words)
 
+    def _say_window(self, said: str, now_ns: int) -> None:
+        """Tell how the own window stands."""
+        self._say((said, self._version, "{} {} {}".format(*self._circuit.window.totals(now_ns)), ""))
+
     def _new_post(self) -> Post:
-        return Post(self._server, self._key, self._settings, lambda: self._version, self._follow)
+        return Post(
+            self._server,
+            self._key,
+            self._replica,
+            settings=self._settings,
+            version=lambda: self._version,
+            follow=lambda told, known: self._do(self.adopt, told, known),
+        )
 
 
-def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circuit, follow: Follow) -> Shared:
+def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circuit, do: Do) -> Shared:
     """Make the part of a circuit breaker; see `Shared`.
 
     Args:
@@ -216,7 +241,7 @@ def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circ
         name: of the circuit.
         policy: of the breaker.
         circuit: of the breaker.
-        follow: as for `Shared`.
+        do: as for `Shared`.
 
     Raises:
         ConfigError: it cannot be shared.
@@ -231,4 +256,4 @@ def share(shared: InRedis | str, name: str, policy: BreakerPolicy, circuit: Circ
         problems.add("AG440", "shared", shared, "must be a RedisStore or a URL", "Write 'redis://127.0.0.1:6379/0'.")
     problems.raise_if_any()
     need_redis("circuit_breaker(shared=...)")
-    return Shared(server_at(shared) if isinstance(shared, str) else shared.server, name, policy, circuit, follow)
+    return Shared(server_at(shared) if isinstance(shared, str) else shared.server, name, policy, circuit, do)

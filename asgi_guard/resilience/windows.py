@@ -47,7 +47,7 @@ class Window(Protocol):
         """Forget all calls."""
         ...
 
-    def totals(self) -> tuple[int, int, int]:
+    def totals(self, now_ns: int) -> tuple[int, int, int]:
         """Return the calls that it remembers, the failures and the slow ones among them."""
         ...
 
@@ -125,7 +125,7 @@ class Streak:
         self.failures = 0
         self.is_calm = True
 
-    def totals(self) -> tuple[int, int, int]:
+    def totals(self, now_ns: int) -> tuple[int, int, int]:  # noqa: ARG002
         """Return the failures, which are all that it remembers."""
         return self.failures, self.failures, 0
 
@@ -158,7 +158,7 @@ class LastCalls:
         self._seen = self._failed = self._slow = 0
         self.is_calm = False
 
-    def totals(self) -> tuple[int, int, int]:
+    def totals(self, now_ns: int) -> tuple[int, int, int]:  # noqa: ARG002
         """Return the calls that it remembers, the failures and the slow ones among them."""
         return self._seen, self._failed.bit_count(), self._slow.bit_count()
 
@@ -216,9 +216,12 @@ class LastSeconds:
         self.calm_until_ns = self.quick = 0
         self._seen = self._failures = self._slow = 0
 
-    def totals(self) -> tuple[int, int, int]:
+    def totals(self, now_ns: int) -> tuple[int, int, int]:
         """Return the calls that it remembers, the failures and the slow ones among them."""
-        return self._seen, self._failures, self._slow
+        first = now_ns // self._slice_ns - _SLICES + 1
+        kept = [counts for number, *counts in tuple(self._slices) if number >= first]
+        calls, failures, slow = map(sum, zip((self.quick if kept else 0, 0, 0), *kept, strict=True))
+        return calls, failures, slow
 
     def _let_go_before(self, number: int) -> None:
         while self._slices and self._slices[0][0] < number:

@@ -285,7 +285,7 @@ def test_concurrency_has_no_leases() -> None:
 
 def test_a_key_is_hot_once_it_was_seen_often_within_a_short_time() -> None:
     """It has to be seen as often again after that."""
-    heat = Heat()
-    assert [heat.is_hot("k", START + step) for step in range(10)] == [False] * Heat.HOT + [True] * 2
-    assert not heat.is_hot("k", START + Heat.LATELY_NS)
+    heat = Heat(8, 250)
+    assert [heat.is_hot("k", START + step) for step in range(10)] == [False] * 8 + [True] * 2
+    assert not heat.is_hot("k", START + 250)
     assert LONGEST_NS == SECOND

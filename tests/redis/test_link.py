@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
+from redis_harms import back_in_redis
+from redis_servers import wait_until
 
 from asgi_guard.limiting import parse_rate, redis_link
 from asgi_guard.limiting.redis import RedisStore
@@ -67,7 +71,7 @@ async def test_nobody_waits_for_ever_for_a_store_that_is_closed(server, lease) -
         answers = await asyncio.wait_for(asyncio.gather(*before, *meanwhile, closed), 10)
         assert all(answers[:-1])
         await store.aclose()
-        assert await asyncio.to_thread(connections, server) == 0
+        await asyncio.to_thread(wait_until, lambda: connections(server) == 0, "no connection", 10)
 
 
 @pytest.mark.parametrize("later", range(6))
@@ -89,7 +93,7 @@ async def test_who_goes_on_asking_over_a_link_that_is_closed_is_answered(server,
         assert answer is None or answer.remaining == (99_998,)
         assert await link.ask(bucket.plan, name, redis_link.Operation.HIT, 1) is None
         assert link.is_closed
-        assert await asyncio.to_thread(connections, server) == 0
+        await asyncio.to_thread(wait_until, lambda: connections(server) == 0, "no connection", 10)
 
 
 async def test_a_call_that_has_not_begun_when_the_link_is_closed_leaves_nobody_waiting(server) -> None:
@@ -103,6 +107,35 @@ async def test_a_call_that_has_not_begun_when_the_link_is_closed_leaves_nobody_w
         closed = asyncio.create_task(link.aclose())
         answer, _ = await asyncio.wait_for(asyncio.gather(hit, closed), 10)
         assert answer is None
+
+
+def leave_a_call_under_way(server) -> None:
+    """Close the loop, and let go of all that was open."""
+    store = RedisStore(server.url, timeout_seconds=5, connect_timeout_seconds=5)
+    bucket = store.bucket("x", AMPLE)
+
+    async def begin():
+        await bucket.hit("warm")
+        hit = asyncio.create_task(bucket.hit("k"))
+        await turns(2)
+        return hit
+
+    loop = asyncio.new_event_loop()
+    hit = loop.run_until_complete(begin())
+    (link,) = store._links.all()
+    loop.close()
+    link._task.get_coro().close()  # as the garbage collector does it
+    hit.get_coro().close()
+    assert not hit.done()
+    assert link.is_closed
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_loop_that_is_closed_with_a_call_under_way_blames_nobody(server, caplog) -> None:
+    """Nobody is there to be told, and Redis is not away for that."""
+    leave_a_call_under_way(server)
+    gc.collect()  # what was open is found here, and not in the middle of another test
+    assert "does not answer" not in caplog.text
 
 
 # Late -----------------------------------------------------------------------------------------------------------------
@@ -160,6 +193,28 @@ async def test_what_is_given_back_finds_room_where_hits_find_none(server, monkey
             assert (await bucket.hit("k")).degraded
             await bucket.refund("k", held.at_ns)
         assert await bucket.hit("k")
+
+
+# Probes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begun", [0, 3])
+async def test_a_probe_that_somebody_cancels_is_made_again(server, monkeypatch, begun) -> None:
+    """At once if it has said so, and else after a while: Redis is not away for ever."""
+    monkeypatch.setattr(redis_link, "_POLICY", replace(redis_link._POLICY, probe_lease=0.2))
+    async with opened(server, timeout_seconds=0.1) as store:
+        bucket, link = store.bucket("x", AMPLE), store.link()
+        await bucket.hit("k")
+        await asyncio.to_thread(server.freeze)
+        while link._probe is None:
+            assert (await bucket.hit("k")).degraded
+            await asyncio.sleep(0.01)
+        await turns(begun)
+        link._probe.cancel()
+        await turns(2)
+        assert (await bucket.hit("k")).degraded
+        await asyncio.to_thread(server.thaw)
+        await back_in_redis(bucket)
 
 
 # Cancelled ------------------------------------------------------------------------------------------------------------

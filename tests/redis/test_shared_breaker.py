@@ -147,7 +147,7 @@ WINDOWS = {"in a row": None, "of the last calls": CountWindow(10), "of the last 
 async def test_the_failures_of_all_replicas_count_together(server, window) -> None:
     """Three of them fail once, and all ten open."""
     told = []
-    async with replicas(server, 10, window=window, listeners=[told.append]) as breakers:
+    async with replicas(server, 10, window=window, failure_rate=0.2, listeners=[told.append]) as breakers:
         for breaker in breakers[:3]:
             assert await tried(breaker, boom) == "OSError"
         took = await until(in_state(breakers, State.OPEN))
@@ -166,6 +166,58 @@ async def test_failures_that_each_replica_gets_over_open_nothing(server) -> None
             await tried(breaker)
             await said(breaker)
         assert in_state(breakers, State.CLOSED)()
+
+
+async def judged(server, before, calls) -> None:
+    """Wait until the script was called so often: by those who failed, by those who counted, by the judge."""
+    since = time.monotonic()
+    while await asyncio.to_thread(server.calls) < before + calls:
+        assert time.monotonic() - since < 20
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("window", [CountWindow(100), TimeWindow(60)], ids=["of the last calls", "of the last seconds"])
+async def test_failures_count_among_the_calls_that_went_well_since(server, window) -> None:
+    """One of each replica's hundred calls failed, the first; that is what they told, and it opens nothing."""
+    async with replicas(server, 5, window=window, failure_threshold=5) as breakers:
+        before = await asyncio.to_thread(server.calls)
+        for breaker in breakers:
+            assert await tried(breaker, boom) == "OSError"
+            await said(breaker)
+            for _ in range(99):
+                await tried(breaker)
+        await judged(server, before, 5 + 5 + 1)
+        await said(breakers[-1])
+        assert in_state(breakers, State.CLOSED)()
+
+
+@pytest.mark.anyio
+async def test_failures_count_among_the_calls_of_those_who_had_none(server) -> None:
+    """Two of a hundred are no outage, although nobody else has told anything."""
+    async with replicas(server, 3, window=CountWindow(100), failure_threshold=2) as breakers:
+        before = await asyncio.to_thread(server.calls)
+        for _ in range(98):
+            await tried(breakers[2])
+        for breaker in breakers[:2]:
+            assert await tried(breaker, boom) == "OSError"
+        await judged(server, before, 2 + 3 + 1)
+        await said(breakers[1])
+        assert in_state(breakers, State.CLOSED)()
+
+
+@pytest.mark.anyio
+async def test_who_has_ended_does_not_count(server) -> None:
+    """It told of failures, and cannot say what has become of them."""
+    async with replicas(server, 2) as breakers:
+        before = await asyncio.to_thread(server.calls)
+        for _ in range(2):
+            await tried(breakers[1], boom)
+        await said(breakers[1])
+        await breakers[1].aclose()
+        await tried(breakers[0], boom)
+        await judged(server, before, 3 + 1 + 1)
+        await said(breakers[0])
+        assert breakers[0].state is State.CLOSED
 
 
 @pytest.mark.anyio
@@ -373,6 +425,22 @@ async def test_a_caller_that_is_gone_leaves_its_lease_to_others(server) -> None:
 
 
 @pytest.mark.anyio
+async def test_who_gives_up_before_redis_has_answered_leaves_the_lease_to_others(server) -> None:
+    """The answer comes to nobody; so what it grants is given back."""
+    async with replicas(server, 2) as breakers:
+        await opened(breakers)
+        server.freeze()
+        call = asyncio.create_task(tried(breakers[0]))
+        await until(lambda: post_of(breakers[0])._task is not None)
+        await asyncio.sleep(0)  # it has asked
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        server.thaw()
+        await said(breakers[0])
+        assert await tried(breakers[1]) == "fine"
+
+
+@pytest.mark.anyio
 async def test_a_replica_whose_clock_is_ahead_waits_for_that_of_redis(server) -> None:
     """It asks too early once, is told how long it is to wait, and waits."""
     async with replicas(server, 2, recovery_timeout=0.5) as breakers:
@@ -511,14 +579,16 @@ async def test_a_lease_that_nobody_can_use_any_more_is_given_back(server) -> Non
     """Its caller was cancelled as the answer came, or the circuit has closed meanwhile."""
     async with replicas(server, 1) as (breaker,):
         post = post_of(breaker)
-        caller = asyncio.create_task(post.lease())
+        callers = [asyncio.create_task(post.lease()) for _ in range(2)]
         await asyncio.sleep(0)
         post._task.cancel()
-        post._task = caller  # so that what is to be said stays there to be looked at
-        (answer,), post._waiting = post._waiting, []
-        answer.set_result(Lease("mine:1", 7))
-        caller.cancel()
-        await asyncio.gather(caller, return_exceptions=True)
+        post._task = callers[0]  # so that what is to be said stays there to be looked at
+        answers, post._waiting = post._waiting, []
+        for answer, lease in zip(answers, [Lease("mine:1", 7), None], strict=True):
+            answer.set_result(lease)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
         breaker._shared.hold(breaker._circuit.permit, Lease("mine:2", 7))
         assert list(post._unsaid) == [("done", 7, f"mine:{number}", "neutral") for number in (1, 2)]
         post._task = None
@@ -529,11 +599,11 @@ async def test_what_others_publish_on_its_channel_changes_nothing(server) -> Non
     """Of another length, or of a state that there is not; nor does what is old."""
     async with replicas(server, 2) as breakers:
         channel = breakers[0]._shared._key.decode()
-        for message in ("", "x" * 29, "x" * 28):
+        for message in ("", "x" * 30, "x" * 29):
             await asyncio.to_thread(server.command, "PUBLISH", channel, message)
         breakers[1].force_open()
         await until(in_state(breakers, State.FORCED_OPEN))
-        breakers[0]._follow(Told(1, State.CLOSED, 0, 0, 0), 0)
+        post_of(breakers[0])._follow(Told(1, State.CLOSED, 0, 0, 0), 0)
         assert breakers[0].state is State.FORCED_OPEN  # what it was told comes late, and from another connection
 
 
@@ -545,7 +615,7 @@ LAST = 2**64 - 1
 async def test_who_was_deceived_believes_redis_again(server, version, state) -> None:
     """What stands there counts, whatever was published: the next change is heard, and nobody waits for centuries."""
     async with replicas(server, 2) as breakers:
-        told = struct.pack(">QBQQI", version, STATES.index(state), LAST, LAST, 0)
+        told = struct.pack(">QBQQIB", version, STATES.index(state), LAST, LAST, 0, 0)
         await asyncio.to_thread(server.command, "PUBLISH", breakers[0]._shared._key, told)
         await until(in_state(breakers, state))
         waits = [breaker._circuit.wait_ns(breaker.now_ns()) for breaker in breakers]
@@ -556,7 +626,6 @@ async def test_who_was_deceived_believes_redis_again(server, version, state) -> 
 
 GARBAGE = {
     "no message pack": ("SET", b"\xc1garbage"),
-    "half of one": ("SETRANGE", 5, b"\xff"),
     "another message pack": ("SET", b"\x81\xa7version\xa1x"),
     "a number": ("SET", b"\x07"),
     "another type": ("RPUSH", b"x"),

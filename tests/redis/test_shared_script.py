@@ -30,7 +30,7 @@ POLICIES = st.builds(
 )
 WINDOW = st.tuples(st.integers(0, 9), st.integers(0, 4), st.integers(0, 4)).map("{0[0]} {0[1]} {0[2]}".format)
 WHAT = st.one_of(
-    st.tuples(st.sampled_from(["fail", "fail", "trip"]), WINDOW, st.just("")),
+    st.tuples(st.sampled_from(["fail", "fail", "trip", "count", "judge"]), WINDOW, st.just("")),
     st.tuples(st.just("claim"), st.integers(1, 4), st.just("")),
     st.tuples(st.just("claim"), st.integers(1, 4), st.just("")),
     st.tuples(st.just("done"), st.integers(0, 2), st.sampled_from(["success", "success", "failure", "neutral"])),
@@ -62,10 +62,13 @@ class Model:
         self.state, self.due, self.wins = State.CLOSED, 0, 0
         self.leases: dict[str, int] = {}
         self.windows: dict[str, tuple[int, list[int]]] = {}
+        self.counted, self.calm = 0, 0
+        self.wanted = ""
 
     def go(self, state: State, now: int) -> None:
         self.versions.append(max(self.versions[-1] + 1, now))
         self.state, self.wins, self.leases, self.windows = state, 0, {}, {}
+        self.counted, self.calm = 0, 0
 
     def trip(self, now: int) -> None:
         grown = min(int(self.open_for * self.policy.recovery_growth + 0.5), round(self.policy.longest_open * SECOND))
@@ -73,17 +76,19 @@ class Model:
         self.due = now + self.open_for
         self.go(State.OPEN, now)
 
-    def trips(self, now: int) -> bool:
+    def trips(self, now: int, calm: int) -> bool:
         window = self.policy.window
         memory = SECOND * (3_600 if window is None else window.seconds)
         self.windows = {who: told for who, told in self.windows.items() if now - told[0] < memory}
         calls, failures, slow = [sum(told[1][column] for told in self.windows.values()) for column in range(3)]
+        calls += calm
         least, rate, slow_rate = self.policy.failure_threshold, self.policy.failure_rate, self.policy.slow_call_rate
         return (failures >= least and failures >= rate * calls) or (slow >= least and slow >= slow_rate * calls)
 
     def say(self, now: int, who: str, known: int, what: tuple[str, object, object]) -> tuple[object, ...]:
-        """Return the version, the state, for how long to wait, for how long it opened, and the probes admitted."""
+        """Return the version, the state, for how long to wait, for how long it opened, who probes, what is wanted."""
         said, first, second = what
+        self.wanted = ""
         if not self.is_there:
             self.versions[-1] = min(known, now)
         is_ahead = self.set_back(now)
@@ -95,7 +100,7 @@ class Model:
             self.go(STATES[first], now)
         elif said == "done" and self.state is State.HALF_OPEN and is_current:
             self.done(now, first, second)
-        elif said in {"fail", "trip", "mend"} and self.state is State.CLOSED and is_current:
+        elif said in {"fail", "trip", "mend", "count", "judge"} and self.state is State.CLOSED and is_current:
             self.fail(now, who, said, first)
         elif not is_ahead:
             return self.told(now, 0)
@@ -138,13 +143,22 @@ class Model:
         if said == "mend":
             self.windows.pop(who, None)
             return
-        self.windows[who] = now, [int(number) for number in window.split()]
-        if self.trips(now) or said == "trip":
+        calls, failures, slow = numbers = [int(number) for number in window.split()]
+        if failures or slow:
+            self.windows[who] = now, numbers
+        else:
+            self.windows.pop(who, None)
+            self.calm += calls
+        if said == "trip" or (said == "judge" and self.trips(now, self.calm)):
             self.trip(now)
+        elif said == "fail" and self.trips(now, 0) and abs(now - self.counted) >= SECOND:
+            self.counted, self.calm, self.windows = now, 0, {who: (now, numbers)}
+            self.wanted = "judge"
 
     def told(self, now: int, admitted: int) -> tuple[object, ...]:
         """Say how things stand."""
-        return self.versions[-1] if self.is_there else 0, self.state, self.wait(now), self.open_for, admitted
+        version = self.versions[-1] if self.is_there else 0
+        return version, self.state, self.wait(now), self.open_for, admitted, self.wanted
 
     def wait(self, now: int) -> int:
         if self.state is State.OPEN:
@@ -177,7 +191,7 @@ def test_the_script_agrees_with_the_model(client, policy, steps) -> None:
         words = (who, what, known, first, second)
         packed = client.eval(SCRIPT.source, 1, key, str(now), *words, *settings_of(policy))
         told = Told.read(packed)
-        answer = (told.version, told.state, told.wait_ns // 1_000, told.open_ns // 1_000, told.admitted)
+        answer = (told.version, told.state, told.wait_ns // 1_000, told.open_ns // 1_000, *told[4:])
         assert answer == model.say(now, who, known, (what, first, second))
         names += [f"{number}:{index}" for index in range(1, told.admitted + 1)]
         assert sum(ends > now for ends in model.leases.values()) <= policy.half_open_max

@@ -14,6 +14,7 @@ import trio
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.layers.rate_limit import RateLimit, RateLimitMiddleware
 from asgi_guard.limiting import Limit, parse_rate
+from asgi_guard.limiting.memory import MAX_BUCKETS
 from asgi_guard.limiting.redis import RedisStore
 from asgi_guard.limiting.store import Decision
 from asgi_guard.limiting.stores import store_of
@@ -190,6 +191,7 @@ WRONG = [
             "AG101 RedisStore.local_keys",
         ],
     ),
+    ({"secret": ""}, ["AG433 RedisStore.secret"]),
     ({"namespace": "", "clock": 7}, ["AG104 RedisStore.namespace", "AG109 RedisStore.clock"]),
 ]
 
@@ -203,6 +205,15 @@ def test_what_cannot_work_is_refused_and_no_password_shown(arguments, problems) 
         RedisStore(**{"url": "redis://localhost", **arguments})
     assert [f"{problem.id} {problem.field}" for problem in refused.value.problems] == problems
     assert "hunter2" not in str(refused.value)
+
+
+def test_the_buckets_of_a_store_have_a_bound() -> None:
+    """One for each policy that is written down, and none for what comes out of requests."""
+    store = RedisStore("redis://localhost")
+    for number in range(MAX_BUCKETS):
+        store.bucket(f"policy {number}", parse_rate("1/minute"))
+    with pytest.raises(ValueError, match="1024 buckets"):
+        store.bucket("another", parse_rate("1/minute"))
 
 
 def test_a_state_that_outlasts_the_numbers_of_redis_is_refused() -> None:

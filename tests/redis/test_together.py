@@ -210,6 +210,24 @@ async def test_leases_whose_taker_was_cancelled_are_given_back(server) -> None:
         assert left([await hit.bucket.peek("k") for hit in hits]) == [5, 6]
 
 
+async def test_leases_are_given_back_where_the_answer_was_on_its_way(server) -> None:
+    """Redis has counted them, and the request was cancelled before it heard."""
+    async with opened(server.url) as store:
+        hits = each_once(store, ["5/hour", "6/hour"], algorithm="concurrency")
+        other = store.bucket("other", parse_rate("9/hour"))
+        await other.peek("k")
+
+        async def hit_and_cancel() -> None:
+            await other.hit("k")
+            task.cancel()
+
+        first = asyncio.create_task(hit_and_cancel())
+        task = asyncio.create_task(store.hit_all(hits))
+        _, answer = await asyncio.gather(first, task, return_exceptions=True)
+        assert isinstance(answer, asyncio.CancelledError)
+        assert left([await hit.bucket.peek("k") for hit in hits]) == [5, 6]
+
+
 # On a cluster ---------------------------------------------------------------------------------------------------------
 
 

@@ -13,13 +13,19 @@ from redis_servers import wait_until
 
 from asgi_guard.limiting import parse_rate
 from asgi_guard.limiting.redis import RedisStore
+from asgi_guard.redis.news import FOREVER_NS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 
+async def made(url) -> RedisStore:
+    """Make a store as an application does, where no event loop waits: it looks whether the files are there."""
+    return await asyncio.to_thread(RedisStore, url, timeout_seconds=2, connect_timeout_seconds=5)
+
+
 async def remaining(url, *, hits=1) -> list[int]:
     """Hit, and say what remained each time; -1 where Redis was not asked."""
-    store = RedisStore(url, timeout_seconds=2, connect_timeout_seconds=5)
+    store = await made(url)
     bucket = store.bucket("x", parse_rate("10/minute"))
     try:
         decisions = [await bucket.hit("k") for _ in range(hits)]
@@ -28,11 +34,31 @@ async def remaining(url, *, hits=1) -> list[int]:
     return [-1 if decision.degraded else decision.remaining[0] for decision in decisions]
 
 
+@asynccontextmanager
+async def news_of(url):
+    """Hear what is published at some place; give what comes, each a message, or None where it begins to hear."""
+    told, store = asyncio.Queue(), await made(url)
+    store.server.news().topic(b"ways", told.put_nowait).want(FOREVER_NS)
+    try:
+        assert await told.get() is None
+        yield told
+    finally:
+        await store.aclose()
+
+
+async def published(server, told) -> None:
+    """Publish something as an administrator, and hear it."""
+    assert await asyncio.to_thread(server.command, "PUBLISH", "ways", "news") == ":1"
+    assert await told.get() == b"news"
+
+
 async def test_a_unix_socket(make_server, tmp_path) -> None:
-    """It is named by its path."""
+    """It is named by its path; news come that way too."""
     path = tmp_path / "s"
-    await asyncio.to_thread(make_server, "--unixsocket", path)
+    server = await asyncio.to_thread(make_server, "--unixsocket", path)
     assert await remaining(f"unix://{path}?db=1", hits=2) == [9, 8]
+    async with news_of(f"unix://{path}?db=1") as told:
+        await published(server, told)
 
 
 RULES = ("on", ">hunter2%", "~asgi-guard:*", "-@all", "+evalsha", "+eval", "+mget", "+set", "+del", "+time")
@@ -82,6 +108,8 @@ async def test_tls_with_an_authority_of_ones_own(server, certified) -> None:
     async with tls(server, context) as port:
         assert await remaining(f"rediss://127.0.0.1:{port}?ssl_ca_certs={authority}", hits=2) == [9, 8]
         assert await remaining(f"rediss://127.0.0.1:{port}") == [-1]
+        async with news_of(f"rediss://127.0.0.1:{port}?ssl_ca_certs={authority}") as told:
+            await published(server, told)
 
 
 async def test_sentinels_name_the_master_also_after_a_failover(sentinel_set) -> None:
@@ -100,6 +128,16 @@ async def test_sentinels_name_the_master_also_after_a_failover(sentinel_set) -> 
     assert (await bucket.peek("k")).remaining == (9,)
     assert "role:master" in await asyncio.to_thread(replica.command, "INFO", "replication")
     await store.aclose()
+
+
+async def test_news_come_from_the_master_that_sentinels_name_also_after_a_failover(sentinel_set) -> None:
+    """Who was heard is gone; so is what it said last, and those who hear are told so."""
+    master, replica, _ = sentinel_set.servers
+    async with news_of(sentinel_set.url) as told:
+        await published(master, told)
+        await asyncio.to_thread(master.kill)
+        assert await told.get() is None
+        await published(replica, told)
 
 
 async def test_a_cluster_counts_each_key_where_it_lives(cluster) -> None:

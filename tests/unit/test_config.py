@@ -245,6 +245,10 @@ class TestProblems:
             ({"REQUEST_LIMITS__MAX_HEADERS": "ten"}, "not 'ten'. Write a whole number like 1000 or none."),
             ({"ERROR_ENVELOPE__HOLD_START": "maybe"}, "not 'maybe'. Write true or false."),
             ({"SECURITY_HEADERS__POLICY": "merge"}, "not 'merge'. Write a table as JSON."),
+            (
+                {"RATE_LIMIT__RATE": "1/second", "RATE_LIMIT__STORE__URL": "redis://localhost"},
+                """Write all of it into ASGI_GUARD_RATE_LIMIT__STORE, as JSON: {"url": ...}.""",
+            ),
             ({"SECURITY_HEADERS": "strickt"}, "not 'strickt'. Did you mean 'strict'?"),
             ({"REQUEST_LIMITS": "1"}, "must be true, false or a table of its fields, not a value of type str."),
             ({"IP_FILTER": "{}x"}, "ASGI_GUARD_IP_FILTER[0] must be an address"),

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import pytest
+import redis.asyncio
+from limits.storage import MemoryStorage
 
 from asgi_guard import (
     ClientAddress,
@@ -18,11 +20,14 @@ from asgi_guard import (
     RateLimit,
     RateLimitDecided,
     RateLimitMiddleware,
+    RedisStore,
     RequestAllowed,
     RequestRefused,
     RequestWouldBeRefused,
+    by_client,
 )
 from asgi_guard.limiting.answers import QUOTA_EXCEEDED
+from asgi_guard.limiting.limits_adapter import LimitsStore
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.testing import (
     ABSENT,
@@ -669,6 +674,59 @@ def test_the_middleware_says_what_is_wrong_with_its_arguments(positional, fields
     """A rate is required, in one form, and fields have names."""
     with pytest.raises(ConfigError, match=re.escape(says)):
         RateLimitMiddleware(greet, *positional, **fields)
+
+
+STORES = {
+    "a number": 6379,
+    "a client": redis.Redis.from_url("redis://:hunter2@localhost"),
+    "a client of asyncio": redis.asyncio.Redis.from_url("redis://:hunter2@localhost"),
+    "a class": RedisStore,
+}
+
+
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES)
+def test_what_is_no_store_is_not_shown(store) -> None:
+    """A client of Redis tells its password to whoever prints it; what to write instead is said."""
+    with pytest.raises(ConfigError) as caught:
+        RateLimit("5/minute", store=store)
+    (problem,) = caught.value.problems
+    given = "the class itself" if isinstance(store, type) else f"a value of type {type(store).__name__}"
+    assert (problem.id, problem.value) == ("AG211", given)
+    assert "redis://localhost:6379" in problem.remedy
+    assert "RedisStore" in problem.remedy
+
+
+@pytest.mark.parametrize("store", ["memory", "memory://", "async+memory://"])
+def test_memory_has_no_url(store) -> None:
+    """What it is called elsewhere is answered with what to write here."""
+    with pytest.raises(ConfigError, match=r"RateLimit.store .*Leave it out to count in memory"):
+        RateLimit("5/minute", store=store)
+
+
+def test_what_is_done_while_a_store_is_away_can_be_read() -> None:
+    """What holds, also where nobody has said it; functions by their names, and no secret."""
+    store = RedisStore("redis://:hunter2@localhost", on_failure="closed", namespace="shop", secret="hunter3")
+    policies = [
+        RateLimit("5/second", store=store, key=by_client),
+        RateLimit("6/second", name="open", store=store, on_failure="open"),
+        RateLimit("7/second", name="tried", store=store, shadow=True),
+        RateLimit("8/second", name="other", store=LimitsStore(MemoryStorage()), on_failure="closed"),
+    ]
+
+    text = Guard(greet, rate_limit=policies).explain()
+
+    assert [line for line in text.splitlines() if line.startswith("  503 while ")] == [
+        "  503 while RedisStore('redis://localhost', namespace='shop') is away",
+        "  503 while LimitsStore(MemoryStorage) is away (other)",
+    ]
+    assert (
+        "RedisStore(url='redis://localhost', timeout_seconds=0.025, connect_timeout_seconds=1.0, on_failure='closed', "
+        "local_share=1.0, namespace='shop', secret='<hidden>')"
+    ) in text
+    assert "LimitsStore(storage='MemoryStorage', strategy='sliding-window-counter', timeout_seconds=0.25," in text
+    assert "key=by_client" in text
+    assert "hunter" not in text
+    assert " at 0x" not in text.partition("rate_limit: ")[2]
 
 
 def test_what_is_refused_can_be_read() -> None:

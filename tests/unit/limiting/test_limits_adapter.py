@@ -290,7 +290,7 @@ def test_memcached_is_not_asked_to_remember_for_longer_than_it_can() -> None:
         (MemoryStorage(), {"strategy": "exact"}, "AG105 LimitsStore.strategy"),
         (MemoryStorage(), {"on_failure": "panic"}, "AG105 LimitsStore.on_failure"),
         (MemoryStorage(), {"timeout_seconds": 0}, "AG102 LimitsStore.timeout_seconds"),
-        (MemoryStorage(), {"local_share": 0}, "AG102 LimitsStore.local_share"),
+        (MemoryStorage(), {"local_share": 0}, "AG102 LimitsStore.local_share must be a finite number from 0.0001 to 1"),
     ],
     ids=lambda value: str(value) if isinstance(value, str | dict | int | None) else type(value).__name__,
 )
@@ -300,6 +300,13 @@ def test_what_cannot_work_does_not_start(storage, settings, told) -> None:
         LimitsStore(storage, **settings)
     assert told in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("secret", ["", b"", 7], ids=repr)
+def test_an_empty_secret_keeps_nothing_to_itself(secret) -> None:
+    """Most likely it is a variable that nobody has set."""
+    with pytest.raises(ConfigError, match=r"AG433 LimitsStore\.secret must be text or bytes, and not empty"):
+        LimitsStore(MemoryStorage(), secret=secret)
 
 
 @pytest.mark.parametrize("fields", [{"count": bool}, {"algorithm": "concurrency"}], ids=["count", "concurrency"])

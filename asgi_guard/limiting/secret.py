@@ -1,0 +1,41 @@
+"""The secret of a store: what names are hashed with before they leave this process.
+
+Without one, whoever reads the keys of the store can try all addresses, which are few enough.
+
+| id    | rule that was broken                  |
+|-------|---------------------------------------|
+| AG433 | a secret is text or bytes, not empty  |
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from asgi_guard.limiting.store import Key
+from asgi_guard.settings import Problems
+
+
+def check_secret(problems: Problems, field: str, secret: object) -> bool:
+    """Check a secret: what is empty, such as a variable that nobody has set, keeps nothing to itself."""
+    if secret is None or (isinstance(secret, str | bytes) and secret):
+        return True
+    return problems.add("AG433", field, secret, "must be text or bytes, and not empty", "Leave it out to have none.")
+
+
+def hash_key(secret: str | bytes | None) -> bytes:
+    """Return a key for BLAKE2b; empty for no secret."""
+    if secret is None:
+        return b""
+    raw = secret.encode(errors="surrogatepass") if isinstance(secret, str) else secret
+    return blake2b(raw, digest_size=32).digest()
+
+
+def digest_of(key: Key, secret: bytes) -> str:
+    """Hash whom to count: text and bytes are different keys, whatever they hold.
+
+    Args:
+        key: of any length.
+        secret: what `hash_key` has returned.
+    """
+    kind, raw = (b"bytes", key) if isinstance(key, bytes) else (b"text", key.encode("utf-8", "surrogatepass"))
+    return blake2b(raw, digest_size=16, key=secret, person=kind).hexdigest()
