@@ -77,7 +77,7 @@ class LimitsBucket:
         self._store = store
         self._counter = counter
         self._strategy = strategy
-        self._on_failure = on_failure
+        self._on_failure: OnFailure = on_failure
         self._items = items
         # Strategies keep different things under the same name: to read another's is an error.
         self._tag = blake2b(repr((name, strategy)).encode(), digest_size=8).hexdigest()

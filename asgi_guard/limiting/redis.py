@@ -285,7 +285,7 @@ class RedisBucket:
         self.hit_all: HitAll | None = store.hit_all
         self.digest_of: Callable[[Key], bytes] = store.digest_of
         self._store = store
-        self._on_failure = on_failure
+        self._on_failure: OnFailure = on_failure
         self._warms = on_failure == "local" and not self.plan.is_lease
         # A lease is given back, also by another process; so its denial says nothing about the next hit.
         self._denials = None if self.plan.is_lease else store.denials
