@@ -115,16 +115,16 @@ class Ask:
         since: float,
         answered: Future[Decision | None],
     ) -> None:
-        self.plan = plan
-        self.key = key
-        self.operation = operation
-        self.cost = cost
-        self.at_ns = at_ns
-        self.since = since
-        self.answered = answered
+        self.plan: Plan = plan
+        self.key: bytes = key
+        self.operation: Operation = operation
+        self.cost: int = cost
+        self.at_ns: int = at_ns
+        self.since: float = since
+        self.answered: Future[Decision | None] = answered
         self.decision: Decision | None = None
-        self.joined = 0
-        self.is_shadow = False
+        self.joined: int = 0
+        self.is_shadow: bool = False
 
     @property
     def code(self) -> int:

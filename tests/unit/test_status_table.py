@@ -114,7 +114,7 @@ class BrokenStore:
     synchronous = True
     limits = ()
 
-    def bucket(self, *args: Any) -> Any:
+    def bucket(self, *args: Any, **options: Any) -> Any:
         """Give a bucket that cannot count."""
         return self
 
