@@ -135,8 +135,8 @@ class LimitsStore:
         self._storage: Any = found
         self._name = f"LimitsStore({type(found).__name__})"
         self.audience: Audience = Audience(listeners)
-        self._breaker = _Breaker(self._name, _POLICY, listeners=[self.audience])
         self._outage = Outage(self._name, lambda: {on_failure for *_, on_failure in tuple(self._buckets)})
+        self._breaker = _Breaker(self._outage, self.audience)
         self._threads = None if _is_async(found) else ThreadPoolExecutor(MAX_THREADS, "asgi-guard-limits")
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._timeout_seconds = timeout_seconds
@@ -236,7 +236,7 @@ class LimitsStore:
             return None
         try:
             async with self._breaker.attempt(), asyncio.timeout(self._timeout_seconds):
-                answer = await question(*args)
+                return await question(*args)
         except CircuitOpenError:
             return None
         except Exception as error:  # noqa: BLE001  whatever a storage raises, a request must not fail for it
@@ -244,9 +244,6 @@ class LimitsStore:
             return None
         finally:
             turns.release()
-        if self._breaker.state is State.CLOSED:  # one that was asked before the outage says nothing about its end
-            self._outage.end()
-        return answer
 
     def _turns_of_the_loop(self) -> asyncio.Semaphore:
         try:
@@ -262,9 +259,15 @@ class LimitsStore:
 
 
 class _Breaker(CircuitBreaker):
-    """A circuit of a store's own: it is the store that says in the log when it is away, and what is done then."""
+    """A circuit of a store's own: the log says of the store what it would say of the circuit."""
 
-    def _log(self, before: State, after: State) -> None: ...
+    def __init__(self, outage: Outage, listener: Listener) -> None:
+        super().__init__(outage.name, _POLICY, listeners=[listener])
+        self._outage = outage
+
+    def _log(self, before: State, after: State) -> None:  # noqa: ARG002
+        if after is State.CLOSED:
+            self._outage.end()
 
 
 def _found(given: object, problems: Problems) -> object | None:

@@ -13,7 +13,7 @@ from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis import RedisBucket, RedisStore
 from asgi_guard.limiting.redis_leases import Leases
 from asgi_guard.limiting.redis_link import Link
-from asgi_guard.limiting.store import Decision, Key, OnFailure, checked_cost
+from asgi_guard.limiting.store import Decision, HitAll, Key, OnFailure, checked_cost
 
 
 class LeasedBucket(RedisBucket):
@@ -49,7 +49,7 @@ class LeasedBucket(RedisBucket):
         size: LeaseSize,
     ) -> None:
         super().__init__(store, name, limits, algorithm, on_failure)
-        self.hit_all = None  # what is held needs no call at all
+        self.hit_all: HitAll | None = None  # what is held needs no call at all
         self._terms = Terms(limits, algorithm, size)
         self._clock: Callable[[], int] = store.clock or time.monotonic_ns
         self._leases: dict[Link, Leases] = {}

@@ -279,8 +279,7 @@ class Link:
         before = self._circuit.state
         permit = self._circuit.admit(now_ns)
         self._tell(before, None)
-        if permit is not None:
-            self._probe = self._loop.create_task(self._try(permit), context=Context())
+        self._probe = None if permit is None else self._loop.create_task(self._try(permit), context=Context())
 
     async def _try(self, permit: Permit) -> None:
         """Find out whether Redis is back: connect anew, and write."""

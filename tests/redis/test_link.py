@@ -207,8 +207,8 @@ async def test_a_probe_that_somebody_cancels_is_made_again(server, monkeypatch, 
         await bucket.hit("k")
         await asyncio.to_thread(server.freeze)
         while link._probe is None:
-            assert (await bucket.hit("k")).degraded
             await asyncio.sleep(0.01)
+            assert (await bucket.hit("k")).degraded  # and does not suspend: the probe has not begun
         await turns(begun)
         link._probe.cancel()
         await turns(2)

@@ -15,6 +15,7 @@ from asgi_guard.limiting.redis import RedisStore
 from asgi_guard.limiting.redis_batch import SCRIPT
 
 NAMES = itertools.count()
+HOUR_MS = (3_600_000).to_bytes(8, "big")
 AMOUNTS = st.one_of(st.integers(1, 12), st.sampled_from([97, 1_000, 999_983, 999_999_937, 1_000_000_000]))
 SECONDS = st.sampled_from([1, 7, 60, 3_600, 86_400, 31_622_399, 31_622_400])
 STEPS_US = st.sampled_from([0, 1, 999, 1_000, 99_999, 100_000, 1_000_000, 7_000_001, 60_000_000, 3_000_000_000_000])
@@ -77,7 +78,8 @@ async def compare(urls, limits, algorithm, rounds) -> None:
     stores = [RedisStore(url, **settings) for url in urls]
     remotes = [store.bucket("x", limits, algorithm) for store in stores]
     for remote in remotes:
-        remote._denials = None  # its clock is that of the machine
+        remote._denials = None  # its clock is that of the machine, and so is that of the time to live
+        remote.plan.packed = remote.plan.packed[:1] + HOUR_MS + remote.plan.packed[9:]
     hits = []
     try:
         for step_us, operations in rounds:
