@@ -76,9 +76,9 @@ async def test_a_hundred_hits_take_one_call(server, algorithm) -> None:
         await bucket.hit("k")
         before = await calls(server)
         decisions = [await bucket.hit("k") for _ in range(100)]
-        assert await calls(server) <= before + 1 + (algorithm == "gcra")  # of which a hit leaks out meanwhile
+        assert await calls(server) <= before + 1 + 4 * (algorithm == "gcra")  # of which hits leak out meanwhile
     told = [decision.remaining[0] + used for used, decision in enumerate(decisions)]
-    assert set(told) == {999_998} or (algorithm == "gcra" and max(told) == 999_998)
+    assert set(told) == {999_998} or (algorithm == "gcra" and 999_998 <= max(told) <= 1_000_000)
     assert not any(decision.degraded for decision in decisions)
 
 
