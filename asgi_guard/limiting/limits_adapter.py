@@ -135,7 +135,7 @@ class LimitsStore:
         self._storage: Any = found
         self._name = f"LimitsStore({type(found).__name__})"
         self.audience: Audience = Audience(listeners)
-        self._outage = Outage(self._name, lambda: {on_failure for *_, on_failure in tuple(self._buckets)})
+        self._outage = Outage(self._name, lambda: {on_failure for *_, on_failure in list(self._buckets)})
         self._breaker = _Breaker(self._outage, self.audience)
         self._threads = None if _is_async(found) else ThreadPoolExecutor(MAX_THREADS, "asgi-guard-limits")
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()

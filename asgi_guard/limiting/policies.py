@@ -67,11 +67,12 @@ class RateLimit:
         on_failure: what happens while Redis is away, if not what the store says itself: `"local"` counts
             this process's share, `"open"` admits everything, `"closed"` refuses everything (503). For a `RedisStore`.
         lease: for hot keys of a `RedisStore`: how many hits of a key a process counts in one call, to admit them
-            without any, 2 to 10,000, and a quarter of what is left at most; `"auto"` does it for keys that are hit more
-            than eight times within a quarter of a second, for as long ahead: `RateLimit("100000/minute", key=by_app,
-            store="redis://localhost", lease="auto")`. None asks about each hit. No limit is ever exceeded; what one
-            process holds, others cannot have until it comes back, within a second. What a process holds that is killed
-            counts as used until the window is over: so many hits for each process and key at most.
+            without any, 2 to 10,000, and a quarter of what is left at most, once it is asked about the second time
+            within a second; `"auto"` does it for keys that are hit more than eight times within a quarter of a second,
+            for as long ahead: `RateLimit("100000/minute", key=by_app, store="redis://localhost", lease="auto")`. None
+            asks about each hit. No limit is ever exceeded; what one process holds, others cannot have until it comes
+            back, within a second. What a process holds that is killed counts as used until the window is over: so many
+            hits for each process and key at most.
         algorithm: `"strict"` never admits more than N in any window; `"gcra"` spreads them out; `"fixed"` begins a
             window with the first hit; `"concurrency"` admits N at a time, each for its window at most.
         burst: how many hits of `"gcra"` may come at once, 1 or more; by default the amount of the limit.

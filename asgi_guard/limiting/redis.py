@@ -214,7 +214,7 @@ class RedisStore:
             stack.push_async_callback(self.server.aclose)
             if link is not None:
                 stack.push_async_callback(link.aclose)
-                for bucket in tuple(self._buckets.values()):  # other threads add to them
+                for bucket in list(self._buckets.values()):  # other threads add to them
                     stack.push_async_callback(bucket.let_go, link)
 
     def link(self) -> Link:
@@ -246,7 +246,7 @@ class RedisStore:
         clock = self.clock
         return Link(
             Caller(self.server.client()),
-            outage=Outage(repr(self), lambda: {on_failure for _, _, _, on_failure, _ in tuple(self._buckets)}),
+            outage=Outage(repr(self), lambda: {on_failure for _, _, _, on_failure, _ in list(self._buckets)}),
             probe_key=self.prefix + b"{probe}",
             timeout_seconds=self.server.timeout_seconds,
             connect_timeout_seconds=self.server.connect_timeout_seconds,

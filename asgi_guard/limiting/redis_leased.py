@@ -115,7 +115,7 @@ class LeasedBucket(RedisBucket):
         link = self._store.link()
         leases = self._leases.get(link)
         if leases is None:
-            for dead in [other for other in tuple(self._leases) if other.is_closed]:  # other threads add to them
+            for dead in [other for other in list(self._leases) if other.is_closed]:  # other threads add to them
                 self._leases.pop(dead, None)
             leases = self._leases[link] = Leases(self._terms, self.plan, link, self._count_ahead, self._clock)
         return leases

@@ -38,7 +38,8 @@ class PerLoop(Generic[T]):
         loop = asyncio.get_running_loop()
         thing = self._by_loop.get(loop)
         if thing is None:
-            for dead in [other for other in tuple(self._by_loop) if other.is_closed()]:
+            # A list: to make a tuple may collect garbage on the way, and so let another thread add to them.
+            for dead in [other for other in list(self._by_loop) if other.is_closed()]:
                 self._by_loop.pop(dead, None)
             thing = self._by_loop[loop] = self._make()
         return thing
@@ -49,7 +50,7 @@ class PerLoop(Generic[T]):
 
     def all(self) -> tuple[T, ...]:
         """Return those of all loops."""
-        return tuple(self._by_loop.values())
+        return (*self._by_loop.values(),)
 
     def pop(self) -> T | None:
         """Forget that of the loop that runs, and return it."""

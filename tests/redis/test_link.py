@@ -237,3 +237,21 @@ async def test_what_is_given_back_or_reset_is_so_though_nobody_waits_for_it(serv
             await asyncio.gather(*tasks, return_exceptions=True)
         assert await slots.hit("k")
         assert await logins.hit("k")
+
+
+async def test_a_slot_whose_answer_comes_as_its_request_is_cancelled_is_given_back(server) -> None:
+    """Nobody has heard of the answer, so nobody else could give it back."""
+    async with opened(server) as store:
+        slots, link = store.bucket("slots", parse_rate("1/hour"), "concurrency"), store.link()
+        queue = link._queue
+
+        def queued(asked) -> None:
+            asked[0].answered.add_done_callback(lambda _: task.cancel())  # before it wakes up
+            queue(asked)
+
+        link._queue = queued
+        task = asyncio.create_task(slots.hit("k"))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        link._queue = queue
+        assert await slots.hit("k")

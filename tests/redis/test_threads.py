@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 import time
@@ -20,12 +21,24 @@ pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("ignore::Resou
 THREADS = 24
 
 
+class Garbage:
+    """What only the collector finds; it does something then, so that others may have their turn."""
+
+    def __init__(self) -> None:
+        self.cycle = self
+
+    def __del__(self) -> None:
+        sum(number for number in range(50))
+
+
 @pytest.fixture(autouse=True)
 def _impatient_threads():
-    """Let threads take turns as often as they can."""
-    interval = sys.getswitchinterval()
+    """Let threads take turns as often as they can, also wherever something is allocated."""
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(1e-6)
+    gc.set_threshold(50, 1, 1)
     yield
+    gc.set_threshold(*thresholds)
     sys.setswitchinterval(interval)
 
 
@@ -37,6 +50,8 @@ def test_event_loops_come_and_go_in_many_threads(server, lease) -> None:
     is_over = threading.Event()
 
     async def hit() -> bool:
+        for _ in range(20):
+            Garbage()
         decision = await bucket.hit("k")
         if not is_over.is_set():
             await store.link().aclose()  # of which the store knows nothing
