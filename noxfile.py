@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import nox
+import nox.command
 
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -119,6 +120,23 @@ def redis(session: nox.Session) -> None:
     session.run("python", "benchmarks/over_redis.py")
     session.run("python", "benchmarks/scale.py")
     session.run("python", "benchmarks/render_redis.py")
+
+
+@nox.session(requires=["package"])
+def detection(session: nox.Session) -> None:
+    """Measure what the validator and its peers find and block: `nox -s detection -- --corpora DIR`. Some minutes."""
+    install(session, "detection")
+    session.run("python", "benchmarks/detection.py", *session.posargs)
+
+
+@nox.session(requires=["package"])
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the inspection for some minutes, guided by coverage: `nox -s fuzz -- -max_total_time=600`."""
+    try:
+        install(session, "fuzz")
+    except nox.command.CommandFailed:
+        session.skip("atheris does not install for this Python")
+    session.run("python", "tests/fuzz/fuzz_inspection.py", *(session.posargs or ["-max_total_time=120"]))
 
 
 @nox.session(requires=["package"])

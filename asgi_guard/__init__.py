@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     )
     from asgi_guard.events import ErrorAnswered, Event, Listener, RequestAllowed, RequestRefused, RequestWouldBeRefused
     from asgi_guard.guard import Guard
+    from asgi_guard.inspection.events import AttackFound, LimitCrossed
+    from asgi_guard.inspection.policy import Exclusion
+    from asgi_guard.inspection.rule import Rule
+    from asgi_guard.inspection.settings import Validation
     from asgi_guard.layers.client_address import ClientAddress, ClientAddressMiddleware, ForwardingIgnored
     from asgi_guard.layers.cors import CORS, CORSMiddleware
     from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeMiddleware
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsMiddleware
     from asgi_guard.layers.security_headers import SecurityHeaders, SecurityHeadersMiddleware, clear_site_data
     from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostMiddleware
+    from asgi_guard.layers.validation import ValidationMiddleware
     from asgi_guard.limiting.events import RateLimitDecided
     from asgi_guard.limiting.keys import by_client, by_header, client_key
     from asgi_guard.limiting.limits_adapter import LimitsStore
@@ -65,6 +70,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME: dict[str, str] = {
+    "AttackFound": "asgi_guard.inspection.events",
     "AuthenticationError": "asgi_guard.errors.ready",
     "AuthorizationError": "asgi_guard.errors.ready",
     "BanAfter": "asgi_guard.bans",
@@ -87,6 +93,7 @@ _HOME: dict[str, str] = {
     "ErrorSeverity": "asgi_guard.errors.exceptions",
     "Event": "asgi_guard.events",
     "Exchange": "asgi_guard.engine.exchange",
+    "Exclusion": "asgi_guard.inspection.policy",
     "ExternalServiceError": "asgi_guard.errors.ready",
     "Fault": "asgi_guard.errors.problem",
     "FetchMetadata": "asgi_guard.layers.fetch_metadata",
@@ -99,6 +106,7 @@ _HOME: dict[str, str] = {
     "IPFilter": "asgi_guard.layers.ip_filter",
     "IPFilterMiddleware": "asgi_guard.layers.ip_filter",
     "Layer": "asgi_guard.engine.layer",
+    "LimitCrossed": "asgi_guard.inspection.events",
     "LimitsStore": "asgi_guard.limiting.limits_adapter",
     "Listener": "asgi_guard.events",
     "MemoryStore": "asgi_guard.limiting.memory",
@@ -122,13 +130,16 @@ _HOME: dict[str, str] = {
     "RequestLimitsMiddleware": "asgi_guard.layers.request_limits",
     "RequestRefused": "asgi_guard.events",
     "RequestWouldBeRefused": "asgi_guard.events",
+    "Rule": "asgi_guard.inspection.rule",
     "SecurityHeaders": "asgi_guard.layers.security_headers",
     "SecurityHeadersMiddleware": "asgi_guard.layers.security_headers",
     "SecurityMiddleware": "asgi_guard.presets",
     "StoreError": "asgi_guard.errors.exceptions",
     "TrustedHost": "asgi_guard.layers.trusted_host",
     "TrustedHostMiddleware": "asgi_guard.layers.trusted_host",
+    "Validation": "asgi_guard.inspection.settings",
     "ValidationError": "asgi_guard.errors.ready",
+    "ValidationMiddleware": "asgi_guard.layers.validation",
     "add_request_id": "asgi_guard.correlation",
     "by_client": "asgi_guard.limiting.keys",
     "by_header": "asgi_guard.limiting.keys",
@@ -142,6 +153,7 @@ _HOME: dict[str, str] = {
 __all__ = [
     "CORS",
     "HTTPS",
+    "AttackFound",
     "AuthenticationError",
     "AuthorizationError",
     "BanAfter",
@@ -163,6 +175,7 @@ __all__ = [
     "ErrorSeverity",
     "Event",
     "Exchange",
+    "Exclusion",
     "ExternalServiceError",
     "Fault",
     "FetchMetadata",
@@ -174,6 +187,7 @@ __all__ = [
     "IPFilter",
     "IPFilterMiddleware",
     "Layer",
+    "LimitCrossed",
     "LimitsStore",
     "Listener",
     "MemoryStore",
@@ -197,13 +211,16 @@ __all__ = [
     "RequestLimitsMiddleware",
     "RequestRefused",
     "RequestWouldBeRefused",
+    "Rule",
     "SecurityHeaders",
     "SecurityHeadersMiddleware",
     "SecurityMiddleware",
     "StoreError",
     "TrustedHost",
     "TrustedHostMiddleware",
+    "Validation",
     "ValidationError",
+    "ValidationMiddleware",
     "__version__",
     "add_request_id",
     "by_client",

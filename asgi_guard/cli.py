@@ -16,6 +16,7 @@ from typing import Final, TextIO
 
 from asgi_guard import __version__
 from asgi_guard.cli_check import add_check, add_explain
+from asgi_guard.cli_inspect import add_inspect
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.serve.command import add_run
 
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add_run(commands)
     add_check(commands)
     add_explain(commands)
+    add_inspect(commands)
     return parser
 
 

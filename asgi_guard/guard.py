@@ -33,6 +33,7 @@ from asgi_guard.limiting.rate import Limit
 from asgi_guard.settings import Problem, Problems, shown
 
 if TYPE_CHECKING:  # parts that are off until set are loaded when they are
+    from asgi_guard.inspection.settings import Validation
     from asgi_guard.layers.cors import CORS
     from asgi_guard.layers.fetch_metadata import FetchMetadata
     from asgi_guard.layers.https import HTTPS
@@ -75,6 +76,13 @@ def _ip_filter() -> tuple[type[IPFilter], type[Layer]]:
     return IPFilter, IPFilterLayer
 
 
+def _validation() -> tuple[type[Validation], type[Layer]]:
+    from asgi_guard.inspection.settings import Validation
+    from asgi_guard.layers.validation import ValidationLayer
+
+    return Validation, ValidationLayer
+
+
 def _default_rate_limit() -> Layer:
     return RateLimitLayer(RateLimit(DEFAULT_RATE), yields_to_undeclared_proxy=True)
 
@@ -105,7 +113,7 @@ ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
             many="RateLimits.policies",
             default=_default_rate_limit,
         ),
-        "validation": None,
+        "validation": Part(_validation, "mode", (str,)),
     }
 )
 """The standard stack, outermost first; None stands for a part that is not built yet.
@@ -131,7 +139,7 @@ class GuardParts(TypedDict, total=False):
     https: bool | Literal["redirect", "require"] | HTTPS
     ip_filter: Off | Sequence[str] | IPFilter
     fetch_metadata: bool | FetchMetadata
-    validation: Off | None
+    validation: bool | Literal["block", "detect"] | Validation
 
 
 class Guard(Middleware):
@@ -156,7 +164,7 @@ class Guard(Middleware):
         https: off until set; also `"redirect"` (as True) or `"require"`.
         ip_filter: off until set; also a list of the networks to let in.
         fetch_metadata: off until set; True keeps requests from other sites out.
-        validation: not built yet.
+        validation: attacks in what the client sends are refused; also `"detect"`, which only tells the listeners.
         listeners: called with each event; see `asgi_guard.events`.
 
     Raises:
@@ -180,7 +188,7 @@ class Guard(Middleware):
         https: bool | Literal["redirect", "require"] | HTTPS = False,
         ip_filter: Off | Sequence[str] | IPFilter = False,
         fetch_metadata: bool | FetchMetadata = False,
-        validation: Off | None = None,
+        validation: bool | Literal["block", "detect"] | Validation = True,
         listeners: Iterable[Listener] = (),
     ) -> None:
         given = {name: value for name, value in locals().items() if name in ORDER}

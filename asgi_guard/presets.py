@@ -11,7 +11,7 @@ keywords may stand next to them.
 | `allowed_ips`, `blocked_ips`               | `ip_filter.allow` and `.block`; without any, the part is off    |
 | `enable_cors`, `cors_origins`              | `cors.origins`; without any, the part is off: nobody is let in  |
 | `enable_security_headers`                  | `security_headers`                                              |
-| `enable_input_validation`                  | `validation`, where this version has it; the log says where not |
+| `enable_input_validation`                  | `validation`                                                    |
 
 Must never read the environment in the constructor, and must never take a protection for granted that is not there.
 
@@ -22,7 +22,6 @@ Must never read the environment in the constructor, and must never take a protec
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -37,8 +36,6 @@ from asgi_guard.events import Listener
 from asgi_guard.guard import ORDER, Guard, GuardParts
 from asgi_guard.limiting.rate import MAX_AMOUNT, MAX_SECONDS, Limit
 from asgi_guard.settings import Problem, Problems
-
-logger: logging.Logger = logging.getLogger("asgi_guard")
 
 SWITCHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -70,10 +67,6 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "cors.origins": f"{_OWN}.cors_origins",
     }
 )
-_NOT_BUILT: Final = (
-    "enable_input_validation=True: this version does not look into the input yet, so nothing is validated. "
-    "The other protections are on."
-)
 
 
 class _GuardKeywords(GuardParts, total=False):
@@ -93,8 +86,7 @@ class SecurityMiddleware(Guard):
         enable_cors: let the pages of `cors_origins` read.
         cors_origins: origins, such as `"https://app.example"`; without any, CORS is off.
         enable_security_headers: send them.
-        enable_input_validation: refuse input that looks like an attack. None is True in a version that can; True is
-            said to be missing, in the log, in one that cannot.
+        enable_input_validation: refuse input that looks like an attack.
         given: arguments of `Guard`; they win over the names above.
 
     Raises:
@@ -113,15 +105,17 @@ class SecurityMiddleware(Guard):
         enable_cors: bool = True,
         cors_origins: Sequence[str] | None = None,
         enable_security_headers: bool = True,
-        enable_input_validation: bool | None = None,
+        enable_input_validation: bool = True,
         **given: Unpack[_GuardKeywords],
     ) -> None:
         problems = Problems(_OWN)
         problems.boolean("enable_cors", enable_cors)
         problems.boolean("enable_security_headers", enable_security_headers)
+        problems.boolean("enable_input_validation", enable_input_validation)
         settings: dict[str, Any] = {
             "request_limits": {"max_body_bytes": max_request_size},
             "security_headers": enable_security_headers is not False,
+            "validation": enable_input_validation is not False,
         }
         are_numbers = [
             problems.integer("rate_limit_requests", rate_limit_requests, minimum=1, maximum=MAX_AMOUNT),
@@ -133,8 +127,6 @@ class SecurityMiddleware(Guard):
             settings["ip_filter"] = {"allow": allowed_ips or None, "block": blocked_ips or ()}
         if cors_origins and enable_cors:
             settings["cors"] = {"origins": cors_origins}
-        if enable_input_validation is not None and problems.boolean("enable_input_validation", enable_input_validation):
-            settings |= _validation(is_wanted=enable_input_validation)
         problems.known(given, (*ORDER, "listeners", *(SecurityMiddleware.__init__.__kwdefaults__ or ())))
         known = {name: value for name, value in given.items() if name in ORDER or name == "listeners"}
         source = Source(settings, names=dict(_NAMES), problems=list(problems.found))
@@ -168,10 +160,3 @@ class SecurityMiddleware(Guard):
                 rule, remedy = "must be true or false", "Write true or false."
                 configuration.problems.append(Problem("AG540", switch, repr(said), rule, remedy))
         return configuration.apply(partial(cls, app), **{**given, **off})
-
-
-def _validation(*, is_wanted: bool) -> dict[str, Any]:
-    if is_wanted and ORDER["validation"] is None:
-        logger.warning(_NOT_BUILT)
-        return {}
-    return {"validation": is_wanted}

@@ -31,8 +31,8 @@ RESULT = HERE / "results" / "peers.json"
 Samples = dict[str, list[float]]
 
 BARE, HEADERS, OURS, ASSEMBLED, NAIVE = "bare", "headers alone", "asgi-guard", "assembled", "naive"
-ANNOUNCING = ", announcing"
-OTHERS = [name for name in STACKS if name.removesuffix(ANNOUNCING) not in (BARE, HEADERS, OURS)]
+ANNOUNCING, DETECTING = ", announcing", ", detecting"
+OTHERS = [name for name in STACKS if name.removesuffix(ANNOUNCING) not in (BARE, HEADERS, OURS, OURS + DETECTING)]
 SLOW = frozenset({"fastapi-guard"})
 """Whoever takes so long for one request that a handful of them is a batch."""
 

@@ -5,8 +5,9 @@ body of at most 1 MiB, and a rate for each client, counted in memory. The applic
 
 Rule 1: each stack is configured as its own documentation shows, and sends the same headers as far as it can.
 Rule 2: what a tool does beyond that is off where it can be: the comparison may only err in the peers' favour. Of ours
-everything that `Guard(app)` does unasked is on. What is left of the rate nobody announces, since fastapi-guard cannot;
-those who can are compared once more, announcing it in the fields that slowapi has for it.
+everything that `Guard(app)` does unasked is on; with the detection of attacks it stands apart, since few others have
+any. What is left of the rate nobody announces, since fastapi-guard cannot; those who can are compared once more,
+announcing it in the fields that slowapi has for it.
 Rule 3: a stack is imported when it is built, so that nobody's memory holds what others need.
 """
 
@@ -91,8 +92,8 @@ def headers_alone(rate: str = PLENTY, *, announces: bool = False) -> App:
     return wrapped
 
 
-def asgi_guard(rate: str = PLENTY, *, announces: bool = False) -> App:
-    """Protect with everything that `Guard(app)` does unasked, and hosts and origins."""
+def asgi_guard(rate: str = PLENTY, *, announces: bool = False, detects: bool = False) -> App:
+    """Protect with everything that `Guard(app)` does unasked, and hosts and origins (and detect attacks)."""
     from asgi_guard import Guard, RateLimit, RequestLimits
 
     return Guard(
@@ -102,6 +103,7 @@ def asgi_guard(rate: str = PLENTY, *, announces: bool = False) -> App:
         security_headers="strict",
         request_limits=RequestLimits(max_body_bytes=MAX_BODY_BYTES),
         rate_limit=RateLimit(rate, headers=False, legacy_headers=announces),
+        validation=detects,
     )
 
 
@@ -181,6 +183,7 @@ STACKS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "bare": bare,
         "headers alone": headers_alone,
         "asgi-guard": asgi_guard,
+        "asgi-guard, detecting": partial(asgi_guard, detects=True),
         "assembled": assembled,
         "fastapi-guard, pure ASGI, no detection": partial(fastapi_guard, detects=False, is_pure=True),
         "fastapi-guard, no detection": partial(fastapi_guard, detects=False),

@@ -170,6 +170,12 @@ ASKED = (
 cross_origin = altered(get, ORIGIN)
 """A GET of another origin's page."""
 
+plain = altered(get, query_string=b"")
+"""A GET without parameters."""
+
+search = altered(get, query_string=b"q=red+shoes+size+42&page=2&sort=price")
+"""A GET with three."""
+
 preflight = altered(proxied, *ASKED, method="OPTIONS")
 """What a browser asks before that page may PUT."""
 

@@ -23,7 +23,9 @@ from scenarios import (
     cross_origin,
     get,
     networks,
+    plain,
     proxied,
+    search,
     stranger,
 )
 
@@ -38,6 +40,7 @@ ON_BY_DEFAULT = (
     "error_envelope",
     "request_limits",
     "rate_limit",
+    "validation",
 )
 
 
@@ -76,6 +79,8 @@ def parts() -> dict[str, Alone]:
         "request_limits, max_concurrent": Alone({"request_limits": RequestLimits(max_concurrent=MAX_CONCURRENT)}),
         "fetch_metadata": Alone({"fetch_metadata": True}),
         "rate_limit": Alone({"rate_limit": PLENTY}),
+        "validation, no parameters": Alone({"validation": True}, plain),
+        "validation, a search": Alone({"validation": True}, search),
     }
 
 
@@ -89,12 +94,15 @@ def blocking(count: int) -> IPFilter:
 
 
 def guard(app: App, **settings: Any) -> Guard:
-    """Wrap in every part that is on by default, with a rate that is never exceeded."""
-    return Guard(app, **{"rate_limit": PLENTY, **settings})
+    """Wrap in every part that is on by default but the validation, with a rate that is never exceeded.
+
+    The validation is told apart: nothing that is written by hand looks for attacks.
+    """
+    return Guard(app, **{"rate_limit": PLENTY, "validation": False, **settings})
 
 
 def full_guard(app: App, *, limits: Mapping[str, float] | None = None, **settings: Any) -> Guard:
-    """Wrap in every part that is built, each told to do something; `limits` are those of `request_limits`."""
+    """Wrap in every part but the validation, each told to do something; `limits` are those of `request_limits`."""
     usual = {"total_seconds": TOTAL_SECONDS, "idle_seconds": IDLE_SECONDS, "max_concurrent": MAX_CONCURRENT}
     everything = {
         "client_address": PROXIES,
@@ -106,6 +114,7 @@ def full_guard(app: App, *, limits: Mapping[str, float] | None = None, **setting
         "request_limits": RequestLimits(**{**usual, **(limits or {})}),
         "fetch_metadata": True,
         "rate_limit": PLENTY,
+        "validation": False,
     }
     return Guard(app, **{**everything, **settings})
 

@@ -43,7 +43,7 @@ guards = {
     "over the file ": Guard.from_toml(hello, file, smaller, rate_limit="9/minute"),
 }
 for name, guard in guards.items():
-    refusals = {line[2:5]: line.strip() for line in guard.explain().splitlines() if line.startswith("  4")}
+    refusals = {line[2:5]: line.strip() for line in reversed(guard.explain().splitlines())}
     print(name, f"{refusals['429'].split()[4]}, {refusals['413']}")
 
 file.write_text('rate_limt = "5/second"\nhttps = "requird"\nrequest_limits = {max_body_bytes = "10MB", max_url = 9}\n')

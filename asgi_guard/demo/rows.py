@@ -8,11 +8,13 @@ Rule 2: the burst comes last, since it uses up the limit. A further protection a
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote
 
 from asgi_guard.demo.app import PARTS, PAUSE_SECONDS, PLANTED, LedgerError
 from asgi_guard.demo.client import EXPECT, Answer, Site
@@ -30,6 +32,7 @@ _SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_HARMLESS: Final = "Select a lamp from the union; drop it -- <50% off, 'sleep' & javascript"
 _REQUEST_ID: Final = re.compile("req_[0-9a-f]{32}")
 _QUOTA: Final = re.compile('"100/minute";r=([0-9]+);t=[0-9]+')
 
@@ -197,6 +200,28 @@ def _long_url(site: Site) -> Answer:
     return site.ask("GET", f"/items?q={'a' * 9_000}")
 
 
+# What is an attack ----------------------------------------------------------------------------------------------------
+
+
+def _query(name: str, value: str) -> Callable[[Site], Answer]:
+    return lambda site: site.ask("GET", f"/items?{name}={quote(value)}")
+
+
+def _item(name: str) -> Callable[[Site], Answer]:
+    body = json.dumps({"name": name}).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", f"{len(body)}")]
+    return lambda site: site.ask("POST", "/items", headers, [body])
+
+
+def _judge_attack(answer: Answer) -> Iterator[Check]:
+    return _error(answer, 400, "VALIDATION_REFUSED")
+
+
+def _judge_harmless(answer: Answer) -> Iterator[Check]:
+    yield _status(answer, 201)
+    yield Check(answer.json.get("name") == _HARMLESS, "taken as it is", "not taken")
+
+
 # What fails -----------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +269,10 @@ ROWS: Final[tuple[Row[Any], ...]] = (
     Row("Content-Length and chunked", _upload_ambiguous, _judge_ambiguous),
     Row("200 headers", _many_headers, lambda answer: _error(answer, 431, "TOO_MANY_HEADERS")),
     Row("URL of 9 kB", _long_url, lambda answer: _error(answer, 414, "URL_TOO_LONG")),
+    Row("SQL injection, in the query", _query("id", "1' OR 1=1--"), _judge_attack),
+    Row("script, in JSON", _item("<img src=x onerror=alert(document.cookie)>"), _judge_attack),
+    Row("../../etc/passwd, encoded twice", _query("file", quote("../../../../etc/passwd", safe="")), _judge_attack),
+    Row("a sentence full of keywords", _item(_HARMLESS), _judge_harmless),
     Row("GET /boom, raises", lambda site: site.ask("GET", "/boom"), _judge_failure),
     Row("GET /late, starts, raises", lambda site: site.ask("GET", "/late"), _judge_failure),
     Row(f"{_BURST} x GET /items", _burst, _judge_burst),

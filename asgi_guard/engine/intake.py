@@ -2,8 +2,9 @@
 
 Without a layer that looks into this body there is one stage. With some, stages stand inside one another, as the layers
 would: each `body` hook reads through the stages outside it, and what it read is handed on, the same messages in the
-same order. Once a layer has answered, everything inside it is told `http.disconnect` (which every framework
-understands, where an exception out of `receive` becomes a 400 or a 500 in most).
+same order. A request that declares no body, and has none, is not looked into. Once a layer has answered, everything
+inside it is told `http.disconnect` (which every framework understands, where an exception out of `receive` becomes a
+400 or a 500 in most).
 Must never take a disconnect for the end of a body, and never call the server's `receive` before it is asked to.
 """
 
@@ -68,14 +69,16 @@ def stages(exchange: Exchange) -> Receive:
     source: Receive | None = None
     first = 0
     if exchange.kind == "http":
-        media_type = (exchange.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+        media_type: bytes | None = None
         for position, hook in plan.bodies:
             layer = plan.layers[position]
-            if media_type in layer.body_types or b"*/*" in layer.body_types:
-                source = LookAheadStage(
-                    partial(taken, exchange, source, first, position), exchange, position, layer, hook
-                )
-                first = position + 1
+            if b"*/*" not in layer.body_types:
+                if media_type is None:
+                    media_type = (exchange.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+                if media_type not in layer.body_types:
+                    continue
+            source = LookAheadStage(partial(taken, exchange, source, first, position), exchange, position, layer, hook)
+            first = position + 1
     return partial(taken, exchange, source, first, plan.size - 1)
 
 
@@ -87,8 +90,9 @@ class LookAheadStage:
         "_exchange",
         "_given",
         "_hook",
+        "_is_looking",
         "_layer",
-        "_looking",
+        "_looked",
         "_messages",
         "_passed_on",
         "_position",
@@ -104,7 +108,8 @@ class LookAheadStage:
         self._position = position
         self._layer = layer
         self._hook: Callable[..., Awaitable[Any]] | None = hook
-        self._looking: Any = None
+        self._is_looking = False
+        self._looked: Any = None
         self._passed_on: Exception | None = None
         self._messages: list[Message] = []
         self._bytes = self._seen = self._given = 0
@@ -112,10 +117,12 @@ class LookAheadStage:
     async def __call__(self) -> Message:
         """Return the next message; the first call lets the layer look."""
         while self._hook is not None and self._position not in self._exchange.plan.silent:
-            if self._looking is None:
+            if not self._is_looking:
                 await self._look(self._hook)
             else:  # another task of the application reads too: it must not take messages away from the look
-                await self._looking.wait()
+                if self._looked is None:
+                    self._looked = new_event()
+                await self._looked.wait()
         if self._exchange.cut >= self._position:
             return disconnect(self._exchange.kind, POLICY_VIOLATION)
         if self._given < len(self._messages):  # counted, not popped: that would move the rest for each of many chunks
@@ -125,10 +132,10 @@ class LookAheadStage:
 
     async def _look(self, hook: Callable[..., Awaitable[Any]]) -> None:
         exchange = self._exchange
-        self._looking = looking = new_event()
+        self._is_looking = True
         self._seen = 0  # a look that was cancelled starts again, so that an application's time-out is no way past it
         try:
-            reply = await hook(exchange, self._read)
+            reply = None if await self._is_without_body() else await hook(exchange, self._read)
             self._hook = None
             if reply is not None and self._position not in exchange.cuts:
                 await exchange.refuse(self._position, reply)
@@ -140,8 +147,19 @@ class LookAheadStage:
                 exchange.fail_at(self._position, exc)
             raise
         finally:
-            self._looking = None
-            looking.set()
+            self._is_looking = False
+            if self._looked is not None:
+                self._looked.set()
+                self._looked = None
+
+    async def _is_without_body(self) -> bool:
+        """Tell whether there is nothing to look at; what is declared is left unread for the hook to decide on."""
+        found = self._exchange.found
+        if found.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in found:
+            return False
+        message = await self._read()
+        self._seen = 0
+        return message is not None and not message.get("body") and not message.get("more_body", False)
 
     async def _read(self) -> Message | None:
         """Read for the hook: None at the end, on disconnect, and when as much was read as the layer declared."""

@@ -85,7 +85,7 @@ class Plan:
         self.inbounds: Steps = _collect("inbound", working)
         self.bodies: Steps = _collect("body", working)
         if self.bodies:
-            self.wants |= {b"content-type"}
+            self.wants |= {b"content-type", b"content-length", b"transfer-encoding"}
         self.completes: Steps = _collect("complete", working)
         self.heads: Steps = _collect("head", working)[::-1]
         self.outbounds: Steps = _collect("outbound", working)[::-1]

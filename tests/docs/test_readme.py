@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 import asgi_guard
-from asgi_guard import Guard, RequestLimits
+from asgi_guard import Guard, RequestLimits, Validation
 from asgi_guard.demo.app import Shop
 from asgi_guard.demo.report import told
 from asgi_guard.demo.run import compare
 from asgi_guard.guard import ORDER
+from asgi_guard.inspection.rules import ATTACKS
 from asgi_guard.testing import call
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +160,19 @@ def test_a_part_is_told_as_it_is(name: str) -> None:
 
     assert (f"| `{name}` |" in TEXT) is is_built
     assert (planned is not None and f"`{name}`" in planned[0]) is not is_built
+
+
+def test_every_class_of_attack_is_told() -> None:
+    """In the order in which the rules have them."""
+    assert tuple(name for name, _ in table("attacks")) == ATTACKS
+
+
+@pytest.mark.parametrize(("said", "field"), [(row[1], row[2]) for row in table("limits")])
+def test_a_limit_of_the_validation_is_told_as_it_is(said: str, field: str) -> None:
+    """With the extra and without."""
+    defaults = {getattr(Validation(engine=engine).limits, field.removeprefix("max_")) for engine in ("re2", "re")}
+
+    assert {int(number.replace(",", "")) for number in re.findall(r"\b[\d,]+\b", said)} == defaults
 
 
 def test_the_order_of_the_parts_is_the_one_that_is_built() -> None:

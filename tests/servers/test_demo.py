@@ -21,7 +21,7 @@ from asgi_guard.demo.rows import ROWS, Row
 from asgi_guard.demo.run import _observe, compare, run
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
-PASSING = {"GET /stream", "WebSocket /ws", "POST /upload, 1 MB"}
+PASSING = {"GET /stream", "WebSocket /ws", "POST /upload, 1 MB", "a sentence full of keywords"}
 
 # Applications on which rows have to fail ------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ def test_it_fails_when_a_row_is_wrong() -> None:
     code = run(write=lines.append, guard=lambda app: app, once=True)
 
     assert code == 1
-    assert "\n3 of 13 are as they should be" in lines[1]
+    assert "\n4 of 17 are as they should be" in lines[1]
     assert "WRONG: GET /items: no request id, no security headers, no rate limit" in lines
     assert len(lines) == 2 + len(ROWS) - len(PASSING)
 
@@ -175,7 +175,7 @@ def test_once_reports_and_ends() -> None:
     output, errors = run.communicate(timeout=20)
 
     assert (run.returncode, errors) == (0, "")
-    assert re.search(r"^13 of 13 are as they should be \(\d+\.\d s\)\.$", output, re.MULTILINE)
+    assert re.search(r"^17 of 17 are as they should be \(\d+\.\d s\)\.$", output, re.MULTILINE)
 
 
 def test_verbose_shows_the_logs() -> None:

@@ -134,7 +134,7 @@ class TestCheck:
 
         assert main(["check", "--config", str(path)]) == 0
         assert capsys.readouterr() == (
-            "All is well. On: client_address, request_id, security_headers, request_limits, rate_limit.\n",
+            "All is well. On: client_address, request_id, security_headers, request_limits, rate_limit, validation.\n",
             "",
         )
 

@@ -197,7 +197,7 @@ def test_the_layers_stand_in_this_order() -> None:
 
 def test_what_is_not_built_yet_is_known_by_name() -> None:
     """A part that is built leaves this list."""
-    assert PLANNED == ["telemetry", "endpoints", "validation"]
+    assert PLANNED == ["telemetry", "endpoints"]
 
 
 def test_each_part_is_a_keyword_that_a_type_checker_sees() -> None:
@@ -423,7 +423,7 @@ async def test_listeners_may_come_from_anything_that_yields_them() -> None:
     for listeners in ((events,), {events}, (listener for listener in [events])):
         events.clear()
         await call(Guard(greet, listeners=listeners))
-        assert {event.layer for event in events} == {"request_limits", "rate_limit"}
+        assert {event.layer for event in events} == {"request_limits", "rate_limit", "validation"}
 
 
 def test_refusals_of_what_is_no_part_are_not_waited_for() -> None:
@@ -525,10 +525,10 @@ def test_its_repr_names_the_application_and_the_parts_that_are_on() -> None:
     guard = Guard(Framework(), security_headers=False)
 
     assert "Framework" in repr(guard)
-    assert repr(guard).endswith(": client_address, request_id, error_envelope, request_limits, rate_limit>")
+    assert repr(guard).endswith(": client_address, request_id, error_envelope, request_limits, rate_limit, validation>")
     assert repr(Guard(greet, **EVERYTHING)).endswith(
         ": client_address, request_id, cors, security_headers, error_envelope, trusted_host, https, ip_filter, "
-        "request_limits, fetch_metadata, rate_limit>"
+        "request_limits, fetch_metadata, rate_limit, validation>"
     )
     assert repr(Guard(greet, **dict.fromkeys(ORDER, False))).endswith(": nothing>")
 

@@ -33,6 +33,8 @@ SHOP, FOREIGNER = "https://shop.example", "https://evil.example"
 CORS_HEADERS = ("access-control-allow-origin", "access-control-allow-methods", "access-control-allow-headers")
 PREFLIGHT = {"Origin": FOREIGNER, "Access-Control-Request-Method": "DELETE"}
 CLIENT = ("203.0.113.7", 4711)
+JSON = {"Content-Type": "application/json"}
+WHOLE = {"type": "http.request", "body": b"whole"}
 HALF = {"type": "http.request", "body": b"half", "more_body": True}
 
 Row = tuple[int, str]
@@ -181,6 +183,8 @@ CASES: dict[Row, Case] = {
     (400, "MALFORMED_REQUEST"): refused(headers={"Content-Length": "4", "Transfer-Encoding": "chunked"}),
     (400, "MALFORMED_HOST"): refused(headers={"Host": "shop.example:"}, trusted_host="shop.example"),
     (400, "HOST_NOT_ALLOWED"): refused(headers={"Host": "evil.example"}, https=HTTPS(hosts=["shop.example"])),
+    (400, "VALIDATION_REFUSED"): refused(unreachable, "GET", "/?q=%3Cscript%3Ealert(1)"),
+    (400, "VALIDATION_TOO_COMPLEX"): refused(unreachable, "GET", f"/?{'a&' * 2_000}"),
     (403, "ADDRESS_BANNED"): come_back_after_a_ban,
     (403, "ADDRESS_BLOCKED"): refused(ip_filter=IPFilter(block=["203.0.113.0/24"])),
     (403, "ADDRESS_NOT_ALLOWED"): refused(ip_filter=["198.51.100.0/24"]),
@@ -190,7 +194,9 @@ CASES: dict[Row, Case] = {
     (403, "HTTPS_REQUIRED"): refused(https="require"),
     (408, "BODY_TOO_SLOW"): refused(greet, "POST", incoming=[HALF], request_limits=RequestLimits(idle_seconds=0.1)),
     (413, "BODY_TOO_LARGE"): refused(unreachable, "POST", headers={"Content-Length": "99999999"}),
+    (413, "VALIDATION_TOO_LARGE"): refused(greet, "POST", headers={"Content-Length": "999999", **JSON}, incoming=[]),
     (414, "URL_TOO_LONG"): refused(unreachable, "GET", f"/{'a' * 9_000}"),
+    (415, "VALIDATION_ENCODING"): refused(greet, "POST", headers={"Content-Encoding": "br"}, incoming=[WHOLE]),
     (421, "UNTRUSTED_HOST"): refused(headers={"Host": "evil.example"}, trusted_host=TrustedHost(["shop.example"])),
     (429, "RATE_LIMIT_EXCEEDED"): ask_too_often,
     (431, "TOO_MANY_HEADERS"): refused(headers=[(b"x-a", b"1")] * 101),

@@ -5,6 +5,7 @@ Each module makes an application with these endpoints, written as the framework'
     GET  /json    {"id": the request id that the guard gave, or None}
     POST /upload  {"sizes": of the pieces in which the body came}; where the framework hands it over whole, of the whole
     POST /whole   the JSON object of the body, read by the framework
+    POST /form    {"note": a field of a form, "file": the CRC-32 of a file in it, 0 without one}, read by the framework
     GET  /stream  the pieces "0", "1" and "2"
     GET  /crash   fails, with a secret in the exception
     WS   /echo    says everything back, where the framework has WebSockets

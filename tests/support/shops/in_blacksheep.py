@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 from blacksheep import Application, Request, Response, StreamedContent, WebSocket, WebSocketDisconnectError
 from blacksheep.server.responses import json
@@ -27,6 +28,12 @@ def make() -> Any:
     @router.post("/whole")
     async def take_whole(request: Request) -> Response:
         return json(await request.json())
+
+    @router.post("/form")
+    async def take_form(request: Request) -> Response:
+        form: Any = await request.form()
+        files: Any = await request.files("file") if "file" in form else []
+        return json({"note": form["note"], "file": crc32(files[0].data if files else b"")})
 
     @router.get("/stream")
     async def answer_stream() -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from zlib import crc32
 
 import django
 from django.conf import settings
@@ -27,6 +28,11 @@ async def take_whole(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse(json.loads(request.body))
 
 
+async def take_form(request: HttpRequest) -> HttpResponseBase:
+    content = request.FILES["file"].read() if request.FILES else b""
+    return JsonResponse({"note": request.POST["note"], "file": crc32(content)})
+
+
 async def answer_stream(request: HttpRequest) -> HttpResponseBase:
     return StreamingHttpResponse(pieces(), content_type="text/plain")
 
@@ -39,6 +45,7 @@ urlpatterns = [
     path("json", answer_json),
     path("upload", take_upload),
     path("whole", take_whole),
+    path("form", take_form),
     path("stream", answer_stream),
     path("crash", crash),
 ]

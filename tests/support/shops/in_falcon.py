@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 from falcon import WebSocketDisconnected
 from falcon.asgi import App, Request, Response, WebSocket
@@ -23,6 +24,16 @@ class Upload:
 class Whole:
     async def on_post(self, request: Request, response: Response) -> None:
         response.media = await request.get_media()
+
+
+class Form:
+    async def on_post(self, request: Request, response: Response) -> None:
+        media = await request.get_media()
+        if isinstance(media, dict):
+            response.media = {"note": media["note"], "file": crc32(b"")}
+        else:
+            parts = {part.name: await part.stream.read() async for part in media}
+            response.media = {"note": parts["note"].decode(), "file": crc32(parts["file"])}
 
 
 class Stream:
@@ -53,6 +64,7 @@ def make() -> Any:
         ("/json", Json()),
         ("/upload", Upload()),
         ("/whole", Whole()),
+        ("/form", Form()),
         ("/stream", Stream()),
         ("/crash", Crash()),
         ("/echo", Echo()),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+from zlib import crc32
 
-from fastapi import FastAPI, Request, UploadFile, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Form, Request, UploadFile, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
@@ -17,7 +18,7 @@ class Item(BaseModel):
     name: str
 
 
-def make() -> FastAPI:
+def make() -> FastAPI:  # noqa: C901  an endpoint is a function here
     """Make the shop."""
     app = FastAPI()
 
@@ -36,6 +37,10 @@ def make() -> FastAPI:
     @app.post("/file")
     async def take_file(file: UploadFile) -> dict[str, int]:
         return {"size": len(await file.read())}
+
+    @app.post("/form")
+    async def take_form(note: Annotated[str, Form()], file: UploadFile | None = None) -> dict[str, Any]:
+        return {"note": note, "file": crc32(await file.read() if file is not None else b"")}
 
     @app.get("/stream")
     async def answer_stream() -> StreamingResponse:

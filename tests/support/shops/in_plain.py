@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
+from zlib import crc32
 
 from shops import SECRET
 
@@ -29,6 +31,16 @@ async def answer(send: Any, *pieces: bytes) -> None:
     for piece in pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body"})
+
+
+def read_form(scope: Any, body: bytes) -> dict[str, Any]:
+    """Read a form by hand."""
+    kind = dict(scope["headers"])[b"content-type"]
+    if not kind.startswith(b"multipart/"):
+        return {"note": dict(parse_qsl(body.decode()))["note"], "file": crc32(b"")}
+    parts = [part.partition(b"\r\n\r\n") for part in body.split(b"--" + kind.partition(b"boundary=")[2])[1:-1]]
+    contents = {head.partition(b'name="')[2].partition(b'"')[0]: content[:-2] for head, _, content in parts}
+    return {"note": contents[b"note"].decode(), "file": crc32(contents[b"file"])}
 
 
 async def echo(receive: Any, send: Any) -> None:
@@ -59,6 +71,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await answer(send, json.dumps({"sizes": [len(piece) for piece in await read(receive)]}).encode())
         case _, "/whole":
             await answer(send, json.dumps(json.loads(b"".join(await read(receive)))).encode())
+        case _, "/form":
+            await answer(send, json.dumps(read_form(scope, b"".join(await read(receive)))).encode())
         case _, "/stream":
             await answer(send, b"0", b"1", b"2")
         case _, "/crash":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 from quart import Quart, Response, request, websocket
 
@@ -24,6 +25,11 @@ def make() -> Quart:
     @app.post("/whole")
     async def take_whole() -> Any:
         return await request.get_json()
+
+    @app.post("/form")
+    async def take_form() -> dict[str, Any]:
+        files = await request.files
+        return {"note": (await request.form)["note"], "file": crc32(files["file"].read() if files else b"")}
 
     @app.get("/stream")
     async def answer_stream() -> Response:

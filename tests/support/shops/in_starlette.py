@@ -3,7 +3,10 @@
 # ruff: noqa: D103  the docstring of the package says what each endpoint does
 from __future__ import annotations
 
+from zlib import crc32
+
 from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -31,6 +34,13 @@ async def take_whole_whatever_comes(request: Request) -> Response:
         return PlainTextResponse("never mind")
 
 
+async def take_form(request: Request) -> Response:
+    async with request.form() as form:
+        file = form.get("file")
+        content = await file.read() if isinstance(file, UploadFile) else b""
+        return JSONResponse({"note": form["note"], "file": crc32(content)})
+
+
 async def answer_stream(request: Request) -> Response:
     return StreamingResponse(pieces(), media_type="text/plain")
 
@@ -52,6 +62,7 @@ def make() -> Starlette:
             Route("/json", answer_json),
             Route("/upload", take_upload, methods=["POST"]),
             Route("/whole", take_whole, methods=["POST"]),
+            Route("/form", take_form, methods=["POST"]),
             Route("/bare-except", take_whole_whatever_comes, methods=["POST"]),
             Route("/stream", answer_stream),
             Route("/crash", crash),

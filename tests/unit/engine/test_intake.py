@@ -272,6 +272,33 @@ async def test_only_declared_types_are_looked_at(layer, headers, is_looked_at) -
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("headers", "incoming", "looks"),
+    [
+        ([], [b""], 0),
+        ([(b"content-length", b"0")], [b""], 0),
+        ([], [b"a"], 1),
+        ([], [b"", b"a"], 1),
+        ([(b"content-length", b"1")], [b""], 1),
+        ([(b"transfer-encoding", b"chunked")], [b""], 1),
+    ],
+)
+async def test_where_there_is_no_body_nothing_is_looked_at(layer, headers, incoming, looks) -> None:
+    """The first message tells; what is declared is the layer's to read or not, since a client may wait for a 100."""
+    seen, received = [], []
+
+    async def look(exchange, receive):
+        await read_all(seen, receive)
+        seen.append("looked")
+
+    scope = http_scope(headers=[(b"content-type", b"application/json"), *headers])
+    await serve(Middleware(reading(received, len(incoming)), looking(layer, look)), request_messages(*incoming), scope)
+
+    assert seen.count("looked") == looks
+    assert received == request_messages(*incoming)
+
+
+@pytest.mark.anyio
 async def test_a_websocket_has_no_body(layer) -> None:
     """Its messages are for `inbound`."""
 

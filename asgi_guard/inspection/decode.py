@@ -1,0 +1,286 @@
+r"""Decode: the texts that one value may become on its way through an application, and how rules look at them.
+
+An attacker writes `<script>` as `%3Cscript%3E`, `%253C...`, `&#x3c;...`, `\x3c...` or in full-width letters, and it
+becomes one again where it is used. So a value is decoded until nothing changes, and each text on the way is looked at,
+since a decoding may also destroy what an application would have seen. One level of base64 may stand on the way.
+Every function is linear in its text: each pattern begins with a character that its repeats have not. Must never give
+out a text that is longer than the one it was given, but for the bound that a full-width character has.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as NotBase64
+from codecs import utf_8_decode
+from collections.abc import Callable, Generator, Mapping
+from html.entities import html5
+from re import Match
+from types import MappingProxyType
+from typing import Final
+
+from asgi_guard.inspection.rule import View
+
+ROUNDS: Final = 3
+"""How often a value is decoded; each round undoes every encoding, so that three of them are undone in any order."""
+
+MIN_BASE64: Final = 12
+"""The characters from which on a value may be base64; what is shorter is a word."""
+
+_PERCENT = re.compile(
+    r"%(?:25)*(?:[uU][0-9a-fA-F]{4}|(?:[0-9a-fA-F]{2}|[bB][gG](?=%[0-9pqPQ]))"
+    r"(?:%(?:25)*(?:[0-9a-fA-F]{2}|(?<=%[cC][01]%)[0-9pqPQ][a-zA-Z]|(?<=%[bB][gG]%)[0-9pqPQ][a-zA-Z]))*)"
+)
+_AGAIN = re.compile(r"%(?:25)+(?=[0-9a-fA-Fu]{2})")
+_OVERLONG = re.compile(
+    rb"(?:[\xc0\xc1]|(?:\xe0|\xf0\x80|\xf8\x80\x80|\xfc\x80\x80\x80)[\x80\x81])[\x80-\xbf]"
+    rb"|\xc0[./n\xee]|\xc1\x1c"  # the second octet has a wrong lead, and is masked all the same
+)
+_ENTITY = re.compile(r"&(?:#[xX]0{0,32}([0-9a-fA-F]{1,6})|#0{0,32}([0-9]{1,7})|([a-zA-Z]{2,16}));?")
+_HEX = "[0-9a-fA-F]"
+_ESCAPE = re.compile(
+    "|".join(
+        (
+            rf"\\x({_HEX}{{2}})",
+            rf"\\u({_HEX}{{4}})",
+            rf"\\u\{{0{{0,8}}({_HEX}{{1,6}})\}}",
+            rf"\\00{{1,3}}([2-7]{_HEX})\s?",  # CSS
+            r"\\([01][0-7]{2})",
+            rf"\\([2-7]{_HEX})\s?",  # CSS as well
+        )
+    )
+)
+_WIDE = re.compile("[\u02b9\u02bc\u2024\u2025\u2044\u2215\u2216\uff01-\uff5e\ufe64\ufe65]")
+_ENTITIES: Final[Mapping[str, str]] = MappingProxyType(
+    {name.rstrip(";").lower(): text for name, text in html5.items() if text.isascii()}
+)
+
+
+def decode(text: str) -> str:
+    """Undo one level of every encoding; the text itself where there is none."""
+    if "%" in text:
+        text = _PERCENT.sub(_unpercent, text)
+    if "&" in text:
+        text = _ENTITY.sub(_unentity, text)
+    if "\\" in text:
+        text = _ESCAPE.sub(_unescape, text)
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if not text.isascii():
+        text = _WIDE.sub(_narrow, text)
+    return text
+
+
+def percent(text: str) -> str:
+    """Undo what a query or a form encodes."""
+    if "+" in text:
+        text = text.replace("+", " ")
+    return _PERCENT.sub(_unpercent, text) if "%" in text else text
+
+
+def _unpercent(match: Match[str]) -> str:
+    run = _AGAIN.sub("%", match[0])
+    if run[1] in "uU":
+        return _character(int(run.lstrip("%uU"), 16), run)
+    try:
+        octets = bytes.fromhex(run.replace("%", " "))
+    except ValueError:  # %c0%9v is what decoders take that add up whatever letter there is
+        octets = bytes(int(pair[0], 36) * 16 + int(pair[1], 36) & 0xFF for pair in run[1:].split("%"))
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:  # overlong UTF-8 is what old decoders take: %c0%af is a slash
+        return _OVERLONG.sub(_shorten, octets).decode("utf-8", "replace")
+
+
+def _shorten(match: Match[bytes]) -> bytes:
+    lead = match[0][-2]
+    return bytes([(lead & 0x1F) << 6 & 0x7F | match[0][-1] & 0x3F])
+
+
+def _unentity(match: Match[str]) -> str:
+    hexadecimal, decimal, name = match.groups()
+    if name:
+        return _ENTITIES.get(name.lower(), match[0])
+    return _character(int(hexadecimal, 16) if hexadecimal else int(decimal), match[0])
+
+
+def _unescape(match: Match[str]) -> str:
+    octal = match[5]
+    return _character(int(octal, 8) if octal else int(match[match.lastindex or 1], 16), match[0])
+
+
+def _character(number: int, instead: str) -> str:
+    return chr(number) if number < 0xD800 or 0xDFFF < number < 0x110000 else instead
+
+
+_NARROW: Final[Mapping[str, str]] = MappingProxyType(
+    {"\u02b9": "'", "\u02bc": "'", "\u2024": ".", "\u2025": "..", "\u2044": "/", "\u2215": "/", "\u2216": "\\",
+     "\ufe64": "<", "\ufe65": ">"}
+)  # fmt: skip
+
+
+def _narrow(match: Match[str]) -> str:
+    return _NARROW.get(match[0]) or chr(ord(match[0]) - 0xFEE0)
+
+
+# Long texts -----------------------------------------------------------------------------------------------------------
+
+PIECE: Final = 4_096
+"""The characters of a long text that are decoded in one step."""
+
+_BETWEEN = re.compile(r"[%&\\](?![89abAB])|[^%&\\#;{}\w]")  # where nothing is cut in two that is decoded as a whole
+_RUN = re.compile(r"""[\s\x00-\x20\xa0+"'^`$@*/.\\]{32,}""")
+_REPEATED = re.compile(r"""[\s\x00-\x20\xa0+]{2,}|["'^`$@*]{2,}""")
+
+
+def decode_slowly(text: str) -> Generator[None, None, str]:
+    """Do what `decode` does, and let others run in between where the text is long."""
+    return _slowly(text, decode, _BETWEEN)
+
+
+def squeeze_slowly(text: str) -> Generator[None, None, str]:
+    """Take out what stretches an attack over more than a window: long runs of one character or of blanks, comments."""
+    if "/*" in text:
+        text = _uncommented(text)
+    return _slowly(text, _squeeze, None)
+
+
+def _squeeze(text: str) -> str:
+    return _RUN.sub(lambda run: _REPEATED.sub(lambda match: match[0][0], _path(run[0])), text)
+
+
+def _slowly(text: str, change: Callable[[str], str], between: re.Pattern[str] | None) -> Generator[None, None, str]:
+    pieces: list[str] = []
+    size, start = len(text), 0
+    while start < size:
+        end = start + PIECE
+        if between is not None:
+            match = between.search(text, end)
+            end = match.start() if match else size
+        pieces.append(change(text[start:end]))
+        start = end
+        yield
+    return "".join(pieces)
+
+
+# Base64 ---------------------------------------------------------------------------------------------------------------
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}\Z")
+_URL_SAFE = str.maketrans("-_", "+/")
+_PROBE: Final = 64
+
+
+def unbase64(text: str) -> str | None:
+    """Return the text that a value is the base64 of; None where it is none, or not canonical, or no text."""
+    if len(text) < MIN_BASE64 or not _BASE64.match(text):
+        return None
+    text = text.rstrip("=").translate(_URL_SAFE)
+    if len(text) % 4 == 1 or not _begins_text(text[:_PROBE]):
+        return None
+    octets = _octets(text)
+    if octets is None or not _is_text(octets):
+        return None
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _begins_text(text: str) -> bool:
+    octets = _octets(text)
+    try:
+        return _is_text(octets) and octets is not None and utf_8_decode(octets, "strict", False)[1] > 0
+    except UnicodeDecodeError:
+        return False
+
+
+def _octets(text: str) -> bytes | None:
+    try:
+        return b64decode(text + "=" * (-len(text) % 4))
+    except NotBase64:
+        return None
+
+
+_UNPRINTABLE = bytes([*range(1, 9), 11, 12, *range(14, 32), 127])
+
+
+def _is_text(octets: bytes | None) -> bool:
+    """Tell whether 97 % of it can be read."""
+    return octets is not None and 100 * len(octets.translate(None, _UNPRINTABLE)) >= 97 * len(octets)
+
+
+# Views ----------------------------------------------------------------------------------------------------------------
+
+_EXECUTABLE = re.compile(r"/\*(?:!|m!)[0-9]{0,6}")
+_LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*\n")
+_SHELL_NOISE = ("\\\n", "$@", "$*", "``", '"', "'", "^", "\\")
+_IFS = re.compile(r"\$(?:ifs(?:\$[0-9])?|\{ifs[^}]{0,32}\})")
+_BRACES = re.compile(r"\{[^{}\s,]{1,40}(?:,[^{}\s,]{0,40}){1,8}\}")
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]+")
+_SLASHES = re.compile(r"/(?:\.?/)+")
+
+
+def _sql(text: str) -> str:
+    if "/*" in text:
+        text = _uncommented(_EXECUTABLE.sub(" ", text)).replace("*/", " ")
+    if "\n" in text:
+        last = text.rindex("\n") + 1  # behind it no comment ends: each that begins would be looked for in vain
+        text = _LINE_COMMENT.sub(" ", text[:last]) + text[last:]
+    text = text.replace("+", " ")
+    if "  " not in text and text.isprintable():
+        return text
+    before, after = " " * text[:1].isspace(), " " * text[-1:].isspace()
+    return f"{before}{' '.join(text.split())}{after}"
+
+
+def _uncommented(text: str) -> str:
+    pieces: list[str] = []
+    at = 0
+    while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
+        pieces.append(text[at:start])
+        at = end + 2
+    return " ".join([*pieces, text[at:]])
+
+
+def _shell(text: str) -> str:
+    for noise in _SHELL_NOISE:
+        text = text.replace(noise, "")
+    if "{" in text:
+        text = _BRACES.sub(lambda match: match[0][1:-1].replace(",", " "), text)
+    return _IFS.sub(" ", text) if "$" in text else text
+
+
+def _compact(text: str) -> str:
+    return text if text.isprintable() else _INVISIBLE.sub("", text)
+
+
+def _path(text: str) -> str:
+    text = text.replace("\\", "/")
+    return _SLASHES.sub("/", text) if "//" in text or "/./" in text else text
+
+
+TRANSFORMS: Final[Mapping[View, Callable[[str], str]]] = MappingProxyType(
+    {"sql": _sql, "shell": _shell, "compact": _compact, "path": _path}
+)
+"""What makes each view of a plain text, which is in lower case."""
+
+_EVEN = b" !()*,-./:;=?@_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ODD_PAIRS = ("  ", "//", "/.", "/*")
+_BLANK = re.compile(r"[^\S\x00- ]|\x0b")
+
+
+def is_odd(text: str) -> bool:
+    """Tell whether there may be anything to decode in a text, or anything that a view changes."""
+    return not text.isascii() or bool(text.encode().translate(None, _EVEN)) or any(pair in text for pair in _ODD_PAIRS)
+
+
+def fold(text: str) -> str:
+    """Return a text as rules look at it: in lower case, every blank but those of ASCII being one of ASCII.
+
+    Both engines take other blanks for none, and RE2 the vertical tab as well. What stands for a cut is none of its
+    characters.
+    """
+    text = text.casefold()
+    if "\x01" in text:
+        text = text.replace("\x01", "\x02")
+    return _BLANK.sub(" ", text) if "\x0b" in text or not text.isascii() else text

@@ -1,0 +1,142 @@
+"""Extract: the values of a request, one parameter at a time, as an application would get them.
+
+A whole query or body in one text would put the parts of an attack beside harmless ones, and would hide where they
+stood. Duplicates are kept: which of them an application takes is its own affair. Each value comes with its place and
+its name, and so does each name.
+Must never stop at what cannot be decoded, and never give out more than the limits say without raising.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from asgi_guard.inspection.decode import percent
+from asgi_guard.inspection.limits import CrossedError, Limits
+from asgi_guard.inspection.rule import Place
+
+
+class Value(NamedTuple):
+    """One text of a request.
+
+    Attributes:
+        place: where it stood.
+        name: what it is called there; empty for what has no name.
+        text: the text.
+    """
+
+    place: Place
+    name: str
+    text: str
+
+    @property
+    def is_cut(self) -> tuple[bool, bool]:
+        """Whether more of it stood before this text, and whether more comes behind."""
+        return False, False
+
+
+class Part(Value):
+    """A text that was cut out of a longer one.
+
+    Attributes:
+        has_begun: whether more of it stood before.
+        goes_on: whether more comes behind.
+    """
+
+    has_begun: bool = False
+    goes_on: bool = False
+
+    @property
+    def is_cut(self) -> tuple[bool, bool]:
+        """Both."""
+        return self.has_begun, self.goes_on
+
+
+HARMLESS: Final = frozenset(
+    b"""accept accept-charset accept-encoding accept-language accept-ranges access-control-request-headers
+    access-control-request-method age alt-used authorization cache-control connection content-disposition
+    content-encoding content-language content-length content-location content-security-policy content-type date dnt
+    downlink ect etag expect expires forwarded from host http2-settings if-match if-modified-since if-none-match
+    if-range if-unmodified-since keep-alive last-modified max-forwards origin pragma priority proxy-authorization
+    proxy-connection range rtt save-data te trailer transfer-encoding upgrade upgrade-insecure-requests via warning
+    x-requested-with""".split()
+)
+"""Headers of the standards, whose values applications do not take for input; all that begin with `sec-` as well."""
+
+_COOKIE, _REFERER, _USER_AGENT = b"cookie", b"referer", b"user-agent"
+_WRITTEN_DOWN: Final = frozenset((b"user-agent", b"referer", b"host", b"origin", b"accept-language", b"accept"))
+_LOOKED_UP: Final = re.compile(rb"\$\{|\(\) ?\{")
+_QUOTED: Final = re.compile(rb"['\"<>`]|\$\{|\(\) ?\{")
+
+
+def head(path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]], limits: Limits) -> Iterator[Value]:
+    """Give out the values of a request's head.
+
+    Args:
+        path: as it was sent.
+        query: without its question mark.
+        headers: names and values.
+        limits: how many fields there may be.
+
+    Raises:
+        CrossedError: there are more.
+    """
+    yield Value("path", "", text(path))
+    if query:
+        yield from pairs(text(query), "query", limits)
+    for name, value in headers:
+        name = name.lower()  # noqa: PLW2901
+        if name == _USER_AGENT:
+            yield Value("user_agent", "user-agent", text(value))
+        elif name == _COOKIE:
+            yield from cookies(text(value), limits)
+        elif name == _REFERER:
+            yield from pairs(text(value).partition("?")[2], "referer", limits)
+        elif name not in HARMLESS and not name.startswith(b"sec-"):
+            yield Value("header", text(name), text(value))
+            continue
+        # Look-ups of logs and old shells are attacks in any header; some headers are also put into queries and pages.
+        if (_QUOTED if name in _WRITTEN_DOWN else _LOOKED_UP).search(value):
+            yield Value("header", text(name), text(value))
+
+
+def text(octets: bytes) -> str:
+    """Decode octets; what is no UTF-8 is shown as such, and hides nothing that is."""
+    return octets.decode(errors="replace")
+
+
+def pairs(encoded: str, place: Place, limits: Limits) -> Iterator[Value]:
+    """Give out the parameters of a query or a form (WHATWG URL, `application/x-www-form-urlencoded`).
+
+    Raises:
+        CrossedError: there are too many.
+    """
+    if encoded.count("&") >= limits.fields:
+        raise CrossedError("fields", 400)
+    for field in encoded.split("&"):
+        if not field:
+            continue
+        name, equals, value = field.partition("=")
+        name = percent(name)
+        if not equals:
+            yield Value(place, "", name)
+            continue
+        yield Value("name", name, name)
+        if value:
+            yield Value(place, name, percent(value))
+
+
+def cookies(line: str, limits: Limits) -> Iterator[Value]:
+    """Give out the cookies of a header line (RFC 6265 section 4.2.1).
+
+    Raises:
+        CrossedError: there are too many.
+    """
+    if line.count(";") >= limits.fields:
+        raise CrossedError("fields", 400)
+    for cookie in line.split(";"):
+        name, equals, value = cookie.strip().partition("=")
+        if equals:
+            yield Value("name", name, name)
+        yield Value("cookie", name if equals else "", value if equals else name)

@@ -1,0 +1,123 @@
+"""Inspector: everything that looks at a request, made of settings when the first request comes.
+
+Must never be imported where a guard is only built: the rules, and what reads bodies, take longer to load than all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from asgi_guard.engine.types import Scope
+from asgi_guard.inspection import body as bodies
+from asgi_guard.inspection.extract import Value, head
+from asgi_guard.inspection.graphql import check_document
+from asgi_guard.inspection.limits import CrossedError, Limits
+from asgi_guard.inspection.multipart import MultipartReader
+from asgi_guard.inspection.policy import Judgement, Policy
+from asgi_guard.inspection.rules import ATTACKS, load
+from asgi_guard.inspection.scan import Scanner, scanner
+from asgi_guard.inspection.settings import Validation
+from asgi_guard.inspection.text_body import TextReader
+
+_DOCUMENTS: Final = frozenset({"query", ""})  # where GraphQL over HTTP has them, and in a body that is one
+_MEMO_SIZE: Final = 4_096
+_MEMO_LENGTH: Final = 256
+
+
+class Inspector:
+    """Looks at what settings say.
+
+    Args:
+        settings: of the validation.
+
+    Attributes:
+        limits: how much is looked at.
+        scanner: what looks.
+        found: in how many values something was found so far, whatever it came to.
+    """
+
+    __slots__ = ("_counts", "_known_lines", "_known_paths", "_policy", "found", "limits", "scanner")
+
+    kind_of = staticmethod(bodies.kind_of)
+    sniff = staticmethod(bodies.sniff)
+
+    def __init__(self, settings: Validation) -> None:
+        self.limits: Limits = settings.limits
+        self.scanner: Scanner = _scanner(settings)
+        self.found: int = 0
+        self._known_paths: set[bytes] = set()
+        self._known_lines: set[tuple[bytes, bytes]] = set()
+        self._counts = settings.attacks.get("graphql") != "off"
+        self._policy = Policy(settings.level, settings.attacks, settings.exclude)
+
+    def head(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Value]:
+        """Give out the values of a head (see `extract.head`), but for lines that were looked at: they come again."""
+        known = self._known_lines
+        return head(path, query, [line for line in headers if line not in known], self.limits)
+
+    def is_known(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Tell whether nothing is in this path and in these headers: each was looked at before."""
+        return self._known_lines.issuperset(headers) and path in self._known_paths
+
+    def remember(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Note that nothing was found in this path and in these headers."""
+        for known in (self._known_paths, self._known_lines):
+            if len(known) >= _MEMO_SIZE:
+                known.clear()
+        if len(path) <= _MEMO_LENGTH:
+            self._known_paths.add(path)
+        self._known_lines.update([line for line in headers if len(line[1]) <= _MEMO_LENGTH >= len(line[0])])
+
+    def body(self, body: bytes, kind: bodies.Kind, content_type: bytes, encoding: bytes = b"") -> Iterator[Value]:
+        """Give out the values of a whole body.
+
+        Raises:
+            CrossedError: a limit.
+        """
+        if encoding and body:
+            body = bodies.inflate(body, encoding, self.limits)
+        return bodies.values(body, kind, content_type, self.limits) if body.strip() else iter(())
+
+    def parts(self, content_type: bytes) -> MultipartReader:
+        """Begin to read a multipart body.
+
+        Raises:
+            CrossedError: it has no boundary.
+        """
+        return MultipartReader(content_type, self.limits)
+
+    def text(self) -> TextReader:
+        """Begin to read a body that is looked at as a text while it streams."""
+        return TextReader(self.limits)
+
+    def look(self, values: Iterable[Value], scope: Scope) -> Iterator[Judgement | CrossedError | None]:
+        """Look at values: give out what an attack comes to, the limit that was crossed, and None where others may run.
+
+        Args:
+            values: of the request.
+            scope: of the request, for what is excluded.
+        """
+        try:
+            for findings in self.scanner.scan(self._counted(values) if self._counts else values):
+                self.found += findings is not None
+                yield None if findings is None else self._policy.judge(findings, scope)
+        except CrossedError as crossed:
+            yield crossed
+
+    def _counted(self, values: Iterable[Value]) -> Iterator[Value]:
+        """Count what GraphQL documents ask for, on the way to the scanner."""
+        for value in values:
+            if value.name in _DOCUMENTS and "{" in value.text:
+                check_document(value.text, self.limits)
+            yield value
+
+
+def _scanner(settings: Validation) -> Scanner:
+    off = {attack for attack, action in settings.attacks.items() if action == "off"}
+    if not (off or settings.rules or settings.excerpts):
+        return scanner(settings.level, settings.engine)
+    rules = [*load(attack for attack in ATTACKS if attack not in off), *settings.rules]
+    return Scanner(
+        [rule for rule in rules if rule.level <= settings.level], settings.engine, excerpts=settings.excerpts
+    )

@@ -1,0 +1,83 @@
+"""JSON: the texts and the keys of a document (RFC 8259), duplicates kept.
+
+Numbers, booleans and null are no texts. What is no JSON is looked at as a text, since a lenient parser may still take
+it. Must never recurse by its own: the depth is the client's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+from asgi_guard.inspection.extract import Value, text
+from asgi_guard.inspection.limits import CrossedError, Limits
+
+_decoder: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=bool, parse_float=bool, parse_constant=bool)
+
+_INNER: Final = 16_384
+_INNER_LIMITS: Final = Limits()
+
+
+def json_values(body: bytes, limits: Limits) -> Iterator[Value]:
+    """Give out the texts of a JSON document, each named by the nearest key, and its keys.
+
+    Raises:
+        CrossedError: it is nested too deep, or has too many texts and keys.
+    """
+    written = body.decode(json.detect_encoding(body), "replace").removeprefix("\ufeff")
+    try:
+        document = _decoder.decode(written)
+    except ValueError:
+        return iter([Value("body", "", text(body))])
+    except RecursionError:
+        raise CrossedError("depth", 400) from None
+    return leaves(document, limits)
+
+
+def inner_values(value: Value) -> Iterator[Value]:
+    """Give out the texts and the keys of a value that is itself JSON, if it is; they stand where the value stood."""
+    if len(value.text) > _INNER or '"' not in value.text:
+        return
+    try:
+        document = _decoder.decode(value.text)
+    except (ValueError, RecursionError):  # it was looked at as a text, and nothing is decoded any deeper
+        return
+    if document.__class__ is str:
+        return
+    with suppress(CrossedError):
+        for inner in leaves(document, _INNER_LIMITS):
+            yield Value("name" if inner.place == "name" else value.place, inner.name or value.name, inner.text)
+
+
+def leaves(document: Any, limits: Limits) -> Iterator[Value]:
+    """Give out the texts of a document in which an object is a tuple of pairs.
+
+    Raises:
+        CrossedError: it is nested too deep, or has too many texts and keys.
+    """
+    left = limits.leaves
+    names: set[str] = set()
+    waiting: list[tuple[str, int, Any]] = [("", 0, [document])]
+    while waiting:
+        name, depth, node = waiting.pop()
+        if depth > limits.depth:
+            raise CrossedError("depth", 400)
+        if node.__class__ is list:
+            items = [(name, item) for item in node]
+        else:
+            items = node
+            new = {key for key, _ in node} - names
+            names |= new
+            left -= len(new)
+            yield from [Value("name", key, key) for key in new]
+        for key, item in items:
+            kind = item.__class__
+            if kind is str:
+                left -= 1
+                yield Value("body", key, item)
+            elif kind is list or kind is tuple:
+                waiting.append((key, depth + 1, item))
+        if left < 0:
+            raise CrossedError("leaves")

@@ -1,0 +1,45 @@
+"""Limits: how much of one request is looked at, and what it means that there is more.
+
+What lies beyond a limit is refused, or streamed on and told, as the settings say; it is never left out in silence, or
+padding would carry an attack past the validator.
+Must never be crossed by a request that no attacker has sized: the defaults are many times what applications use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class CrossedError(Exception):
+    """A limit was crossed.
+
+    Args:
+        limit: the field of `Limits`, or what could not be read.
+        status: the HTTP status that says so.
+    """
+
+    def __init__(self, limit: str, status: int = 413) -> None:
+        super().__init__(limit)
+        self.limit: str = limit
+        self.status: int = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of one request is looked at.
+
+    Attributes:
+        body_bytes: of a body, and of what a Content-Encoding inflates to.
+        fields: parameters of a query or a form, cookies, headers.
+        depth: how deep JSON, XML and GraphQL may be nested.
+        leaves: texts and names of a JSON or XML document.
+        parts: of a multipart body.
+        aliases: in one GraphQL document.
+    """
+
+    body_bytes: int = 262_144
+    fields: int = 1_000
+    depth: int = 32
+    leaves: int = 4_096
+    parts: int = 100
+    aliases: int = 50

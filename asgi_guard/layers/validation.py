@@ -1,0 +1,352 @@
+"""Validation: requests that carry an attack are refused before the application sees them.
+
+The head is looked at before the application runs; a body when the application first asks for it, up to a bound, and
+then the same messages are handed on, byte for byte. A multipart body of any length is looked at as it streams, its
+files left alone, and so is a text of which nobody knows the type. What nobody parses is never read ahead. WebSocket
+handshakes are looked at like a GET, and messages on request.
+What is refused is said in events, by rule, class and place; the client learns neither, and nobody the payload.
+Must never change a message, never keep one back once it was looked at, and never take the loop for itself: a long body
+is looked at in steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
+
+from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.layer import Layer, LookAhead
+from asgi_guard.engine.replies import Reply
+from asgi_guard.engine.types import ASGIApp, Message
+from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
+from asgi_guard.errors.problem import Fault
+from asgi_guard.events import Listener, notify
+from asgi_guard.inspection.events import AttackFound, LimitCrossed
+from asgi_guard.inspection.limits import CrossedError
+from asgi_guard.inspection.settings import MODES, Validation, ValidationFields
+from asgi_guard.settings import Problems, build
+
+if TYPE_CHECKING:  # loaded when a lifespan begins, or with the first request
+    from asgi_guard.inspection.body import Kind
+    from asgi_guard.inspection.extract import Value
+    from asgi_guard.inspection.inspector import Inspector
+    from asgi_guard.inspection.multipart import MultipartReader
+    from asgi_guard.inspection.policy import Judgement
+    from asgi_guard.inspection.text_body import TextReader
+
+_BREATH: Final = 4_096
+"""The characters that are looked at before others may run: well under a millisecond."""
+
+_HEAD_BYTES: Final = 65_536
+_MAX_EVENTS: Final = 16
+
+
+class _Own:
+    """What one request has of its own: the mode, and the reader of a body that streams on."""
+
+    __slots__ = ("mode", "reader")
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.reader: MultipartReader | TextReader | None = None
+
+
+class ValidationLayer(Layer):
+    """Refuses attacks."""
+
+    name: ClassVar[str] = "validation"
+    wants: frozenset[bytes] = frozenset({b"content-type", b"content-encoding", b"content-length"})
+    body_types: frozenset[bytes] = frozenset({b"*/*"})
+    admit_deadline_seconds: float | None = None  # it waits for nothing: it lets others run
+    overridable: frozenset[str] = frozenset({"mode"})
+
+    def __init__(self, settings: Validation) -> None:
+        self.settings: object = settings
+        self._settings = settings
+        self._limits = settings.limits
+        self.body_look_ahead_bytes: int = self._limits.body_bytes + 1
+        self._made: Inspector | None = None
+        self._attack = _refusal(settings.status, "VALIDATION_REFUSED", "The request looks like an attack.")
+
+    async def start(self) -> None:
+        """Compile the rules, which takes a tenth of a second, before there is a request to wait for it."""
+        self._prepare().scanner.prepare()
+
+    def take_over(self, previous: Layer) -> None:
+        """Get ready in the thread that reconfigures, where the layer before this one was ready."""
+        if isinstance(previous, ValidationLayer) and previous._made is not None:  # noqa: SLF001
+            self._prepare().scanner.prepare()
+
+    @property
+    def _inspector(self) -> Inspector:
+        """What looks, made when the first request comes, if no lifespan came before it."""
+        return self._made or self._prepare()
+
+    def _prepare(self) -> Inspector:
+        if self._made is None:
+            from asgi_guard.inspection.inspector import Inspector
+
+            self._made = Inspector(self._settings)
+        return self._made
+
+    def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
+        """Take over the mode for one request."""
+        problems = Problems('scope["asgi_guard"].validation')
+        problems.choice("mode", fields["mode"], MODES)
+        problems.raise_if_any()
+        self._own(exchange).mode = fields["mode"]
+
+    def _own(self, exchange: Exchange) -> _Own:
+        own: _Own | None = exchange.cells.get(self)
+        if own is None:
+            own = exchange.cells[self] = _Own(self._settings.mode)
+        return own
+
+    # What is looked at ------------------------------------------------------------------------------------------------
+
+    async def admit_async(self, exchange: Exchange) -> Reply | None:
+        """Look at the head of the request."""
+        scope = exchange.scope
+        path: bytes = scope.get("raw_path") or scope.get("path", "").encode("utf-8", "surrogatepass")
+        query: bytes = scope.get("query_string") or b""
+        headers = scope.get("headers") or ()
+        inspector = self._inspector
+        try:
+            if inspector.is_known(path, headers) and not query:
+                return None
+        except TypeError:  # pairs that are lists have no hash
+            headers = [(name, value) for name, value in headers]
+        if len(path) + len(query) + exchange.header_bytes > _HEAD_BYTES:
+            return self._crossed(exchange, CrossedError("head_bytes"))
+        found = inspector.found
+        reply = await self._look_slowly(exchange, inspector.head(path, query, headers))
+        if inspector.found == found and reply is None:
+            inspector.remember(path, headers)
+        return reply
+
+    async def body(self, exchange: Exchange, receive: LookAhead) -> Reply | None:
+        """Look at the body before the application gets it."""
+        content_type = exchange.header(b"content-type") or b""
+        encoding = exchange.header(b"content-encoding") or b""
+        kind = self._inspector.kind_of(content_type)
+        if kind == "multipart" and not encoding:
+            return await self._look_at_parts(exchange, content_type, receive)
+        if kind != "other" and self._is_declared_too_large(exchange):
+            return self._crossed(exchange, _TOO_LARGE)
+        begun: list[bytes] = []
+        is_whole = False
+        if kind == "other" and not encoding:
+            begun, is_whole, begins_like = await self._begin(receive, content_type)
+            if begins_like == "text":
+                return await self._look_at_text(exchange, begun, is_whole=is_whole)
+            if begins_like not in {"json", "xml"}:
+                return None
+        body = await self._read(receive, begun, is_whole=is_whole)
+        is_too_large = len(body) > self._limits.body_bytes
+        refusal = self._crossed(exchange, _TOO_LARGE) if is_too_large else None
+        return refusal or await self._look_at_whole(exchange, body, kind)
+
+    async def _look_at_whole(self, exchange: Exchange, body: bytes, kind: Kind) -> Reply | None:
+        content_type = exchange.header(b"content-type") or b""
+        try:
+            values = self._inspector.body(body, kind, content_type, exchange.header(b"content-encoding") or b"")
+        except CrossedError as crossed:
+            return self._crossed(exchange, crossed)
+        return await self._look_slowly(exchange, values)
+
+    async def _begin(self, receive: LookAhead, content_type: bytes) -> tuple[list[bytes], bool, Kind | None]:
+        """Read until it can be told what a body begins like; its first message does, unless it is blank."""
+        pieces: list[bytes] = []
+        is_whole, begins_like = False, None
+        while begins_like is None and not is_whole and (message := await receive()) is not None:
+            pieces.append(message.get("body") or b"")
+            is_whole = not message.get("more_body", False)
+            begins_like = self._inspector.sniff(pieces[-1], content_type)
+        return pieces, is_whole, begins_like
+
+    async def _read(self, receive: LookAhead, begun: list[bytes], *, is_whole: bool) -> bytes:
+        """Read the rest of a body ahead, to the bound; nothing of one whose client has left."""
+        size = sum(map(len, begun))
+        while not is_whole and (message := await receive()) is not None:
+            begun.append(message.get("body") or b"")
+            size += len(begun[-1])
+            is_whole = not message.get("more_body", False)
+        return b"".join(begun) if is_whole or size > self._limits.body_bytes else b""
+
+    async def _look_at_text(self, exchange: Exchange, begun: list[bytes], *, is_whole: bool) -> Reply | None:
+        """Look at the beginning of a text; at the rest of it as it streams."""
+        reader = self._inspector.text()
+        message = {"body": b"".join(begun), "more_body": not is_whole}
+        reply = await self._look_slowly(exchange, self._streamed(exchange, reader, message))
+        self._own(exchange).reader = reader
+        return reply
+
+    def _is_declared_too_large(self, exchange: Exchange) -> bool:
+        declared = exchange.header(b"content-length") or b""
+        return (
+            declared.isdigit() and int(declared[:20]) > self._limits.body_bytes and self._settings.on_limit == "refuse"
+        )
+
+    async def _look_at_parts(self, exchange: Exchange, content_type: bytes, receive: LookAhead) -> Reply | None:
+        """Look at the parts of a multipart body as they come; those beyond what is read ahead as they stream."""
+        try:
+            reader = self._inspector.parts(content_type)
+        except CrossedError as crossed:
+            return self._crossed(exchange, crossed)
+        while (message := await receive()) is not None:
+            reply = await self._look_slowly(exchange, self._streamed(exchange, reader, message))
+            if reply is not None or not message.get("more_body", False):
+                return reply
+        self._own(exchange).reader = reader
+        return None
+
+    def inbound(self, exchange: Exchange, message: Message) -> Reply | None:
+        """Look at what streams in after the body was looked at, and at the messages of a WebSocket."""
+        if exchange.kind == "http":
+            own: _Own | None = exchange.cells.get(self)
+            if own is None or own.reader is None or message["type"] != "http.request":
+                return None
+            values = self._streamed(exchange, own.reader, message)
+        elif self._settings.websocket_messages and message.get("text"):
+            said = message["text"]
+            if len(said) > self._limits.body_bytes:
+                return self._crossed(exchange, _TOO_LARGE)
+            values = self._inspector.body(said.encode(errors="replace"), "text", b"")
+        else:
+            return None
+        return next(filter(None, self._look(exchange, values)), None)
+
+    def _streamed(self, exchange: Exchange, reader: MultipartReader | TextReader, message: Message) -> Iterator[Value]:
+        """Give out what a message of a body brings; more of a text than is looked at is only told."""
+        was_beyond = reader.is_beyond
+        yield from reader.feed(message.get("body") or b"")
+        if not message.get("more_body", False):
+            yield from reader.close()
+        if reader.is_beyond and not was_beyond:
+            self._tell_crossed(exchange, "body_bytes", is_refused=False)
+
+    # How it is looked at ----------------------------------------------------------------------------------------------
+
+    async def _look_slowly(self, exchange: Exchange, values: Iterable[Value]) -> Reply | None:
+        """Look at values, and let others run in between."""
+        scanner = self._inspector.scanner
+        rested_at = scanner.scanned
+        for reply in self._look(exchange, values):
+            if reply is not None:
+                return reply
+            if scanner.scanned - rested_at >= _BREATH:
+                from anyio.lowlevel import checkpoint  # now, not with the first import of the package
+
+                await checkpoint()
+                rested_at = scanner.scanned
+        return None
+
+    def _look(self, exchange: Exchange, values: Iterable[Value]) -> Iterator[Reply | None]:
+        """Look at values; give out the answer where one is an attack or a limit, and None where others may run."""
+        told = 0
+        for seen in self._inspector.look(values, exchange.scope):
+            if seen is None:
+                yield None
+                continue
+            told += 1
+            yield self._crossed(exchange, seen) if isinstance(seen, CrossedError) else self._tell(exchange, seen)
+            if told == _MAX_EVENTS:
+                return
+
+    def _tell(self, exchange: Exchange, judgement: Judgement) -> Reply | None:
+        is_refused = judgement.blocks and self._mode(exchange) == "block"
+        if self.listeners:
+            gravest = judgement.findings[0]
+            event = AttackFound(
+                **exchange.about(self),
+                attack=gravest.rule.attack,
+                rules=tuple(finding.rule.id for finding in judgement.findings[:16]),
+                place=gravest.place,
+                name="" if gravest.place == "name" else gravest.name[:64],
+                score=judgement.score,
+                is_refused=is_refused,
+                excerpt=gravest.excerpt,
+            )
+            notify(self.listeners, event)
+        if judgement.blocks and not is_refused:
+            exchange.would_refuse(self, self._attack)
+        return self._attack if is_refused else None
+
+    def _crossed(self, exchange: Exchange, crossed: CrossedError) -> Reply | None:
+        """Refuse what goes on beyond a limit, or only tell."""
+        reply = _LIMITS[crossed.status]
+        is_refused = self._settings.on_limit == "refuse" and self._mode(exchange) == "block"
+        self._tell_crossed(exchange, crossed.limit, is_refused=is_refused)
+        if is_refused:
+            return reply
+        if self._settings.on_limit == "refuse":
+            exchange.would_refuse(self, reply)
+        return None
+
+    def _tell_crossed(self, exchange: Exchange, limit: str, *, is_refused: bool) -> None:
+        if self.listeners:
+            notify(self.listeners, LimitCrossed(**exchange.about(self), limit=limit, is_refused=is_refused))
+
+    def _mode(self, exchange: Exchange) -> str:
+        own: _Own | None = exchange.cells.get(self)
+        return self._settings.mode if own is None else own.mode
+
+    def refusals(self) -> Iterable[str]:
+        """Say what is refused."""
+        settings = self._settings
+        if settings.mode == "detect":
+            return ("nothing: attacks and crossed limits are told to the listeners",)
+        not_blocked = "".join(
+            f", {attack}: {action}" for attack, action in settings.attacks.items() if action != "block"
+        )
+        attacks = f"{settings.status} for attacks, as the rules of level {settings.level} tell them{not_blocked}"
+        if settings.on_limit == "flag":
+            return (attacks,)
+        size = f"413 for more than {self._limits.body_bytes:,} bytes of a body that is parsed, files apart"
+        return (attacks, size, "400 for one that is nested too deep, and 415 for one whose encoding cannot be undone")
+
+
+def _refusal(status: int, code: str, message: str, *, close_connection: bool = False) -> Reply:
+    fault = Fault(
+        status=status, code=code, message=message, category=ErrorCategory.VALIDATION, severity=ErrorSeverity.MEDIUM
+    )
+    return Reply.refusal(fault, close_connection=close_connection)
+
+
+_TOO_LARGE: Final = CrossedError("body_bytes")
+_LIMITS: Final[Mapping[int, Reply]] = MappingProxyType(
+    {
+        status: _refusal(status, code, message, close_connection=True)
+        for status, code, message in (
+            (400, "VALIDATION_TOO_COMPLEX", "The request is malformed, or nested too deep, to be looked at."),
+            (413, "VALIDATION_TOO_LARGE", "The request is too large to be looked at."),
+            (415, "VALIDATION_ENCODING", "The encoding of the request cannot be undone."),
+        )
+    }
+)
+
+
+class ValidationMiddleware(Middleware):
+    """Refuse requests that carry an attack.
+
+    Args:
+        app: the application to wrap.
+        settings: a `Validation`; or its fields as keywords.
+        listeners: told what the layer decides.
+        fields: see `Validation`.
+
+    Raises:
+        ConfigError: a field is wrong or unknown.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Validation | None = None,
+        *,
+        listeners: Iterable[Listener] = (),
+        **fields: Unpack[ValidationFields],
+    ) -> None:
+        super().__init__(app, ValidationLayer(build(Validation, settings, fields)), listeners=listeners)

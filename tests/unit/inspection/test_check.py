@@ -1,0 +1,77 @@
+"""Check: a rule of a user's own starts only if it keeps to what rules keep to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from asgi_guard import Rule
+from asgi_guard.inspection.check import check_rules
+from asgi_guard.inspection.rules import load
+from asgi_guard.settings import Problems
+
+SOUND = Rule(
+    id="OWN-ORDERS-001",
+    attack="own",
+    score=5,
+    level=1,
+    pattern=r"order \d{1,9} or",
+    needs=("order",),
+    why="Somebody tries the orders of others.",
+    positives=("order 12 or 1",),
+    negatives=("order 12",),
+)
+
+
+def ids(*rules: Any) -> list[str]:
+    """Return the ids of what is wrong."""
+    problems = Problems("Validation")
+    check_rules(problems, rules)
+    return [problem.id for problem in problems.found]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({}, None),
+        ({"id": "own rule"}, "AG700"),
+        ({"why": None}, "AG700"),
+        ({"score": 6}, "AG701"),
+        ({"score": 1}, "AG701"),
+        ({"level": 0}, "AG701"),
+        ({"pattern": "order (?=12)"}, "AG702"),
+        ({"pattern": r"(order) \1"}, "AG702"),
+        ({"pattern": "Order"}, "AG702"),
+        ({"pattern": "order ("}, "AG702"),
+        ({"pattern": ""}, "AG702"),
+        ({"pattern": "x" * 2_001}, "AG702"),
+        ({"pattern": r"order \d+ or"}, "AG703"),
+        ({"pattern": r"order \d{1,} or"}, "AG703"),
+        ({"pattern": r"order \d{1,500} or"}, "AG703"),
+        ({"needs": ()}, "AG704"),
+        ({"needs": ("Order",)}, "AG704"),
+        ({"places": ()}, "AG705"),
+        ({"places": ("everywhere",)}, "AG705"),
+        ({"views": ("upside down",)}, "AG705"),
+        ({"positives": ()}, "AG706"),
+        ({"positives": ("order",)}, "AG706"),
+        ({"negatives": ("order 1 or 2",)}, "AG706"),
+        ({"needs": ("never there",)}, "AG706"),
+    ],
+    ids=str,
+)
+def test_a_rule_is_checked(fields: dict[str, Any], problem: str | None) -> None:
+    """Its examples are part of it."""
+    assert ids(replace(SOUND, **fields)) == ([] if problem is None else [problem])
+
+
+def test_every_rule_that_is_wrong_is_told() -> None:
+    """With its place in the list."""
+    assert ids(SOUND, replace(SOUND, score=9), replace(SOUND, needs=())) == ["AG701", "AG704"]
+
+
+def test_the_rules_of_the_package_pass_the_check() -> None:
+    """What is asked of others holds here."""
+    assert ids(*load()) == []

@@ -1,0 +1,61 @@
+"""GraphQL: what one small document may ask for is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from asgi_guard import Validation
+from asgi_guard.inspection.extract import Value
+from asgi_guard.inspection.graphql import check_document
+from asgi_guard.inspection.inspector import Inspector
+from asgi_guard.inspection.limits import CrossedError, Limits
+
+LIMITS = Limits(depth=3, aliases=2)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ a { b { c } } }",
+        "query Q($x: [Int] = {a: {b: {c: {d: 1}}}}) { one: a(x: {y: {z: {w: 1}}}, v: 2) { b } two: c }",
+        '{ a(text: "{{{{{{ a: b: c: \\" {{{") { b } }',
+        '{ a(text: """{{{{{{ " a: b: c:""") { b } }',
+        "{ a # {{{{{ a: b: c:\n { b } }",
+        "{{{{{{ no document, a template }}}}}}"[6:],
+        "if (a) { b { c { d { e } } } }",
+    ],
+)
+def test_an_ordinary_document_passes(document: str) -> None:
+    """Objects of the input, strings and comments do not count; nor does what is no GraphQL."""
+    check_document(document, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("document", "limit"),
+    [
+        ("{ a { b { c { d } } } }", "depth"),
+        ("query { a(x: 1) { b { c { d } } } }", "depth"),
+        ("mutation M { " + "{" * 5, "depth"),
+        ("{ x1: a x2: a x3: a }", "aliases"),
+        ('subscription { x1: a(y: "(") x2: a x3 : a }', "aliases"),
+    ],
+)
+def test_one_that_asks_for_too_much_is_said(document: str, limit: str) -> None:
+    """By its depth or its aliases."""
+    with pytest.raises(CrossedError) as caught:
+        check_document(document, LIMITS)
+
+    assert caught.value.limit == limit
+
+
+def test_documents_are_counted_where_they_stand() -> None:
+    """In the parameter or the key `query`, and in a body that is one; unless the class is off."""
+    deep = "{ a " * 40
+
+    def crossed(inspector: Inspector, name: str) -> list[str]:
+        looked = inspector.look([Value("body", name, deep)], {})
+        return [seen.limit for seen in looked if isinstance(seen, CrossedError)]
+
+    inspector = Inspector(Validation())
+    assert [crossed(inspector, name) for name in ("query", "", "text")] == [["depth"], ["depth"], []]
+    assert crossed(Inspector(Validation(attacks={"graphql": "off"})), "query") == []

@@ -1,0 +1,37 @@
+"""The values of an XML document are those that a parser would give an application, whatever stands between."""
+
+from __future__ import annotations
+
+import pytest
+
+from asgi_guard.inspection.limits import Limits
+from asgi_guard.inspection.xml_body import xml_values
+
+SPLIT = [
+    "<a><![CDATA[<]]>script<![CDATA[>]]></a>",
+    "<a><![CDATA[<]]>scr<!-- x -->ipt></a>",
+    "<a><![CDATA[<scr]]><![CDATA[ipt>]]></a>",
+    "<![CDATA[<]]>script<![CDATA[>]]>",
+    "<a><?x y?><![CDATA[<script]]>></a>",
+]
+
+
+def values(document: str) -> list[tuple[str, str]]:
+    """Return the places and the texts of a document."""
+    return [(value.place, value.text) for value in xml_values(document, Limits())]
+
+
+@pytest.mark.parametrize("document", SPLIT)
+def test_a_text_is_one_whatever_splits_it(document: str) -> None:
+    """Sections, comments and instructions inside of an element do not hide what they split."""
+    assert ("body", "<script>") in values(document)
+
+
+def test_texts_of_elements_are_apart() -> None:
+    """What one element ends is no part of the next one."""
+    assert values("<a><b>x</b><c>y</c></a>")[1:] == [("body", "x"), ("body", "y")]
+
+
+def test_a_declaration_is_seen_behind_what_looks_like_the_root() -> None:
+    """A tag in a comment does not end the prolog."""
+    assert ("xml", '<!DOCTYPE a SYSTEM "b">') in values('<!-- <a> --><!DOCTYPE a SYSTEM "b"><a/>')
