@@ -25,6 +25,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "bare": "the application alone",
         "headers alone": "the same headers, ready made, and no protection",
         "asgi-guard": "**`Guard(app, validation=False)`**, with hosts and origins",
+        "asgi-guard, detecting": "**`Guard(app)`**, with hosts and origins: it looks for attacks as well",
         "assembled": "Starlette's CORS, hosts and body limit, `secure`, slowapi, asgi-correlation-id",
         "fastapi-guard, pure ASGI, no detection": "fastapi-guard, its pure ASGI class, detection off",
         "fastapi-guard, no detection": "fastapi-guard, detection off",
