@@ -43,6 +43,15 @@ class Exchange(Parking):
         """Tell whether the last message of the application's response has passed."""
         return self.over_at < self.plan.size
 
+    def is_repeated(self, layer: Layer) -> bool:
+        """Tell whether another layer of this name stands further out, in this guard or in one around it."""
+        if layer in self.plan.repeated:
+            return True
+        outer: Any = self._outer or self._overridden_outside
+        while outer is not None and layer.name not in outer.plan.names:
+            outer = outer._outer or outer._overridden_outside  # noqa: SLF001
+        return outer is not None
+
     def set_deadline(self, layer: Layer, seconds: float, reply: Reply) -> Deadline:
         """Answer with `reply` in the application's place when it takes longer than `seconds`; `inf` for never yet.
 
@@ -194,7 +203,8 @@ class Exchange(Parking):
             return
         is_silent = self._held is not None or self.floor == self.over_at == self.plan.size
         if is_silent and not self._is_deserted:
-            await self._rescue(NoResponseError("the application returned without a response"), self.plan.size)
+            self.failure = NoResponseError("the application returned without a response")
+            await self._rescue(self.failure, self.plan.size)
 
     async def fail(self, exc: Exception, origin: int) -> None:
         """Decide what becomes of an exception that ended the call.
@@ -213,6 +223,7 @@ class Exchange(Parking):
         elif self.answered_at < origin:
             logger.debug("the application failed after it was answered for", exc_info=exc)
             return
+        self.failure: Exception | None = exc
         if exc is self.foreign or (self._outer is not None and self._outer._is_cut_off):  # noqa: SLF001
             raise exc
         if self._parked is not None and origin == self.plan.size and await self._settle_parked(exc):

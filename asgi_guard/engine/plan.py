@@ -44,10 +44,12 @@ class Plan:
         "inbounds",
         "layers",
         "listened",
+        "names",
         "outbounds",
         "overridable",
         "positions",
         "replaces",
+        "repeated",
         "rescues",
         "silent",
         "size",
@@ -76,6 +78,8 @@ class Plan:
         present = [(position, layer) for position, layer in enumerate(self.layers) if position not in absent]
         working = [(position, layer) for position, layer in present if position not in at_rest]
         self.size: int = len(self.layers)
+        self.names: frozenset[str] = frozenset(layer.name for _, layer in working)
+        self.repeated: frozenset[Layer] = _repeated(working)
         self.positions: dict[Layer, int] = {layer: position for position, layer in enumerate(self.layers)}
         self.wants: frozenset[bytes] = frozenset[bytes]({b"host"}).union(*[layer.wants for layer in self.layers])
         self.holds: bool = any(layer.holds_start for _, layer in working)
@@ -145,6 +149,12 @@ def is_filled(layer: Layer, hook: str) -> bool:
 
 def _collect(hook: str, working: Iterable[tuple[int, Layer]]) -> Steps:
     return tuple((position, getattr(layer, hook)) for position, layer in working if is_filled(layer, hook))
+
+
+def _repeated(working: Iterable[tuple[int, Layer]]) -> frozenset[Layer]:
+    """Return the layers that stand inside another one of their name."""
+    names: set[str] = set()
+    return frozenset(layer for _, layer in working if layer.name in names or names.add(layer.name))
 
 
 def _admits(

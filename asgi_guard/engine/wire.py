@@ -35,6 +35,7 @@ class Wire(Request):
     """What has passed, and in which direction; its `send` is the application's.
 
     Attributes:
+        failure: the exception that ended the call, whoever answers for it; None before there is one.
         status: of the response that goes out, 101 for a WebSocket that is accepted; 0 before there is one.
         is_accepted: whether this is a WebSocket whose handshake the application accepts or has accepted.
     """
@@ -62,6 +63,7 @@ class Wire(Request):
     cuts: tuple[int, ...]
     deadlines: list[Deadline] | None
     floor: int
+    failure: Exception | None
     foreign: Exception | None
     head_size: int
     holds: bool
@@ -89,6 +91,7 @@ class Wire(Request):
         "cut",
         "cuts",
         "deadlines",
+        "failure",
         "floor",
         "foreign",
         "head_size",
@@ -128,7 +131,7 @@ class Wire(Request):
         self._promises_trailers = self._has_repeated = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
         self.overrides = self._overridden_outside = self._parked = None
-        self.turn = self._opening = self.foreign = self.broken = self.deadlines = None
+        self.turn = self._opening = self.foreign = self.broken = self.deadlines = self.failure = None
         peer = scope.get("client")
         host = peer[0] if peer else None
         self.client = host if type(host) is str and host and ":" not in host else address(host)
