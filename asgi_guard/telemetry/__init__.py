@@ -1,0 +1,1 @@
+"""Telemetry: what was counted, told outside: routes, names, text and OpenTelemetry."""

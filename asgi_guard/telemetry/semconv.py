@@ -1,0 +1,69 @@
+"""Semconv: the names of what is measured, and the few values that their attributes may have.
+
+The stable HTTP semantic conventions of OpenTelemetry (1.44) for what they name; WebSockets after those of SignalR, which
+are stable too. Must never let through a value that a client has written: an attribute of a metric is kept for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, Kind, Metric
+
+KNOWN_METHODS: Final = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
+"""The methods of RFC 9110, RFC 5789 and RFC 10008, as the conventions name them."""
+
+OTHER: Final = "_OTHER"
+"""What the conventions call a method that is not known."""
+
+VERSIONS: Final[Mapping[str, str]] = MappingProxyType({"1.0": "1.0", "1.1": "1.1", "2": "2", "2.0": "2", "3": "3"})
+"""`http_version` of the scope, as `network.protocol.version` has it."""
+
+SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
+
+SOCKET_BOUNDS: Final = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)
+"""Buckets for connections, which last from the blink of an eye to a day, in seconds."""
+
+REQUEST_DURATION: Final = Metric(
+    "http.server.request.duration",
+    "s",
+    "Duration of HTTP server requests.",
+    Kind.HISTOGRAM,
+    (
+        "http.request.method",
+        "url.scheme",
+        "network.protocol.version",
+        "http.route",
+        "http.response.status_code",
+        "error.type",
+    ),
+    HTTP_DURATION_BOUNDS,
+    is_exponential=True,
+)
+
+ACTIVE_REQUESTS: Final = Metric(
+    "http.server.active_requests",
+    "{request}",
+    "Number of active HTTP server requests.",
+    Kind.UP_DOWN,
+    ("http.request.method", "url.scheme"),
+)
+
+CONNECTION_DURATION: Final = Metric(
+    "asgi_guard.websocket.connection.duration",
+    "s",
+    "Duration of WebSocket connections, handshake and all.",
+    Kind.HISTOGRAM,
+    ("url.scheme", "network.protocol.version", "http.route", "http.response.status_code", "error.type"),
+    SOCKET_BOUNDS,
+)
+
+ACTIVE_CONNECTIONS: Final = Metric(
+    "asgi_guard.websocket.active_connections",
+    "{connection}",
+    "Number of WebSocket connections that are open or being opened.",
+    Kind.UP_DOWN,
+    ("url.scheme",),
+)

@@ -1,0 +1,203 @@
+"""Routes: each framework says which template it has chosen, mounts and all, and a path is never taken for one."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.layer import Layer
+from asgi_guard.telemetry import frameworks
+from asgi_guard.telemetry.routes import KEY, route_of
+from asgi_guard.testing import call
+
+pytestmark = pytest.mark.anyio
+
+ITEM = "/v1/items/7"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run on asyncio: half of the frameworks know nothing else."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """Let frameworks read their files when they are first used."""
+
+
+class Noting(Layer):
+    """Notes the route of each request once it was answered."""
+
+    def __init__(self) -> None:
+        self.routes: list[str] = []
+
+    def complete(self, exchange) -> None:
+        self.routes.append("".join(route_of(exchange.scope)))
+
+
+async def asked(app, *paths) -> list[str]:
+    """Return the route of each of these requests."""
+    layer = Noting()
+    guarded = Middleware(app, layer)
+    for path in paths:
+        await call(guarded, "GET", path)
+    return layer.routes
+
+
+async def test_starlette_says_it_with_its_mounts() -> None:
+    """Also of what a mount does not find; the value of a parameter of the mount is the client's, and no part of it."""
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Mount, Route, WebSocketRoute
+    from starlette.staticfiles import StaticFiles
+
+    def item(_request) -> PlainTextResponse:
+        return PlainTextResponse("it")
+
+    items = [Route("/items/{id:int}", item), WebSocketRoute("/echo", item)]
+    routes = [
+        *items,
+        Mount("/v1", routes=items),
+        Mount("/of/{tenant}", routes=items),
+        Mount("/static", StaticFiles(directory=".")),
+    ]
+
+    paths = ["/items/7", ITEM, "/v1/nothing", "/of/acme/items/7", "/of/%3Cx%3E/items/8", "/static/no", "/nowhere"]
+    assert await asked(Starlette(routes=routes), *paths) == [
+        "/items/{id}",
+        "/v1/items/{id}",
+        "/v1/{path}",
+        "/of/{tenant}/items/{id}",
+        "/of/{tenant}/items/{id}",
+        "/static/{path}",
+        "",
+    ]
+
+
+async def test_fastapi_says_it_with_its_routers_and_sub_applications() -> None:
+    """A wrong method is one of its routes too."""
+    from fastapi import APIRouter, FastAPI
+
+    router = APIRouter(prefix="/items")
+    router.get("/{id}")(lambda: 1)
+    app, below = FastAPI(), FastAPI()
+    below.get("/t/{tid}")(lambda: 1)
+    app.include_router(router, prefix="/v1")
+    app.post("/only")(lambda: 1)
+    app.mount("/sub", below)
+
+    routes = await asked(app, ITEM, "/sub/t/1", "/only", "/nowhere")
+    assert routes == ["/v1/items/{id}", "/sub/t/{tid}", "/only", ""]
+
+
+async def test_litestar_says_it() -> None:
+    """In a key of its own."""
+    from litestar import Litestar, Router, get
+
+    @get("/items/{id:int}")
+    async def item() -> str:
+        return "it"
+
+    assert await asked(Litestar([Router("/v1", route_handlers=[item])]), ITEM, "/nowhere") == [
+        "/v1/items/{id}",
+        "",
+    ]
+
+
+async def test_quart_says_it_once_it_is_told_to() -> None:
+    """Where it has found one."""
+    from quart import Quart
+
+    app = Quart("shop")
+
+    @app.get("/v1/items/<int:id>")
+    async def item(id) -> str:
+        return "it"
+
+    frameworks.name_quart_routes(app)
+    assert await asked(app, ITEM, "/nowhere") == ["/v1/items/<int:id>", ""]
+
+
+async def test_falcon_says_it_once_it_is_told_to() -> None:
+    """Where it has found one."""
+    import falcon.asgi
+
+    class Item:
+        async def on_get(self, req, resp, id) -> None:
+            resp.text = "it"
+
+    app = falcon.asgi.App(middleware=[frameworks.FalconRoutes()])
+    app.add_route("/v1/items/{id}", Item())
+    assert await asked(app, ITEM, "/nowhere") == ["/v1/items/{id}", ""]
+
+
+async def test_blacksheep_says_it_once_it_is_told_to() -> None:
+    """Where it has found one."""
+    from blacksheep import Application, Router
+
+    router = Router()
+
+    @router.get("/v1/items/{id}")
+    async def item() -> str:
+        return "it"
+
+    app = Application(router=router)
+    frameworks.name_blacksheep_routes(app)
+    await app.start()
+    routes = await asked(app, ITEM, "/nowhere")
+    await app.stop()
+    assert routes == ["/v1/items/{id}", ""]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_django_says_it_once_it_is_told_to(monkeypatch, is_async) -> None:
+    """For views of both kinds."""
+    from django.conf import settings
+
+    if not settings.configured:
+        settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x" * 50)
+    from django import setup
+    from django.core.handlers.asgi import ASGIHandler
+    from django.http import HttpResponse
+    from django.test.utils import override_settings
+    from django.urls import path, re_path
+
+    setup()
+
+    async def waiting(_request, id) -> HttpResponse:
+        return HttpResponse("it")
+
+    def plain(_request, id) -> HttpResponse:
+        return HttpResponse("it")
+
+    view = waiting if is_async else plain
+    urls = [path("v1/items/<int:id>", view), re_path(r"^old/(?P<id>\d+)$", view)]
+    monkeypatch.setattr(sys.modules[__name__], "urlpatterns", urls, raising=False)
+    middleware = ["asgi_guard.telemetry.frameworks.django_routes"]
+    with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=middleware, ALLOWED_HOSTS=["*"]):
+        from django.urls import clear_url_caches
+
+        clear_url_caches()
+        assert await asked(ASGIHandler(), ITEM, "/old/1", "/nowhere") == [
+            "/v1/items/<int:id>",
+            r"/old/(?P<id>\d+)$",
+            "",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "route"),
+    [
+        ({}, ("", "")),
+        ({"path": "/items/7", "root_path": "/api"}, ("", "")),
+        ({KEY: "/mine", "path_template": "/theirs"}, ("", "/mine")),
+        ({KEY: 7, "path_template": b"/x", "route": "/x"}, ("", "")),
+    ],
+    ids=["nobody says", "only a path", "the application's word wins", "words of other types"],
+)
+def test_only_a_template_is_a_route(scope, route) -> None:
+    """Whatever else stands there is left alone."""
+    assert route_of(scope) == route
