@@ -5,7 +5,7 @@
     app = falcon.asgi.App(middleware=[FalconRoutes()])                          # Falcon
     name_blacksheep_routes(app)                                                 # BlackSheep
 
-Starlette, FastAPI and Litestar need none of them. Must never import a framework, and never match a path again: the route
+Starlette, FastAPI and Litestar need none of them. Must never import a framework, and never match a path again: a route
 is noted where the framework has found it.
 """
 

@@ -57,7 +57,7 @@ async def test_starlette_says_it_with_its_mounts() -> None:
     def item(_request) -> PlainTextResponse:
         return PlainTextResponse("it")
 
-    items = [Route("/items/{id:int}", item), WebSocketRoute("/echo", item)]
+    items = [Route("/items/{key:int}", item), WebSocketRoute("/echo", item)]
     routes = [
         *items,
         Mount("/v1", routes=items),
@@ -67,11 +67,11 @@ async def test_starlette_says_it_with_its_mounts() -> None:
 
     paths = ["/items/7", ITEM, "/v1/nothing", "/of/acme/items/7", "/of/%3Cx%3E/items/8", "/static/no", "/nowhere"]
     assert await asked(Starlette(routes=routes), *paths) == [
-        "/items/{id}",
-        "/v1/items/{id}",
+        "/items/{key}",
+        "/v1/items/{key}",
         "/v1/{path}",
-        "/of/{tenant}/items/{id}",
-        "/of/{tenant}/items/{id}",
+        "/of/{tenant}/items/{key}",
+        "/of/{tenant}/items/{key}",
         "/static/{path}",
         "",
     ]
@@ -82,7 +82,7 @@ async def test_fastapi_says_it_with_its_routers_and_sub_applications() -> None:
     from fastapi import APIRouter, FastAPI
 
     router = APIRouter(prefix="/items")
-    router.get("/{id}")(lambda: 1)
+    router.get("/{key}")(lambda: 1)
     app, below = FastAPI(), FastAPI()
     below.get("/t/{tid}")(lambda: 1)
     app.include_router(router, prefix="/v1")
@@ -90,19 +90,19 @@ async def test_fastapi_says_it_with_its_routers_and_sub_applications() -> None:
     app.mount("/sub", below)
 
     routes = await asked(app, ITEM, "/sub/t/1", "/only", "/nowhere")
-    assert routes == ["/v1/items/{id}", "/sub/t/{tid}", "/only", ""]
+    assert routes == ["/v1/items/{key}", "/sub/t/{tid}", "/only", ""]
 
 
 async def test_litestar_says_it() -> None:
     """In a key of its own."""
     from litestar import Litestar, Router, get
 
-    @get("/items/{id:int}")
+    @get("/items/{key:int}")
     async def item() -> str:
         return "it"
 
     assert await asked(Litestar([Router("/v1", route_handlers=[item])]), ITEM, "/nowhere") == [
-        "/v1/items/{id}",
+        "/v1/items/{key}",
         "",
     ]
 
@@ -113,12 +113,12 @@ async def test_quart_says_it_once_it_is_told_to() -> None:
 
     app = Quart("shop")
 
-    @app.get("/v1/items/<int:id>")
-    async def item(id) -> str:
+    @app.get("/v1/items/<int:key>")
+    async def item(key) -> str:
         return "it"
 
     frameworks.name_quart_routes(app)
-    assert await asked(app, ITEM, "/nowhere") == ["/v1/items/<int:id>", ""]
+    assert await asked(app, ITEM, "/nowhere") == ["/v1/items/<int:key>", ""]
 
 
 async def test_falcon_says_it_once_it_is_told_to() -> None:
@@ -126,12 +126,12 @@ async def test_falcon_says_it_once_it_is_told_to() -> None:
     import falcon.asgi
 
     class Item:
-        async def on_get(self, req, resp, id) -> None:
+        async def on_get(self, req, resp, key) -> None:
             resp.text = "it"
 
     app = falcon.asgi.App(middleware=[frameworks.FalconRoutes()])
-    app.add_route("/v1/items/{id}", Item())
-    assert await asked(app, ITEM, "/nowhere") == ["/v1/items/{id}", ""]
+    app.add_route("/v1/items/{key}", Item())
+    assert await asked(app, ITEM, "/nowhere") == ["/v1/items/{key}", ""]
 
 
 async def test_blacksheep_says_it_once_it_is_told_to() -> None:
@@ -140,7 +140,7 @@ async def test_blacksheep_says_it_once_it_is_told_to() -> None:
 
     router = Router()
 
-    @router.get("/v1/items/{id}")
+    @router.get("/v1/items/{key}")
     async def item() -> str:
         return "it"
 
@@ -149,7 +149,7 @@ async def test_blacksheep_says_it_once_it_is_told_to() -> None:
     await app.start()
     routes = await asked(app, ITEM, "/nowhere")
     await app.stop()
-    assert routes == ["/v1/items/{id}", ""]
+    assert routes == ["/v1/items/{key}", ""]
 
 
 @pytest.mark.parametrize("is_async", [True, False])
@@ -167,14 +167,14 @@ async def test_django_says_it_once_it_is_told_to(monkeypatch, is_async) -> None:
 
     setup()
 
-    async def waiting(_request, id) -> HttpResponse:
+    async def waiting(_request, key) -> HttpResponse:
         return HttpResponse("it")
 
-    def plain(_request, id) -> HttpResponse:
+    def plain(_request, key) -> HttpResponse:
         return HttpResponse("it")
 
     view = waiting if is_async else plain
-    urls = [path("v1/items/<int:id>", view), re_path(r"^old/(?P<id>\d+)$", view)]
+    urls = [path("v1/items/<int:key>", view), re_path(r"^old/(?P<key>\d+)$", view)]
     monkeypatch.setattr(sys.modules[__name__], "urlpatterns", urls, raising=False)
     middleware = ["asgi_guard.telemetry.frameworks.django_routes"]
     with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=middleware, ALLOWED_HOSTS=["*"]):
@@ -182,8 +182,8 @@ async def test_django_says_it_once_it_is_told_to(monkeypatch, is_async) -> None:
 
         clear_url_caches()
         assert await asked(ASGIHandler(), ITEM, "/old/1", "/nowhere") == [
-            "/v1/items/<int:id>",
-            r"/old/(?P<id>\d+)$",
+            "/v1/items/<int:key>",
+            r"/old/(?P<key>\d+)$",
             "",
         ]
 
