@@ -1,267 +1,355 @@
 """Cells: the aggregate. All that is counted stands as plain integers in one flat row, and is added up where it is read.
 
-A series is a few neighbouring integers; whoever counts keeps its handle and adds to them, which takes no lock: CPython
-switches threads between an addition and the next, never within one. The row may be memory that processes share.
+A series is a few neighbouring integers; whoever counts keeps its handle and adds to them. That takes no lock: CPython
+switches threads at calls and at jumps, never between an integer read and the same integer written. The row may lie in
+memory that outlives the process.
 Must never keep more series than its bound, whatever the values of attributes are: the rest is one series a metric.
 """
 
 from __future__ import annotations
 
+import logging
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
-from dataclasses import dataclass, field
-from math import ceil, log2
+from collections.abc import Callable, Iterable
+from itertools import islice
 from threading import Lock
-from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from asgi_guard.monitor import buckets
+from asgi_guard.clock import SYSTEM_CLOCK, Clock
+from asgi_guard.monitor.buckets import FIRST_INDEX, PAGE, PAGES, Ruler, ruler
 from asgi_guard.monitor.metric import Kind, Metric
+from asgi_guard.monitor.snapshot import OVERFLOW, Exemplar, Point, Snapshot
+from asgi_guard.settings import Problems
+
+if TYPE_CHECKING:
+    Cells: TypeAlias = "array[int] | memoryview[int]"
+
+__all__ = ["OVERFLOW", "Aggregate", "Exemplar", "Observed", "Point", "Series", "Slots", "Snapshot"]
 
 MAX_SERIES: Final = 2_000
 LONGEST_VALUE: Final = 256
 """The characters kept of the value of an attribute."""
 
-OVERFLOW: Final = "otel.metric.overflow"
-"""The attribute of the series that counts what found no place (OpenTelemetry metrics SDK, cardinality limits)."""
+MAX_METRICS: Final = 256
+"""The metrics that one aggregate counts: each may have an overflow besides the series."""
 
-_FIRST: Final = buckets.FIRST
-_LAST: Final = buckets.LAST
-_PER_OCTAVE: Final = buckets.PER_OCTAVE
-_LEAST: Final = 2.0**-40
+MOST_COMPLAINTS: Final = 1_000
+MOST: Final = 2**63 - 1
+"""Where a sum stays: 292 years of nanoseconds, which ten thousand idle connections reach in ten days."""
+
+Observed: TypeAlias = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+"""What a gauge is asked for when somebody reads: the values of its attributes, and the number, for each series."""
+
+# A histogram: the sum, its buckets, its exemplar, and for each octave the address of a page of base-2 buckets. A page
+# is taken when the first duration falls into it, since those of one route are of a few octaves.
+_EXEMPLAR: Final = 5
+_SIGN: Final = 1 << 63
+_ALL: Final = (1 << 64) - 1
+
+_logger: Final = logging.getLogger("asgi_guard.monitor")
 
 
-class Exemplar(NamedTuple):
-    """One value of a histogram, and the trace in which it was measured.
+class Slots:
+    """The row of integers, in the memory of this process; it grows as needed."""
 
-    Attributes:
-        value: in the unit of the metric.
-        trace_id: 32 hexadecimal digits.
-        span_id: 16 of them.
-        at: when, in seconds since 1970.
-    """
+    def __init__(self) -> None:
+        self.cells: Cells = array("q", bytes(8))  # the address 0 is nobody's
+        self.lock: Lock = Lock()
 
-    value: float
-    trace_id: str
-    span_id: str
-    at: float
+    def take(self, count: int) -> int:
+        """Reserve neighbouring integers, all 0, and return where they begin; the lock is held."""
+        at = len(self.cells)
+        self.cells.frombytes(bytes(8 * count))  # type: ignore[union-attr]
+        return at
+
+    def publish(self, series: Series) -> None:
+        """Let others find a series, where there are others."""
 
 
 class Series:
-    """The handle of one series: what adds to it."""
+    """The handle of one series: what adds to it. Keep it; to find it costs more than to add to it.
 
-    __slots__ = ("_at", "_bounds", "_exponential", "_row", "_scale", "_sum", "exemplar")
+    Attributes:
+        metric: what is counted.
+        values: of its attributes.
+        is_overflow: whether it counts what found no place.
+        at: where its integers begin.
+    """
 
-    def __init__(self, row: MutableSequence[int], at: int, metric: Metric) -> None:
-        self._row = row
-        self._at = at
-        self._bounds = metric.bounds
-        self._scale = 1.0 / metric.per_unit
-        self._sum = at + len(metric.bounds) + 1
-        self._exponential = self._sum + 1 - _FIRST if metric.is_exponential else 0
-        self.exemplar: Exemplar | None = None
+    __slots__ = ("_cells", "_clock", "_slots", "at", "is_overflow", "metric", "values")
+
+    def __init__(self, metric: Metric, values: tuple[str, ...], is_overflow: bool, clock: Clock) -> None:
+        self.metric: Metric = metric
+        self.values: tuple[str, ...] = values
+        self.is_overflow: bool = is_overflow
+        self._clock = clock
+
+    def move(self, slots: Slots) -> None:
+        """Count from 0, in other slots, whose lock is held."""
+        self.at: int = slots.take(width_of(self.metric))
+        self._slots = slots
+        self._cells = slots.cells
 
     def add(self, number: int = 1) -> None:
         """Add to a counter, or to a number that goes up and down."""
-        self._row[self._at] += number
+        self._cells[self.at] += number
 
-    def record(self, amount: int) -> None:
+    def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:  # noqa: ARG002
         """Count a value of a histogram.
 
         Args:
             amount: nanoseconds, where the unit is a second; else as many of the unit, 0 or more.
+            trace: the ids of the trace and of the span, as integers, where the span is sampled.
+
+        Raises:
+            TypeError: the metric is no histogram.
         """
-        row = self._row
-        value = amount * self._scale
-        row[self._at + bisect_left(self._bounds, value)] += 1
-        row[self._sum] += amount
-        if self._exponential:
-            index = ceil(log2(value if value > _LEAST else _LEAST) * _PER_OCTAVE) - 1
-            if index < _FIRST:
-                index = _FIRST
-            elif index > _LAST:
-                index = _LAST
-            row[self._exponential + index] += 1
+        raise TypeError(f"{self.metric.name} is no histogram: add to it")
+
+    def read(self, *, with_exponential: bool = True) -> Point:
+        """Read it off."""
+        return point_at(self._cells, self.at, self.metric, self.values, self.is_overflow, exponential=with_exponential)
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What a series was at one moment.
+class _Histogram(Series):
+    __slots__ = ("_edges", "_explicit", "_fine")
 
-    Attributes:
-        metric: what was counted.
-        values: of its attributes; an empty one means that it has none.
-        number: of a counter or a gauge.
-        counts: of a histogram, in each bucket, the last one for what is above all bounds.
-        total: the sum of what a histogram has recorded, in nanoseconds where the unit is a second.
-        exponential: how many are in each base-2 bucket, by index; those with none are left out.
-        exemplar: the newest one.
-        is_overflow: whether this is what found no place among the series.
-    """
+    def __init__(self, metric: Metric, values: tuple[str, ...], is_overflow: bool, clock: Clock) -> None:
+        super().__init__(metric, values, is_overflow, clock)
+        measure: Ruler = ruler(metric)
+        self._edges = measure.edges
+        self._explicit = measure.explicit
+        self._fine = measure.fine
 
-    metric: Metric
-    values: tuple[str, ...]
-    number: float = 0
-    counts: tuple[int, ...] = ()
-    total: int = 0
-    exponential: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
-    exemplar: Exemplar | None = None
-    is_overflow: bool = False
+    def add(self, number: int = 1) -> None:
+        raise TypeError(f"{self.metric.name} is a histogram: record {number} in it")
 
-    @property
-    def count(self) -> int:
-        """How many values a histogram has counted."""
-        return sum(self.counts)
+    def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:
+        cells = self._cells
+        at = self.at
+        bucket = at + 1 + self._explicit[bisect_left(self._edges, amount)]
+        cells[bucket] += 1
+        try:
+            cells[at] += amount
+        except (OverflowError, ValueError):
+            cells[at] = MOST
+        if trace is not None:
+            self._exemplify(amount, trace)
 
-    def quantile(self, q: float) -> float | None:
-        """Return the value below which a share of all lies; see `buckets.quantile`."""
-        return buckets.quantile(self.exponential, q)
-
-    def plus(self, other: Point, sign: int = 1) -> Point:
-        """Add what another process, or subtract what an earlier moment, has of the same series."""
-        exponential = dict(self.exponential)
-        for index, count in other.exponential.items():
-            exponential[index] = exponential.get(index, 0) + sign * count
-        return Point(
-            self.metric,
-            self.values,
-            self.number + sign * other.number,
-            tuple([mine + sign * theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]),
-            self.total + sign * other.total,
-            MappingProxyType({index: count for index, count in exponential.items() if count}),
-            max(filter(None, (self.exemplar, other.exemplar)), key=lambda exemplar: exemplar.at, default=None),
-            self.is_overflow,
-        )
+    def _exemplify(self, amount: int, trace: tuple[int, int]) -> None:
+        """Keep the newest exemplar. Whoever reads while it is written finds the moment changed, and leaves it out."""
+        cells = self._cells
+        at = self.at + len(self.metric.bounds) + 2
+        now_ns = int(self._clock.time() * 1e9)
+        trace_id, span_id = trace
+        cells[at] = 0
+        cells[at + 1] = _signed(trace_id >> 64)
+        cells[at + 2] = _signed(trace_id)
+        cells[at + 3] = _signed(span_id)
+        cells[at + 4] = min(amount, MOST)
+        cells[at] = now_ns
 
 
-class Snapshot:
-    """All series at one moment.
+class _Exponential(_Histogram):
+    __slots__ = ("_pages",)
 
-    Args:
-        points: no two of the same series.
-    """
+    def move(self, slots: Slots) -> None:
+        super().move(slots)
+        self._pages = self.at + len(self.metric.bounds) + 2 + _EXEMPLAR
 
-    __slots__ = ("_points",)
+    def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:
+        cells = self._cells
+        at = self.at
+        place = bisect_left(self._edges, amount)
+        bucket = at + 1 + self._explicit[place]
+        fine = self._fine[place]
+        page = cells[self._pages + (fine >> 5)] or self._page(fine >> 5)
+        fine = page + (fine & 31)
+        cells[bucket] += 1
+        cells[fine] += 1
+        try:
+            cells[at] += amount
+        except (OverflowError, ValueError):
+            cells[at] = MOST
+        if trace is not None:
+            self._exemplify(amount, trace)
 
-    def __init__(self, points: Iterable[Point]) -> None:
-        self._points = {(point.metric, point.values, point.is_overflow): point for point in points}
-
-    def __iter__(self) -> Iterator[Point]:
-        """Give out the points."""
-        return iter(self._points.values())
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._points)
-
-    def merged(self, *others: Snapshot) -> Snapshot:
-        """Add what other processes have counted."""
-        points = dict(self._points)
-        for other in others:
-            for key, point in other._points.items():
-                mine = points.get(key)
-                points[key] = point if mine is None else mine.plus(point)
-        return Snapshot(points.values())
-
-    def since(self, earlier: Snapshot) -> Snapshot:
-        """Return what was counted since an earlier snapshot of the same aggregate; what is a level stays as it is."""
-        points: list[Point] = []
-        for key, point in self._points.items():
-            before = None if point.metric.kind in {Kind.UP_DOWN, Kind.GAUGE} else earlier._points.get(key)
-            points.append(point if before is None else point.plus(before, -1))
-        return Snapshot(points)
-
-
-Observed = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
-"""What a gauge is asked for when somebody reads: the values of its attributes, and the number, for each series."""
+    def _page(self, octave: int) -> int:
+        with self._slots.lock:
+            page = self._cells[self._pages + octave]
+            if not page:
+                page = self._slots.take(PAGE)
+                self._cells[self._pages + octave] = page
+        return page
 
 
 class Aggregate:
     """All that one process has counted.
 
     Args:
-        max_series: how many series there may be over all metrics, 1 or more; overflow series come on top.
+        max_series: how many series there may be over all metrics, 1 to 100,000; overflow series come on top.
+        slots: where the integers stand; by default in the memory of this process.
+        clock: the time of exemplars.
+
+    Raises:
+        ConfigError: `max_series` is out of bounds.
     """
 
-    def __init__(self, *, max_series: int = MAX_SERIES) -> None:
-        self._row: array[int] = array("q")
-        self._max_series = max_series
-        self._series: dict[tuple[Metric, tuple[str, ...]], tuple[int, Series]] = {}
-        self._overflows: dict[Metric, tuple[int, Series]] = {}
-        self._observed: list[tuple[Metric, Observed]] = []
+    def __init__(
+        self, *, max_series: int = MAX_SERIES, slots: Slots | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        problems = Problems("Aggregate")
+        problems.integer("max_series", max_series, minimum=1, maximum=100_000)
+        problems.raise_if_any()
+        self.max_series: int = max_series
+        self._slots = Slots() if slots is None else slots
+        self._clock = clock
+        self._metrics: dict[str, Metric] = {}
+        self._series: dict[tuple[str, tuple[str, ...]], Series] = {}
+        self._overflows: dict[str, Series] = {}
+        self._observed: dict[object, tuple[Metric, Observed]] = {}
         self._lock = Lock()
+        self._complained: set[str] = set()
 
     def series(self, metric: Metric, *values: str) -> Series:
-        """Return the handle of a series; keep it, to find it costs more than to add to it.
+        """Return the handle of a series; once there are `max_series`, that of the metric's overflow.
 
         Args:
             metric: what to count.
             values: of its attributes, in their order; 256 characters of each are kept. An empty one means none.
+
+        Raises:
+            ValueError: there are more or fewer values than attributes; another metric has this name; or there are more
+                than 256 metrics.
         """
-        key = metric, tuple([value[:LONGEST_VALUE] for value in values])
-        found = self._series.get(key)
-        if found is not None:
-            return found[1]
+        found = self._series.get((metric.name, values))
+        if found is not None and found.metric == metric:
+            return found
+        if len(values) != len(metric.attributes):
+            raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes, not {len(values)}")
+        # What is no Unicode, such as half a character out of a path, no output could tell.
+        kept = tuple([value[:LONGEST_VALUE].encode("utf-8", "replace").decode() for value in values])
         with self._lock:
-            if key in self._series:
-                return self._series[key][1]
-            if len(self._series) < self._max_series:
-                made = self._series[key] = self._made(metric)
+            self._know(metric)
+            found = self._series.get((metric.name, kept)) or self._overflows.get(metric.name)
+            if found is not None:
+                return found
+            if len(self._series) < self.max_series:
+                made = self._series[metric.name, kept] = self._made(metric, kept, is_overflow=False)
             else:
-                made = self._overflows.get(metric) or self._overflows.setdefault(metric, self._made(metric))
-            return made[1]
+                made = self._overflows[metric.name] = self._made(metric, ("",) * len(kept), is_overflow=True)
+            return made
 
-    def _made(self, metric: Metric) -> tuple[int, Series]:
-        at = len(self._row)
-        self._row.extend([0] * width_of(metric))
-        return at, Series(self._row, at, metric)
+    def _know(self, metric: Metric) -> None:
+        if self._metrics.get(metric.name, metric) != metric:
+            raise ValueError(f"another metric is called {metric.name}")
+        if metric.name not in self._metrics and len(self._metrics) >= MAX_METRICS:
+            raise ValueError(f"more than {MAX_METRICS} metrics")
+        self._metrics[metric.name] = metric
 
-    def observe(self, metric: Metric, observed: Observed) -> None:
-        """Ask for a gauge whenever a snapshot is taken: quick, and in whatever thread that is."""
-        self._observed.append((metric, observed))
+    def _made(self, metric: Metric, values: tuple[str, ...], *, is_overflow: bool) -> Series:
+        kinds = {True: _Exponential, False: _Histogram}
+        kind = kinds[metric.is_exponential] if metric.kind is Kind.HISTOGRAM else Series
+        series = kind(metric, values, is_overflow, self._clock)
+        self._place(series)
+        return series
 
-    def snapshot(self) -> Snapshot:
-        """Return what was counted so far; it may be taken in any thread while others count."""
+    def _place(self, series: Series) -> None:
+        with self._slots.lock:
+            series.move(self._slots)
+            self._slots.publish(series)
+
+    def observe(self, metric: Metric, observed: Observed) -> Callable[[], None]:
+        """Ask for a gauge whenever a snapshot is taken: quick, and in whatever thread that is.
+
+        Args:
+            metric: the gauge.
+            observed: returns its numbers, of which the first `max_series` are taken. One that raises is logged once.
+
+        Returns:
+            A function that ends it.
+
+        Raises:
+            ValueError: the metric is no gauge, or its name is taken.
+        """
+        if metric.kind is not Kind.GAUGE:
+            raise ValueError(f"{metric.name} is no gauge")
+        token = object()
         with self._lock:
-            series = [(*key, at, handle, False) for key, (at, handle) in self._series.items()]
-            series += [
-                (metric, ("",) * len(metric.attributes), at, handle, True)
-                for metric, (at, handle) in self._overflows.items()
-            ]
-        points = [
-            point_of(metric, values, self._row[at : at + width_of(metric)], handle.exemplar, is_overflow=is_overflow)
-            for metric, values, at, handle, is_overflow in series
-        ]
-        points += [
-            Point(metric, tuple([value[:LONGEST_VALUE] for value in values]), number)
-            for metric, observed in self._observed
-            for values, number in observed()
-        ]
+            self._know(metric)
+            self._observed[token] = metric, observed
+
+        def end() -> None:
+            self._observed.pop(token, None)
+
+        return end
+
+    def snapshot(self, *, with_exponential: bool = True) -> Snapshot:
+        """Return what this process has counted so far; it may be taken in any thread while others count."""
+        handles = [*list(self._series.values()), *list(self._overflows.values())]
+        points = [handle.read(with_exponential=with_exponential) for handle in handles]
+        for metric, observed in list(self._observed.values()):
+            try:
+                for values, number in islice(observed(), self.max_series):
+                    points.append(Point(metric, tuple([value[:LONGEST_VALUE] for value in values]), number))
+            except Exception as exc:  # noqa: BLE001
+                self._complain(f"{metric.name} cannot be asked for", exc)
         return Snapshot(points)
+
+    def merged(self, *, with_exponential: bool = True) -> Snapshot:
+        """Return what all processes have counted that share this aggregate."""
+        return self.snapshot(with_exponential=with_exponential)
+
+    def _complain(self, what: str, exc: Exception) -> None:
+        """Log what is wrong, once, and at most a thousand things: it must not fail whoever counts or reads."""
+        if what not in self._complained and len(self._complained) < MOST_COMPLAINTS:
+            self._complained.add(what)
+            _logger.warning("%s; this is said once", what, exc_info=exc)
 
 
 def width_of(metric: Metric) -> int:
-    """Return how many integers a series of a metric takes."""
+    """Return how many integers a series of a metric takes, besides its pages."""
     if metric.kind is not Kind.HISTOGRAM:
         return 1
-    return len(metric.bounds) + 2 + buckets.SIZE * metric.is_exponential
+    return len(metric.bounds) + 2 + _EXEMPLAR + PAGES * metric.is_exponential
 
 
-def point_of(
-    metric: Metric,
-    values: tuple[str, ...],
-    cells: MutableSequence[int],
-    exemplar: Exemplar | None = None,
-    *,
-    is_overflow: bool = False,
+def point_at(
+    cells: Cells, at: int, metric: Metric, values: tuple[str, ...], is_overflow: bool, *, exponential: bool = True
 ) -> Point:
-    """Read a series off its integers."""
+    """Read a series off its integers.
+
+    Raises:
+        ValueError: they are not where they should be.
+    """
     if metric.kind is not Kind.HISTOGRAM:
-        return Point(metric, values, cells[0], is_overflow=is_overflow)
-    last = len(metric.bounds) + 1
-    exponential = {_FIRST + place: count for place, count in enumerate(cells[last + 1 :]) if count}
-    counts = tuple(cells[:last])
-    return Point(
-        metric, values, 0, counts, cells[last], MappingProxyType(exponential), exemplar, is_overflow=is_overflow
-    )
+        return Point(metric, values, cells[at], is_overflow=is_overflow)
+    buckets_end = len(metric.bounds) + 2
+    row = cells[at : at + width_of(metric)].tolist()
+    if len(row) != width_of(metric) or min(row[1:buckets_end]) < 0:
+        raise ValueError("a row is broken")
+    fine: dict[int, int] = {}
+    if exponential:
+        for octave, page in enumerate(row[buckets_end + _EXEMPLAR :]):
+            if page:
+                first = FIRST_INDEX + octave * PAGE
+                counts = cells[page : page + PAGE].tolist()
+                fine.update({first + place: count for place, count in enumerate(counts) if count})
+    exemplar = None
+    if row[buckets_end]:
+        kept = row[buckets_end : buckets_end + _EXEMPLAR]
+        if cells[at + buckets_end : at + buckets_end + _EXEMPLAR].tolist() == kept:
+            exemplar = _exemplar(kept, metric)
+    return Point(metric, values, 0, tuple(row[1:buckets_end]), row[0], fine, exemplar, is_overflow)
+
+
+def _exemplar(cells: list[int], metric: Metric) -> Exemplar:
+    at_ns, high, low, span, amount = cells
+    trace_id = f"{high & _ALL:016x}{low & _ALL:016x}"
+    return Exemplar(amount / metric.per_unit, trace_id, f"{span & _ALL:016x}", at_ns / 1e9)
+
+
+def _signed(bits: int) -> int:
+    """Write the lower 64 bits as a signed integer."""
+    return ((bits & _ALL) ^ _SIGN) - _SIGN

@@ -1,39 +1,57 @@
-"""Metric: what is counted, under which name, and by what it is told apart (OpenTelemetry metrics data model).
+"""Metric: what is measured, described once, and known to everything that counts or tells.
 
-Must never name an attribute whose values a client writes.
+Standard: the OpenTelemetry metrics data model; names and attribute names are OpenTelemetry's, units are UCUM's. What
+each output calls it is derived there. Must never hold a number: the same description serves every process.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 HTTP_DURATION_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""The buckets that the HTTP semantic conventions ask for, in seconds."""
+"""The bounds that the HTTP semantic conventions recommend for durations, in seconds."""
+
+MAX_ATTRIBUTES: Final = 16
+"""The attributes that a metric may have."""
+
+MAX_BOUNDS: Final = 64
+"""The bounds that a histogram may have."""
+
+_NANOSECONDS: Final = 1_000_000_000
 
 
 class Kind(Enum):
-    """What a number does: a COUNTER only grows, an UP_DOWN and a GAUGE go both ways, a HISTOGRAM has many."""
+    """How the numbers of a metric behave."""
 
     COUNTER = "counter"
+    """Only grows, until its process ends."""
     UP_DOWN = "up_down"
+    """Grows and shrinks, and can be added up over processes; that of a dead process is nothing."""
     GAUGE = "gauge"
+    """Is read off when somebody asks."""
     HISTOGRAM = "histogram"
+    """Single values, sorted into buckets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """Something that is counted.
+    """The description of a metric.
 
     Attributes:
-        name: OpenTelemetry's, with dots.
-        unit: by UCUM: `s`, `By`, `{request}`.
-        description: a sentence for a person.
-        kind: what its numbers do.
-        attributes: the names by whose values its series are told apart.
-        bounds: the upper bounds of the buckets of a histogram, ascending, in its unit.
-        is_exponential: whether a histogram has base-2 buckets besides, for percentiles.
+        name: its name, with dots.
+        unit: its unit; `s` for durations, which are recorded in nanoseconds.
+        description: one sentence for a person.
+        kind: how its numbers behave.
+        attributes: the names of its attributes, at most 16.
+        bounds: the upper bounds of a histogram's buckets, in the unit, increasing, 1 to 64.
+        is_exponential: also sort durations into base-2 buckets, for percentiles.
+
+    Raises:
+        ValueError: the description contradicts itself, or is beyond a bound.
     """
 
     name: str
@@ -44,7 +62,17 @@ class Metric:
     bounds: tuple[float, ...] = ()
     is_exponential: bool = False
 
+    def __post_init__(self) -> None:
+        if (self.kind is Kind.HISTOGRAM) != bool(self.bounds):
+            raise ValueError(f"{self.name}: a histogram has bounds, and nothing else has")
+        if self.is_exponential and self.unit != "s":
+            raise ValueError(f"{self.name}: only durations have base-2 buckets")
+        if len(self.bounds) > MAX_BOUNDS or len(self.attributes) > MAX_ATTRIBUTES:
+            raise ValueError(f"{self.name}: at most {MAX_BOUNDS} bounds and {MAX_ATTRIBUTES} attributes")
+        if not all(map(math.isfinite, self.bounds)) or any(low >= high for low, high in pairwise(self.bounds)):
+            raise ValueError(f"{self.name}: bounds must be finite, and increase")
+
     @property
     def per_unit(self) -> int:
-        """How many of what is recorded make one of the unit: durations are recorded in nanoseconds."""
-        return 1_000_000_000 if self.unit == "s" else 1
+        """How many of what a histogram records make one of the unit: durations are recorded in nanoseconds."""
+        return _NANOSECONDS if self.unit == "s" else 1
