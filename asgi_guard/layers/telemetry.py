@@ -9,7 +9,7 @@ Rule 3: a request is measured once, however many guards stand around the applica
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, ClassVar, Final, TypedDict, Unpack
@@ -98,8 +98,9 @@ class TelemetryLayer(Layer):
     name: ClassVar[str] = "telemetry"
     decides: ClassVar[bool] = False
 
-    def __init__(self, settings: Telemetry) -> None:
+    def __init__(self, settings: Telemetry, now_ns: Callable[[], int] = perf_counter_ns) -> None:
         self.settings: object = settings
+        self._now_ns = now_ns
         self.aggregate: Aggregate = settings.aggregate or Aggregate()
         self._methods = {method: method for method in settings.known_methods}
         whole = {path for path in settings.excluded_paths if not path.endswith("*")}
@@ -117,10 +118,10 @@ class TelemetryLayer(Layer):
             return
         scope = exchange.scope
         method = scope.get("method", "")
-        known = self._kinds.get((method, scope.get("scheme"), scope.get("http_version")))
+        known = self._kinds.get((method, scope.get("scheme", ""), scope.get("http_version", "")))
         kind = known or self._kind(exchange)
         kind.active.add(1)
-        exchange.cells[self] = (kind, perf_counter_ns())
+        exchange.cells[self] = (kind, self._now_ns())
 
     def _kind(self, exchange: Exchange) -> _Kind:
         """Find the kind of a request whose method, scheme or version was not seen yet, or is nobody's."""
@@ -178,7 +179,7 @@ class TelemetryLayer(Layer):
             series = self.aggregate.series(metric, *kind.values, root + template, told, error)
             if len(kind.answers) < MAX_KNOWN:
                 kind.answers[root, template, status, error] = series
-        series.record(perf_counter_ns() - started_ns)
+        series.record(self._now_ns() - started_ns)
 
 
 def _name(exc: Exception) -> str:
