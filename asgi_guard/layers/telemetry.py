@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, ClassVar, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypedDict, Unpack
 
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
@@ -30,6 +30,7 @@ from asgi_guard.telemetry.semconv import (
     SCHEMES,
     VERSIONS,
 )
+from asgi_guard.telemetry.spans import Open, Spans
 
 if TYPE_CHECKING:
     from asgi_guard.engine.exchange import Exchange
@@ -54,6 +55,12 @@ class Telemetry:
         excluded_paths: paths of requests that are not measured, such as those of probes: whole ones, or all that begin
             with what stands before a final `*`.
         known_methods: the methods that are told apart, 1 to 64; any other is `_OTHER`.
+        spans: whether each request gets a server span, as soon as there is a tracer provider.
+        tracer_provider: whose; by default OpenTelemetry's global one.
+        is_public: whether the trace of a client is only linked to, and not gone on with.
+        slow_seconds: from which duration on a request gets a span though the sampler dropped it, as one that fails
+            does; it needs `sampling.KeepErrors` in the provider. None leaves it to the sampler.
+        request_headers: the names of request headers to record on spans; what sounds like a secret is redacted.
         aggregate: where to count; by default what the whole process shares.
 
     Raises:
@@ -62,11 +69,16 @@ class Telemetry:
 
     excluded_paths: Sequence[str] = ()
     known_methods: Sequence[str] = KNOWN_METHODS
+    spans: bool = True
+    tracer_provider: Any = None
+    is_public: bool = False
+    slow_seconds: float | None = None
+    request_headers: Sequence[str] = ()
     aggregate: Aggregate | None = None
 
     def __post_init__(self) -> None:
         problems = Problems("Telemetry")
-        for name in ("excluded_paths", "known_methods"):
+        for name in ("excluded_paths", "known_methods", "request_headers"):
             value: object = getattr(self, name)
             if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(x, str) for x in value):
                 problems.add("AG800", name, value, "must be a list of texts", "Put it in brackets.")
@@ -78,16 +90,22 @@ class TelemetryFields(TypedDict, total=False):
 
     excluded_paths: Sequence[str]
     known_methods: Sequence[str]
+    spans: bool
+    tracer_provider: Any
+    is_public: bool
+    slow_seconds: float | None
+    request_headers: Sequence[str]
     aggregate: Aggregate | None
 
 
 class _Kind:
     """The requests of one method, scheme and version: how many are on their way, and how they have ended."""
 
-    __slots__ = ("active", "answers", "values")
+    __slots__ = ("active", "answers", "method", "values")
 
-    def __init__(self, active: Series, *values: str) -> None:
+    def __init__(self, active: Series, method: str, *values: str) -> None:
         self.active = active
+        self.method = method
         self.values = values
         self.answers: dict[tuple[str, str, int, str], Series] = {}
 
@@ -106,6 +124,14 @@ class TelemetryLayer(Layer):
         whole = {path for path in settings.excluded_paths if not path.endswith("*")}
         self._excluded = frozenset(whole)
         self._excluded_beginnings = tuple(path[:-1] for path in settings.excluded_paths if path not in whole)
+        self._spans: Spans | None = None
+        if settings.spans:
+            self._spans = Spans(
+                settings.tracer_provider,
+                is_public=settings.is_public,
+                request_headers=[name.lower().encode() for name in settings.request_headers],
+                slow_seconds=settings.slow_seconds,
+            )
         self._kinds: dict[tuple[str, str, str], _Kind] = {}
 
     def admit(self, exchange: Exchange) -> None:
@@ -121,7 +147,8 @@ class TelemetryLayer(Layer):
         known = self._kinds.get((method, scope.get("scheme", ""), scope.get("http_version", "")))
         kind = known or self._kind(exchange)
         kind.active.add(1)
-        exchange.cells[self] = (kind, self._now_ns())
+        opened = self._spans.begin(exchange, kind.method) if self._spans is not None else None
+        exchange.cells[self] = (kind, self._now_ns(), opened)
 
     def _kind(self, exchange: Exchange) -> _Kind:
         """Find the kind of a request whose method, scheme or version was not seen yet, or is nobody's."""
@@ -134,9 +161,9 @@ class TelemetryLayer(Layer):
         kind = self._kinds.get((method, scheme, version))
         if kind is None:
             if is_socket:
-                kind = _Kind(self.aggregate.series(ACTIVE_CONNECTIONS, scheme), scheme, version)
+                kind = _Kind(self.aggregate.series(ACTIVE_CONNECTIONS, scheme), "GET", scheme, version)
             else:
-                kind = _Kind(self.aggregate.series(ACTIVE_REQUESTS, method, scheme), method, scheme, version)
+                kind = _Kind(self.aggregate.series(ACTIVE_REQUESTS, method, scheme), method, method, scheme, version)
             self._kinds[method, scheme, version] = kind
         return kind
 
@@ -145,21 +172,21 @@ class TelemetryLayer(Layer):
         cell = exchange.cells.get(self)
         if cell is None or exchange.kind == "websocket":
             return
-        kind, started_ns = cell
+        kind, started_ns, opened = cell
         error = ""
         if exchange.is_gone:
             error = CLIENT_DISCONNECT
         elif exchange.status >= FIRST_FAULT:
             error = str(exchange.status) if exchange.failure is None else _name(exchange.failure)
-        self._record(exchange, kind, started_ns, error)
-        exchange.cells[self] = (kind, 0)
+        self._record(exchange, kind, started_ns, error, opened)
+        exchange.cells[self] = (kind, 0, opened)
 
     def finish(self, exchange: Exchange) -> None:
         """Measure a request that was never answered whole, and a WebSocket."""
         cell = exchange.cells.get(self)
         if cell is None:
             return
-        kind, started_ns = cell
+        kind, started_ns, opened = cell
         kind.active.add(-1)
         if started_ns:
             error = ""
@@ -167,9 +194,11 @@ class TelemetryLayer(Layer):
                 error = _name(exchange.failure)
             elif exchange.kind != "websocket":
                 error = CLIENT_DISCONNECT if exchange.is_gone else INCOMPLETE
-            self._record(exchange, kind, started_ns, error)
+            self._record(exchange, kind, started_ns, error, opened)
+        if opened is not None:
+            opened.leave()
 
-    def _record(self, exchange: Exchange, kind: _Kind, started_ns: int, error: str) -> None:
+    def _record(self, exchange: Exchange, kind: _Kind, started_ns: int, error: str, opened: Open | None) -> None:
         root, template = route_of(exchange.scope)
         status = exchange.status
         series = kind.answers.get((root, template, status, error))
@@ -179,7 +208,9 @@ class TelemetryLayer(Layer):
             series = self.aggregate.series(metric, *kind.values, root + template, told, error)
             if len(kind.answers) < MAX_KNOWN:
                 kind.answers[root, template, status, error] = series
-        series.record(self._now_ns() - started_ns)
+        series.record(self._now_ns() - started_ns, None if opened is None else opened.sampled)
+        if opened is not None and self._spans is not None:
+            self._spans.end(exchange, opened, kind.method, root + template, error)
 
 
 def _name(exc: Exception) -> str:

@@ -1,6 +1,6 @@
 """Semconv: the names of what is measured, and the few values that their attributes may have.
 
-The stable HTTP semantic conventions of OpenTelemetry (1.44) for what they name; WebSockets after those of SignalR, stable
+The stable HTTP semantic conventions of OpenTelemetry (1.44) for what they name; WebSockets as those of SignalR, stable
 too. Must never let through a value that a client has written: an attribute of a metric is kept for ever.
 """
 

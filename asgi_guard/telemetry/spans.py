@@ -8,9 +8,11 @@ Rule 3: no span for single messages: they cost more than the request, and nobody
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,11 +25,15 @@ SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
 LONGEST: Final = 1_024
 """The characters kept of a path, a query or a header: an attribute that a client has written is not sized by it."""
 
+MOST_LINES: Final = 16
+"""The lines kept of one header."""
+
 KEPT: Final = "asgi_guard.sampling.kept"
 """The attribute that says why a span was kept which the sampler had dropped; see `sampling.KeepErrors`."""
 
 _FIRST_FAULT: Final = 500
 _HOST: Final = b"host"
+_PORT: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
 class Open:
@@ -41,14 +47,18 @@ class Open:
         self.token: Token[Any] | None = token
         self.started_ns = started_ns
 
+    @property
+    def sampled(self) -> tuple[int, int] | None:
+        """The ids of the trace and of the span, for an exemplar; None where nobody will find them."""
+        context = self.span.get_span_context()
+        return (context.trace_id, context.span_id) if context.trace_flags.sampled else None
+
     def leave(self) -> None:
         """Leave the context that the span was entered in, where that is still the one that runs."""
         token, self.token = self.token, None
         if token is not None:
-            try:
+            with suppress(ValueError):  # the call ends in another context than it began in
                 token.var.reset(token)
-            except ValueError:  # the call ends in another context than it began in
-                pass
 
 
 class Spans:
@@ -59,7 +69,6 @@ class Spans:
         is_public: whether the trace of a client is only linked to, and not gone on with, so that nobody outside can
             decide what is sampled or carry baggage in.
         request_headers: lower-case names of the request headers to record.
-        response_headers: those of the response.
         slow_seconds: from which duration on a request is worth a span that the sampler had dropped; None for never.
     """
 
@@ -69,14 +78,12 @@ class Spans:
         *,
         is_public: bool = False,
         request_headers: Iterable[bytes] = (),
-        response_headers: Iterable[bytes] = (),
         slow_seconds: float | None = None,
     ) -> None:
         self._provider = provider
         self._tracer: Any = None
         self._is_public = is_public
         self._request_headers = [(name, f"http.request.header.{name.decode()}") for name in request_headers]
-        self._response_headers = {name: f"http.response.header.{name.decode()}" for name in response_headers}
         self._slow_seconds = slow_seconds
         self._fields: tuple[bytes, ...] = ()
 
@@ -100,9 +107,7 @@ class Spans:
         entered = trace.set_span_in_context(span, parent)
         return Open(span, entered, context.attach(entered), started_ns)
 
-    def end(
-        self, exchange: Exchange, opened: Open, method: str, route: str, error: str, headers: Iterable[Any] = ()
-    ) -> None:
+    def end(self, exchange: Exchange, opened: Open, method: str, route: str, error: str) -> None:
         """End the span of a request.
 
         Args:
@@ -111,7 +116,6 @@ class Spans:
             method: the method, or `_OTHER`.
             route: the template of the route; empty where nobody has named one.
             error: the `error.type`; empty where there is none.
-            headers: those of the response, if any are recorded.
         """
         span = opened.span
         ended_ns = time.time_ns()
@@ -122,7 +126,7 @@ class Spans:
             span = self._again(exchange, opened, method, kept)
             if not span.is_recording():
                 return
-        for name, value in self._last_attributes(exchange, route, error, headers):
+        for name, value in self._last_attributes(exchange, route, error):
             span.set_attribute(name, value)
         if route:
             span.update_name(f"{_name(exchange, method)} {route}")
@@ -187,9 +191,8 @@ class Spans:
             attributes["user_agent.original"] = agent[:LONGEST].decode("latin-1")
         return attributes
 
-    def _last_attributes(
-        self, exchange: Exchange, route: str, error: str, headers: Iterable[tuple[bytes, bytes]]
-    ) -> Iterable[tuple[str, Any]]:
+    def _last_attributes(self, exchange: Exchange, route: str, error: str) -> Iterable[tuple[str, Any]]:
+        """Give out what is known only now, or of no use to a sampler."""
         if exchange.status:
             yield "http.response.status_code", exchange.status
         if route:
@@ -199,11 +202,8 @@ class Spans:
         version = exchange.scope.get("http_version")
         if version:
             yield "network.protocol.version", str(version)[:8]
-        peer = exchange.scope.get("client")
         if exchange.client:
             yield "client.address", exchange.client
-        elif peer:
-            yield "client.address", str(peer[0])[:LONGEST]
         host = exchange.header(_HOST)
         if host:
             name, port = _host_and_port(host[:LONGEST].decode("latin-1"))
@@ -213,14 +213,7 @@ class Spans:
         for header, attribute in self._request_headers:
             lines = exchange.header_lines(header)
             if lines:
-                yield attribute, [shown_header(header, line, LONGEST) for line in lines[:16]]
-        if self._response_headers:
-            told: dict[str, list[str]] = {}
-            for header, line in headers:
-                attribute = self._response_headers.get(header.lower())
-                if attribute is not None:
-                    told.setdefault(attribute, []).append(shown_header(header.lower(), line, LONGEST))
-            yield from told.items()
+                yield attribute, [shown_header(header, line, LONGEST) for line in lines[:MOST_LINES]]
 
     def _worth(self, opened: Open, error: str, ended_ns: int) -> str:
         """Say why a span that the sampler has dropped is worth keeping; empty where it is not."""
@@ -253,6 +246,6 @@ def _name(exchange: Exchange, method: str) -> str:
 
 def _host_and_port(host: str) -> tuple[str, int]:
     name, colon, port = host.rpartition(":")
-    if colon and port.isdecimal() and len(port) <= 5 and not name.endswith(":"):  # noqa: PLR2004
+    if colon and _PORT.fullmatch(port) and not name.endswith(":"):
         return name.strip("[]"), int(port)
     return host.strip("[]"), 0
