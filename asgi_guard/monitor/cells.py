@@ -54,7 +54,7 @@ class Slots:
     """The row of integers, in the memory of this process; it grows as needed."""
 
     def __init__(self) -> None:
-        self.cells: Cells = array("q", bytes(8))  # the address 0 is nobody's
+        self.cells: Cells = array("q", bytes(8 * PAGE))  # page 0 is nobody's
         self.lock: Lock = Lock()
 
     def take(self, count: int) -> int:
@@ -63,8 +63,12 @@ class Slots:
         self.cells.frombytes(bytes(8 * count))  # type: ignore[union-attr]
         return at
 
+    def take_page(self) -> int:
+        """Reserve a page, or return page 0, whose counts nobody reads; the lock is held."""
+        return self.take(PAGE)
+
     def publish(self, series: Series) -> None:
-        """Let others find a series, where there are others."""
+        """Let others find a series, where there are others; the lock is held."""
 
 
 class Series:
@@ -179,8 +183,7 @@ class _Exponential(_Histogram):
         with self._slots.lock:
             page = self._cells[self._pages + octave]
             if not page:
-                page = self._slots.take(PAGE)
-                self._cells[self._pages + octave] = page
+                page = self._cells[self._pages + octave] = self._slots.take_page()
         return page
 
 
@@ -335,6 +338,8 @@ def point_at(
             if page:
                 first = FIRST_INDEX + octave * PAGE
                 counts = cells[page : page + PAGE].tolist()
+                if len(counts) != PAGE or min(counts) < 0:
+                    raise ValueError("a page is broken")
                 fine.update({first + place: count for place, count in enumerate(counts) if count})
     exemplar = None
     if row[buckets_end]:

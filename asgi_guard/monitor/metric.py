@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 HTTP_DURATION_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """The bounds that the HTTP semantic conventions recommend for durations, in seconds."""
@@ -76,3 +77,31 @@ class Metric:
     def per_unit(self) -> int:
         """How many of what a histogram records make one of the unit: durations are recorded in nanoseconds."""
         return _NANOSECONDS if self.unit == "s" else 1
+
+    def told(self) -> tuple[object, ...]:
+        """Describe it in what JSON knows; see `understood`."""
+        return (
+            self.name,
+            self.unit,
+            self.description,
+            self.kind.value,
+            self.attributes,
+            self.bounds,
+            self.is_exponential,
+        )
+
+
+def understood(told: Any) -> Metric:
+    """Read a description that was written down: one object for each, however often it is read.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    name, unit, description, kind, attributes, bounds, is_exponential = told
+    names, ends = tuple(map(str, attributes)), tuple(map(float, bounds))
+    return _same(Metric(str(name), str(unit), str(description), Kind(kind), names, ends, bool(is_exponential)))
+
+
+@lru_cache(maxsize=1_024)
+def _same(metric: Metric) -> Metric:
+    return metric
