@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
@@ -44,6 +45,7 @@ Observed: TypeAlias = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 # A histogram: the sum, its buckets, its exemplar, and for each octave the address of a page of base-2 buckets. A page
 # is taken when the first duration falls into it, since those of one route are of a few octaves.
 _EXEMPLAR: Final = 5
+_NO_PAGES: Final[Mapping[int, int]] = MappingProxyType({})
 _SIGN: Final = 1 << 63
 _ALL: Final = (1 << 64) - 1
 
@@ -231,8 +233,7 @@ class Aggregate:
             return found
         if len(values) != len(metric.attributes):
             raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes, not {len(values)}")
-        # What is no Unicode, such as half a character out of a path, no output could tell.
-        kept = tuple([value[:LONGEST_VALUE].encode("utf-8", "replace").decode() for value in values])
+        kept = _kept(values)
         with self._lock:
             self._know(metric)
             found = self._series.get((metric.name, kept)) or self._overflows.get(metric.name)
@@ -295,7 +296,7 @@ class Aggregate:
         for metric, observed in list(self._observed.values()):
             try:
                 for values, number in islice(observed(), self.max_series):
-                    points.append(Point(metric, tuple([value[:LONGEST_VALUE] for value in values]), number))
+                    points.append(Point(metric, _kept(values), number))
             except Exception as exc:  # noqa: BLE001
                 self._complain(f"{metric.name} cannot be asked for", exc)
         return Snapshot(points)
@@ -309,6 +310,11 @@ class Aggregate:
         if what not in self._complained and len(self._complained) < MOST_COMPLAINTS:
             self._complained.add(what)
             _logger.warning("%s; this is said once", what, exc_info=exc)
+
+
+def _kept(values: Iterable[str]) -> tuple[str, ...]:
+    """Cut values to their bound; what is no Unicode, such as half a character of a path, no output could tell."""
+    return tuple([value[:LONGEST_VALUE].encode("utf-8", "replace").decode() for value in values])
 
 
 def width_of(metric: Metric) -> int:
@@ -327,26 +333,30 @@ def point_at(
         ValueError: they are not where they should be.
     """
     if metric.kind is not Kind.HISTOGRAM:
-        return Point(metric, values, cells[at], is_overflow=is_overflow)
-    buckets_end = len(metric.bounds) + 2
-    row = cells[at : at + width_of(metric)].tolist()
-    if len(row) != width_of(metric) or min(row[1:buckets_end]) < 0:
+        return Point(metric, values, cells[at], (), 0, _NO_PAGES, None, is_overflow)
+    end = len(metric.bounds) + 2
+    row = cells[at : at + end + _EXEMPLAR].tolist()
+    counts = tuple(row[1:end])
+    if len(row) != end + _EXEMPLAR or min(counts) < 0:
         raise ValueError("a row is broken")
-    fine: dict[int, int] = {}
-    if exponential:
-        for octave, page in enumerate(row[buckets_end + _EXEMPLAR :]):
-            if page:
-                first = FIRST_INDEX + octave * PAGE
-                counts = cells[page : page + PAGE].tolist()
-                if len(counts) != PAGE or min(counts) < 0:
-                    raise ValueError("a page is broken")
-                fine.update({first + place: count for place, count in enumerate(counts) if count})
     exemplar = None
-    if row[buckets_end]:
-        kept = row[buckets_end : buckets_end + _EXEMPLAR]
-        if cells[at + buckets_end : at + buckets_end + _EXEMPLAR].tolist() == kept:
-            exemplar = _exemplar(kept, metric)
-    return Point(metric, values, 0, tuple(row[1:buckets_end]), row[0], fine, exemplar, is_overflow)
+    if row[end] and cells[at + end : at + end + _EXEMPLAR].tolist() == row[end:]:
+        exemplar = _exemplar(row[end:], metric)
+    pages = _pages(cells, at + end + _EXEMPLAR) if exponential and metric.is_exponential else _NO_PAGES
+    return Point(metric, values, 0, counts, row[0], pages, exemplar, is_overflow)
+
+
+def _pages(cells: Cells, at: int) -> dict[int, int]:
+    """Read the base-2 buckets that are not empty."""
+    found: dict[int, int] = {}
+    for octave, page in enumerate(cells[at : at + PAGES].tolist()):
+        if page:
+            counts = cells[page : page + PAGE].tolist()
+            if len(counts) != PAGE or min(counts) < 0:
+                raise ValueError("a page is broken")
+            first = FIRST_INDEX + octave * PAGE
+            found.update({first + place: count for place, count in enumerate(counts) if count})
+    return found
 
 
 def _exemplar(cells: list[int], metric: Metric) -> Exemplar:

@@ -7,7 +7,7 @@ aggregate, subtracted, tell of the time between them; those of several processes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import sub
 from typing import Final, NamedTuple, TypeAlias
@@ -113,6 +113,10 @@ class Snapshot:
         """Return how many there are."""
         return len(self._points)
 
+    def items(self) -> ItemsView[Key, Point]:
+        """Give out the points, each with its key."""
+        return self._points.items()
+
     def merged(self, *others: Snapshot) -> Snapshot:
         """Add what other processes, or other spans of time, have counted.
 
@@ -122,10 +126,10 @@ class Snapshot:
         metrics: dict[str, Metric] = {}
         groups: dict[Key, list[Point]] = {}
         for snapshot in (self, *others):
-            for point in snapshot:
-                metric = metrics.setdefault(point.metric.name, point.metric)
+            for key, point in snapshot.items():
+                metric = metrics.setdefault(key[0], point.metric)
                 if metric is point.metric or metric == point.metric:
-                    groups.setdefault(point.key, []).append(point)
+                    groups.setdefault(key, []).append(point)
         return Snapshot(_added(group) if len(group) > 1 else group[0] for group in groups.values())
 
     def since(self, earlier: Snapshot) -> Snapshot:
@@ -133,7 +137,8 @@ class Snapshot:
 
         A series that has less than it had began anew in between, and is taken whole.
         """
-        return Snapshot(_since(point, earlier._points.get(key)) for key, point in self._points.items())
+        before = dict(earlier.items())
+        return Snapshot(_since(point, before.get(key)) for key, point in self.items())
 
     def bounded(self, max_series: int) -> Snapshot:
         """Keep the first series, and add up the rest in an overflow for each metric."""
