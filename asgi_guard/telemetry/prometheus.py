@@ -53,8 +53,11 @@ def content_type(accept: bytes) -> tuple[bytes, bool]:
     if len(accept) <= _LONGEST_ACCEPT:
         for line in accept.decode("latin-1").lower().split(","):
             media_type, *parameters = [part.strip() for part in line.split(";")]
-            given = dict(parameter.partition("=")[::2] for parameter in parameters)
-            is_known = media_type != "application/openmetrics-text" or given.get("version", "").strip('"') in _VERSIONS
+            given: dict[str, str] = {}
+            for parameter in parameters:
+                name, _, value = parameter.partition("=")
+                given[name] = value.strip('"')
+            is_known = media_type != "application/openmetrics-text" or given.get("version", "") in _VERSIONS
             if media_type in likes and is_known:
                 likes[media_type] = max(likes[media_type], _quality(given.get("q", "1")))
     open_metrics, text = likes.values()
