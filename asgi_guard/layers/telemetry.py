@@ -126,6 +126,7 @@ class TelemetryLayer(Layer):
         self._excluded_beginnings = tuple(path[:-1] for path in settings.excluded_paths if path not in whole)
         self._spans: Spans | None = None
         if settings.spans:
+            self.wants: frozenset[bytes] = frozenset({b"traceparent", b"tracestate", b"baggage", b"user-agent"})
             self._spans = Spans(
                 settings.tracer_provider,
                 is_public=settings.is_public,

@@ -82,6 +82,10 @@ class Spans:
     ) -> None:
         self._provider = provider
         self._tracer: Any = None
+        self._context: Any = None
+        self._propagate: Any = None
+        self._trace: Any = None
+        self._server: Any = None
         self._is_public = is_public
         self._request_headers = [(name, f"http.request.header.{name.decode()}") for name in request_headers]
         self._slow_seconds = slow_seconds
@@ -92,20 +96,18 @@ class Spans:
         tracer = self._tracer or self._find_tracer()
         if tracer is None:
             return None
-        from opentelemetry import context, trace
-
         parent, links = self._parent(exchange)
         started_ns = time.time_ns()
         span = tracer.start_span(
             _name(exchange, method),
             context=parent,
-            kind=trace.SpanKind.SERVER,
+            kind=self._server,
             attributes=self._first_attributes(exchange, method),
             links=links,
             start_time=started_ns,
         )
-        entered = trace.set_span_in_context(span, parent)
-        return Open(span, entered, context.attach(entered), started_ns)
+        entered = self._trace.set_span_in_context(span, parent)
+        return Open(span, entered, self._context.attach(entered), started_ns)
 
     def end(self, exchange: Exchange, opened: Open, method: str, route: str, error: str) -> None:
         """End the span of a request.
@@ -131,9 +133,7 @@ class Spans:
         if route:
             span.update_name(f"{_name(exchange, method)} {route}")
         if error and (exchange.status >= _FIRST_FAULT or exchange.failure is not None or not exchange.status):
-            from opentelemetry.trace import Status, StatusCode
-
-            span.set_status(Status(StatusCode.ERROR))
+            span.set_status(self._trace.Status(self._trace.StatusCode.ERROR))
         if exchange.failure is not None:
             span.record_exception(exchange.failure)
         span.end(ended_ns)
@@ -147,31 +147,34 @@ class Spans:
             provider = api.get_tracer_provider()
             if isinstance(provider, api.ProxyTracerProvider):
                 return None
+        # Kept, since an import statement costs more than what a request needs of these.
+        from opentelemetry import context, propagate, trace
+
         from asgi_guard import __version__
 
+        self._context, self._propagate, self._trace = context, propagate, trace
+        self._server = trace.SpanKind.SERVER
         self._tracer = provider.get_tracer("asgi_guard", __version__, schema_url=SCHEMA)
         return self._tracer
 
     def _parent(self, exchange: Exchange) -> tuple[Any, Sequence[Any]]:
         """Read whose child this request is, by the propagators that the process is set up with."""
-        from opentelemetry import context, propagate, trace
-
         if not self._fields:
-            names = propagate.get_global_textmap().fields
+            names = self._propagate.get_global_textmap().fields
             self._fields = tuple(sorted(name.lower().encode() for name in names)) or (b"traceparent",)
         found = exchange.found
         carrier: dict[str, str] = {}
         for field in self._fields:
             if field in found or exchange.header(field) is not None:
                 carrier[field.decode()] = ",".join(line.decode("latin-1") for line in exchange.header_lines(field))
-        here = context.get_current()
+        here = self._context.get_current()
         if not carrier:
             return here, ()
-        parent = propagate.extract(carrier, here)
+        parent = self._propagate.extract(carrier, here)
         if not self._is_public:
             return parent, ()
-        theirs = trace.get_current_span(parent).get_span_context()
-        return here, [trace.Link(theirs)] if theirs.is_valid else ()
+        theirs = self._trace.get_current_span(parent).get_span_context()
+        return here, [self._trace.Link(theirs)] if theirs.is_valid else ()
 
     def _first_attributes(self, exchange: Exchange, method: str) -> dict[str, Any]:
         """Collect what a sampler may want to know."""
@@ -225,13 +228,11 @@ class Spans:
 
     def _again(self, exchange: Exchange, opened: Open, method: str, kept: str) -> Any:
         """Ask for the span once more, now that it is known how the request ended; a `KeepErrors` sampler grants it."""
-        from opentelemetry import trace
-
         attributes: Mapping[str, Any] = {**self._first_attributes(exchange, method), KEPT: kept}
         return self._tracer.start_span(
             _name(exchange, method),
             context=opened.context,  # it has the trace id of what was logged meanwhile
-            kind=trace.SpanKind.SERVER,
+            kind=self._server,
             attributes=attributes,
             start_time=opened.started_ns,
         )
