@@ -1,0 +1,380 @@
+"""Endpoints: health and metrics, answered in the application's place, to those who may see them.
+
+Whoever shows the token (RFC 6750 section 2.1), asks from a listed address or, where that is allowed, from this very
+machine sees everything. Anybody else learns from the health paths that it works or does not, and finds nothing at the
+others: such a request goes on to the application. So does one that shows a wrong token, since an answer of any kind
+would say that there is something to be found.
+Must never trust an address as local that a proxy may have forwarded for, never compare a token in a time that tells
+how much of it was right, and never show it.
+
+| id    | rule that was broken                                                     |
+|-------|--------------------------------------------------------------------------|
+| AG820 | a token is 16 to 512 characters of `A-Z a-z 0-9 - . _ ~ + /`             |
+| AG821 | a path begins with a slash and does not end with one                     |
+| AG822 | each endpoint has a path of its own                                      |
+| AG823 | checks are at most 100 `HealthCheck`s, each with a name of its own       |
+
+AG300 to AG304 are those of `asgi_guard.networks`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hmac import compare_digest
+from types import MappingProxyType
+from typing import ClassVar, Final, TypedDict, Unpack
+from urllib.parse import parse_qs
+
+from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.layer import Layer
+from asgi_guard.engine.paths import below
+from asgi_guard.engine.replies import Reply
+from asgi_guard.engine.request import Request
+from asgi_guard.engine.types import ASGIApp, Message
+from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
+from asgi_guard.errors.problem import Fault
+from asgi_guard.events import Listener
+from asgi_guard.monitor.health import MAX_CHECKS, Health, HealthCheck, Warnings
+from asgi_guard.monitor.health_report import Report
+from asgi_guard.networks import Networks, check, is_loopback, pack
+from asgi_guard.settings import HIDDEN, Problems, build
+
+Page = Callable[[Request], Awaitable[Reply]]
+"""Answers at a path of its own; asked by GET and HEAD of those who may see everything, and by nobody else."""
+
+Exposition = Callable[[bytes], Awaitable[tuple[bytes, bytes]]]
+"""Gives the media type and the text of all metrics, for what a client accepts."""
+
+MAX_QUERY_BYTES: Final = 1_024
+"""What is read of a query."""
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}")
+_PATH: Final = re.compile(r"(/[^/?#\s]+)+")
+_NO_STORE: Final = ((b"cache-control", b"no-store"),)
+_JSON, _HEALTH_JSON, _TEXT = b"application/json", b"application/health+json", b"text/plain; charset=utf-8"
+_NO_PAGES: Final[Mapping[str, Page]] = MappingProxyType({})
+
+
+class _Token(str):
+    """A token that does not show itself where settings are shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Settings of the endpoints.
+
+    Attributes:
+        token: whoever shows it, as `Authorization: Bearer ...`, sees everything: 16 to 512 characters of
+            `A-Z a-z 0-9 - . _ ~ + /`. None lets nobody in by a token.
+        allowed: the addresses and networks, and `"unix:"`, whose clients see everything.
+        local: whether clients on this machine do. It is for development: a proxy on the same machine that does not say
+            for whom it asks would let everybody in.
+        prefix: what all of the paths begin with, such as `/internal`.
+        health: the path of all there is to say: whether the checks pass, and what there is to warn of. None, here as
+            with the others, switches it off.
+        livez: the path that says that the process answers, and asks for nothing else.
+        readyz: the path that says whether requests should be sent here: as `health`, and not before the application
+            has started or once it is about to stop.
+        metrics: the path of the metrics.
+        app_wins: whether the application is asked first, and these only where it says 404. Probes then pass whatever
+            stands in between, such as a rate limit.
+        checks: what the application depends on, at most 100.
+
+    Raises:
+        ConfigError: a field is wrong.
+    """
+
+    token: str | None = None
+    allowed: Sequence[str] = ()
+    local: bool = False
+    prefix: str = ""
+    health: str | None = "/health"
+    livez: str | None = "/livez"
+    readyz: str | None = "/readyz"
+    metrics: str | None = "/metrics"
+    app_wins: bool = False
+    checks: Sequence[HealthCheck] = ()
+
+    def __post_init__(self) -> None:
+        problems = Problems("Endpoints", secrets=("token",))
+        token: object = self.token
+        if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
+            rule = "must be 16 to 512 characters of A-Z a-z 0-9 - . _ ~ + /"
+            problems.add("AG820", "token", token, rule, "Make one: python -c 'import secrets; secrets.token_urlsafe()'")
+        check(problems, "allowed", self.allowed, unix=True)
+        problems.boolean("local", self.local)
+        problems.boolean("app_wins", self.app_wins)
+        if self.prefix != "":
+            _check_path(problems, "prefix", self.prefix)
+        paths = {name: getattr(self, name) for name in _NAMES if getattr(self, name) is not None}
+        times = Counter(path for name, path in paths.items() if _check_path(problems, name, path))
+        for path in [path for path, number in times.items() if number > 1]:
+            names = " and ".join(name for name in paths if paths[name] == path)
+            problems.add("AG822", names, path, "must not be the same", "Give each another path, or None.")
+        _check_checks(problems, self.checks)
+        problems.raise_if_any()
+        if self.token is not None:
+            object.__setattr__(self, "token", _Token(self.token))
+
+
+_NAMES: Final = ("health", "livez", "readyz", "metrics")
+
+
+def _check_path(problems: Problems, name: str, path: object) -> bool:
+    if isinstance(path, str) and len(path) <= 256 and _PATH.fullmatch(path):
+        return True
+    rule = "must be a path that begins with a slash and does not end with one"
+    return problems.add("AG821", name, path, rule, f'Write "/{name}", say.')
+
+
+def _check_checks(problems: Problems, checks: object) -> None:
+    if not isinstance(checks, list | tuple) or not all(isinstance(one, HealthCheck) for one in checks):
+        remedy = 'Write checks=[HealthCheck("database", ping)].'
+        problems.add("AG823", "checks", type(checks).__name__, "must be a list of HealthCheck", remedy)
+    elif len(checks) > MAX_CHECKS:
+        problems.add("AG823", "checks", len(checks), f"must be at most {MAX_CHECKS}", "Ask about several in one.")
+    else:
+        for name, number in Counter(one.name for one in checks).items():
+            if number > 1:
+                problems.add("AG823", "checks", name, "must have a name each", "Rename one of them.")
+
+
+class EndpointsFields(TypedDict, total=False):
+    """The fields of `Endpoints`, for keyword arguments."""
+
+    token: str | None
+    allowed: Sequence[str]
+    local: bool
+    prefix: str
+    health: str | None
+    livez: str | None
+    readyz: str | None
+    metrics: str | None
+    app_wins: bool
+    checks: Sequence[HealthCheck]
+
+
+class EndpointsLayer(Layer):
+    """Answers at the paths of the endpoints.
+
+    Args:
+        settings: where they are, and who may see them.
+        exposition: what is found at the path of the metrics; where it is None, nothing is.
+        pages: what is found at further paths, which begin with the prefix as well.
+        warnings: what health has to warn of besides its checks.
+        health: the checks and the state of the application; by default made of the settings.
+
+    Attributes:
+        health: as given, or made. Whoever learns that the application is about to stop may say so:
+            `layer.health.state = "draining"`.
+    """
+
+    name: ClassVar[str] = "endpoints"
+    decides: ClassVar[bool] = False
+    admit_deadline_seconds: float | None = None  # each check has its own
+
+    def __init__(
+        self,
+        settings: Endpoints,
+        *,
+        exposition: Exposition | None = None,
+        pages: Mapping[str, Page] = _NO_PAGES,
+        warnings: Iterable[Warnings] = (),
+        health: Health | None = None,
+    ) -> None:
+        self.settings: object = settings
+        self.health: Health = health or Health(settings.checks, warnings=warnings)
+        self.holds_start: bool = settings.app_wins
+        self._app_wins = settings.app_wins
+        self._token = None if settings.token is None else settings.token.encode()
+        self._allowed = Networks(settings.allowed)
+        self._is_local_allowed = settings.local
+        own: dict[str | None, Callable[[Exchange, bool], Awaitable[Reply | None]]] = {
+            path: _closed(page) for path, page in pages.items()
+        }
+        own |= {settings.health: self._health, settings.livez: self._livez, settings.readyz: self._readyz}
+        if exposition is not None:
+            own[settings.metrics] = _closed(_exposed(exposition))
+        self._at = {settings.prefix + path: answer for path, answer in own.items() if path is not None}
+
+    async def admit_async(self, exchange: Exchange) -> Reply | None:
+        """Answer where this is the path of an endpoint, to whom it is there."""
+        scope = exchange.scope
+        root = scope.get("root_path")
+        path = scope.get("path", "")
+        answer = self._at.get(below(path, root) if root else path)
+        if answer is None or exchange.kind != "http":
+            return None
+        may_see = self._may_see(exchange)
+        if exchange.method in {"GET", "HEAD"}:
+            reply = await answer(exchange, may_see)
+        else:
+            reply = _NOT_ALLOWED if may_see else None
+        if self._app_wins:
+            exchange.cells[self] = reply
+            return None
+        return reply
+
+    def replace(self, exchange: Exchange, start: Message, body: Message, exc: Exception | None) -> Reply | None:  # noqa: ARG002
+        """Answer where the application was asked first, and has nothing there."""
+        reply: Reply | None = exchange.cells.get(self)
+        return reply if start["status"] == 404 else None
+
+    # Who may see --------------------------------------------------------------------------------------------------
+
+    def _may_see(self, exchange: Exchange) -> bool:
+        return exchange.client in self._allowed or self._shows_token(exchange) or self._is_local(exchange)
+
+    def _shows_token(self, exchange: Exchange) -> bool:
+        lines = exchange.header_lines(b"authorization") if self._token is not None else ()
+        if self._token is None or len(lines) != 1:
+            return False
+        scheme, _, shown = lines[0].partition(b" ")
+        return scheme.lower() == b"bearer" and compare_digest(shown.strip(b" "), self._token)
+
+    def _is_local(self, exchange: Exchange) -> bool:
+        if not self._is_local_allowed or exchange.client is None or not is_loopback(exchange.client):
+            return False
+        names = {name.lower() for name, _ in exchange.scope.get("headers") or ()}
+        if any(name in _FORWARDING or name.startswith(b"x-forwarded-") for name in names):
+            return False
+        # A page whose name was rebound to 127.0.0.1 has the browser ask from this very machine, by that name.
+        return _is_nobodys(exchange.header(b"host") or b"")
+
+    # What there is to see -----------------------------------------------------------------------------------------
+
+    async def _health(self, exchange: Exchange, may_see: bool) -> Reply:
+        return await self._reported(exchange, may_see, is_readiness=False)
+
+    async def _readyz(self, exchange: Exchange, may_see: bool) -> Reply:
+        return await self._reported(exchange, may_see, is_readiness=True)
+
+    async def _livez(self, exchange: Exchange, may_see: bool) -> Reply:
+        return _full(exchange, Report()) if may_see else _bare(exchange, Report())
+
+    async def _reported(self, exchange: Exchange, may_see: bool, *, is_readiness: bool) -> Reply:
+        if not may_see:  # nor may a stranger choose among the checks: the status would tell which of them fails
+            return _bare(exchange, await self.health.report(is_readiness=is_readiness))
+        asked = _query(exchange)
+        exclude, tags = asked.get("exclude", ()), asked.get("tag", ())
+        return _full(exchange, await self.health.report(exclude=exclude, tags=tags, is_readiness=is_readiness))
+
+    # The life of the application ----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take requests, also where a lifespan before this one has ended."""
+        self.health.state = "ready"
+
+    async def shutdown(self) -> None:
+        """Take no more requests."""
+        self.health.state = "draining"
+
+    def take_over(self, previous: Layer) -> None:
+        """Go on in the state in which the application is."""
+        if isinstance(previous, EndpointsLayer):
+            self.health.state = previous.health.state
+
+
+def _closed(page: Page) -> Callable[[Exchange, bool], Awaitable[Reply | None]]:
+    """Make a page that is not there for strangers."""
+
+    async def answer(exchange: Exchange, may_see: bool) -> Reply | None:
+        return await page(exchange) if may_see else None
+
+    return answer
+
+
+def _exposed(exposition: Exposition) -> Page:
+    async def page(request: Request) -> Reply:
+        content_type, body = await exposition(b",".join(request.header_lines(b"accept")))
+        return Reply(200, headers=_NO_STORE, body=body, content_type=content_type)
+
+    return page
+
+
+def _full(request: Request, report: Report) -> Reply:
+    """Write a report in the format that was asked for."""
+    if "verbose" in _query(request):
+        return _reply(report, report.as_lines().encode(), _TEXT)
+    return _reply(report, json.dumps(report.as_json()).encode(), _json_type(request))
+
+
+def _bare(request: Request, report: Report) -> Reply:
+    """Write whether it works, and nothing else: a warning is a detail, too."""
+    return _reply(report, b'{"status": "%b"}' % (b"fail" if report.status == "fail" else b"pass"), _json_type(request))
+
+
+def _reply(report: Report, body: bytes, content_type: bytes) -> Reply:
+    return Reply(503 if report.status == "fail" else 200, headers=_NO_STORE, body=body, content_type=content_type)
+
+
+def _json_type(request: Request) -> bytes:
+    is_named = any(_HEALTH_JSON in line.lower() for line in request.header_lines(b"accept"))
+    return _HEALTH_JSON if is_named else _JSON
+
+
+def _query(request: Request) -> dict[str, list[str]]:
+    query: bytes = request.scope.get("query_string") or b""
+    return parse_qs(query[:MAX_QUERY_BYTES].decode("latin-1"), keep_blank_values=True)
+
+
+def _is_nobodys(host: bytes) -> bool:
+    """Tell whether a host is an address, a name of this machine, or one that nobody can register."""
+    name = host.lower().partition(b":")[0].rstrip(b".")
+    return b"." not in name or name.endswith(b".localhost") or pack(name.decode("latin-1")) is not None
+
+
+_FORWARDING: Final = frozenset({b"forwarded", b"x-real-ip", b"via"})
+_NOT_ALLOWED: Final = Reply.refusal(
+    Fault(
+        status=405,
+        code="METHOD_NOT_ALLOWED",
+        message="This can be read, and nothing else.",
+        category=ErrorCategory.VALIDATION,
+        severity=ErrorSeverity.LOW,
+    ),
+    headers=[(b"allow", b"GET, HEAD")],
+)
+
+
+class EndpointsMiddleware(Middleware):
+    """Answer at the paths of health and metrics.
+
+    Args:
+        app: the application to wrap.
+        settings: an `Endpoints`; or its fields as keywords.
+        exposition: what is found at the path of the metrics; where it is None, nothing is.
+        pages: what is found at further paths.
+        warnings: what health has to warn of besides its checks.
+        listeners: told what the layer answers.
+        fields: see `Endpoints`.
+
+    Raises:
+        ConfigError: a field is wrong or unknown.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Endpoints | None = None,
+        *,
+        exposition: Exposition | None = None,
+        pages: Mapping[str, Page] = _NO_PAGES,
+        warnings: Iterable[Warnings] = (),
+        listeners: Iterable[Listener] = (),
+        **fields: Unpack[EndpointsFields],
+    ) -> None:
+        layer = EndpointsLayer(
+            build(Endpoints, settings, fields), exposition=exposition, pages=pages, warnings=warnings
+        )
+        super().__init__(app, layer, listeners=listeners)

@@ -1,0 +1,233 @@
+"""Health: what the application depends on, asked now and then, and whether it takes requests.
+
+Each check runs in a flight of its own: one at a time on an event loop, in a task that belongs to no request, so that a
+thousand probes cost one flight and a probe that gives up spoils it for nobody. What it found holds for a while.
+Rule 1: a check cannot do harm: it ends by its timeout, may raise what it likes, and has one thread at most.
+Rule 2: a failed required check is a failure; whatever else is wrong is a warning.
+
+| id    | rule that was broken                                                     |
+|-------|--------------------------------------------------------------------------|
+| AG830 | the name of a check is 1 to 64 of `A-Z a-z 0-9 . _ -`                    |
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextvars import Context
+from dataclasses import KW_ONLY, dataclass
+from inspect import isawaitable, iscoroutinefunction
+from itertools import islice
+from typing import Any, Final, Literal, cast
+from weakref import WeakKeyDictionary
+
+from asgi_guard.clock import SYSTEM_CLOCK, Clock
+from asgi_guard.engine.life import new_event, spawn
+from asgi_guard.monitor.health_report import Report, Result, told
+from asgi_guard.settings import Problems
+
+logger: logging.Logger = logging.getLogger("asgi_guard")
+
+MAX_CHECKS: Final = 100
+MAX_WARNINGS: Final = 100
+
+State = Literal["starting", "ready", "draining"]
+Warnings = Callable[[], Sequence[str]]
+"""Says what is wrong and does not keep the application from serving, such as alerts: a sentence each, at once."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """Something that the application depends on: `HealthCheck("database", ping)`.
+
+    Attributes:
+        name: how it is called: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+        check: raises or returns False where it fails; anything else passes. A plain function runs in a thread.
+        required: whether the application is of no use without it; the failure of any other is only a warning.
+        timeout_seconds: how long it may take, 0.001 to 60.
+        cache_seconds: how long what it found holds, 0.1 to 3,600: no stranger can have it run more often.
+        tags: by which it can be asked for: `/readyz?tag=slow`.
+
+    Raises:
+        ConfigError: a field is wrong.
+    """
+
+    name: str
+    check: Callable[[], object]
+    _: KW_ONLY
+    required: bool = True
+    timeout_seconds: float = 2.0
+    cache_seconds: float = 1.0
+    tags: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        problems = Problems("HealthCheck")
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            rule, remedy = "must be 1 to 64 of A-Z a-z 0-9 . _ -", 'Write "database", say.'
+            problems.add("AG830", "name", self.name, rule, remedy)
+        problems.callable("check", self.check)
+        problems.boolean("required", self.required)
+        problems.number("timeout_seconds", self.timeout_seconds, minimum=0.001, maximum=60)
+        problems.number("cache_seconds", self.cache_seconds, minimum=0.1, maximum=3_600)
+        problems.sequence_of_text("tags", self.tags)
+        problems.raise_if_any()
+
+
+class Health:
+    """The checks of an application, and what state it is in.
+
+    Args:
+        checks: at most 100, each with a name of its own.
+        warnings: asked for each report; what they say is never more than a warning.
+        clock: tells how old a result is.
+        new_context: makes the context variables that a check runs with; by default none, so that no check is taken for
+            a part of the request that happened to ask first.
+
+    Attributes:
+        state: `ready` unless somebody says otherwise.
+    """
+
+    def __init__(
+        self,
+        checks: Iterable[HealthCheck] = (),
+        *,
+        warnings: Iterable[Warnings] = (),
+        clock: Clock = SYSTEM_CLOCK,
+        new_context: Callable[[], Context] = Context,
+    ) -> None:
+        self.state: State = "ready"
+        self._checks = tuple(islice(checks, MAX_CHECKS))
+        self._warnings = tuple(warnings)
+        self._clock = clock
+        self._new_context = new_context
+        # A task and its event belong to one loop; a server may run several, each in a thread of its own.
+        self._of_loop: WeakKeyDictionary[object, tuple[_Watched, ...]] = WeakKeyDictionary()
+
+    async def report(
+        self,
+        *,
+        exclude: Collection[str] = (),
+        tags: Collection[str] = (),
+        is_readiness: bool = False,
+    ) -> Report:
+        """Find out how it stands.
+
+        Args:
+            exclude: the names of checks to leave out.
+            tags: where there are any, only the checks that have one of them.
+            is_readiness: whether an application that is starting or draining fails, which else is a warning.
+        """
+        chosen = [
+            watched
+            for watched in self._watched()
+            if watched.check.name not in exclude and (not tags or not set(tags).isdisjoint(watched.check.tags))
+        ]
+        flights = [watched.take_off() for watched in chosen]  # all of them, before any is waited for
+        for landed in flights:
+            if landed is not None:
+                await landed.wait()
+        results = [watched.result for watched in chosen if watched.result is not None]
+        if self.state != "ready":
+            results.append(Result("lifecycle", is_readiness, f"the application is {self.state}", 0, self._clock.time()))
+        return Report(tuple(results), tuple(islice(self._warned(), MAX_WARNINGS)))
+
+    def _watched(self) -> tuple[_Watched, ...]:
+        loop = _running_loop()
+        watched = self._of_loop.get(loop)
+        if watched is None:
+            watched = tuple(_Watched(check, self._clock, self._new_context) for check in self._checks)
+            self._of_loop[loop] = watched
+        return watched
+
+    def _warned(self) -> Iterator[str]:
+        for warnings in self._warnings:
+            try:
+                yield from map(told, warnings())
+            except Exception:
+                logger.exception("%r cannot say what there is to warn of", warnings)
+                yield "what there is to warn of is not known: the log says why"
+
+
+class _Watched:
+    """A check on one event loop: what is known of it, and the flight on which more is to be known."""
+
+    __slots__ = ("_asks_at_once", "_clock", "_known_ns", "_landed", "_lingers", "_new_context", "check", "result")
+
+    def __init__(self, check: HealthCheck, clock: Clock, new_context: Callable[[], Context]) -> None:
+        self.check: HealthCheck = check
+        self.result: Result | None = None
+        self._known_ns = 0
+        self._landed: Any = None
+        self._lingers = False
+        self._clock = clock
+        self._new_context = new_context
+        asked: Any = check.check
+        self._asks_at_once = iscoroutinefunction(asked) or iscoroutinefunction(type(asked).__call__)
+
+    def take_off(self) -> Any:
+        """Return the event that the flight ends with, which may be under way; None where the result still holds."""
+        if self._landed is None:
+            age_ns = self._clock.monotonic_ns() - self._known_ns
+            if self.result is not None and age_ns < self.check.cache_seconds * 1e9:
+                return None
+            self._landed = new_event()
+            spawn(self._fly, self._landed, self._new_context())
+        return self._landed
+
+    async def _fly(self, landed: Any) -> None:
+        started_ns = self._clock.monotonic_ns()
+        failure: str | None = "it was cancelled"
+        try:
+            failure = await self._failure()
+        finally:
+            self._known_ns = self._clock.monotonic_ns()
+            seconds = (self._known_ns - started_ns) / 1e9
+            before, check = self.result, self.check
+            self.result = Result(check.name, check.required, failure, seconds, self._clock.time())
+            self._landed = None
+            landed.set()
+            if failure is not None and (before is None or before.failure is None):
+                logger.warning("the health check %s fails: %s", check.name, failure)
+            elif failure is None and before is not None and before.failure is not None:
+                logger.info("the health check %s passes again", check.name)
+
+    async def _failure(self) -> str | None:
+        """Ask; return what went wrong."""
+        from anyio import move_on_after  # now, not with the first import of the package
+
+        try:
+            with move_on_after(self.check.timeout_seconds):
+                return "it returned False" if await self._ask() is False else None
+        except Exception as exc:  # noqa: BLE001  whatever it is, it is what the check has found
+            return told(exc)
+        return f"no answer within {self.check.timeout_seconds:g} seconds"
+
+    async def _ask(self) -> object:
+        if self._asks_at_once:
+            return await cast("Awaitable[object]", self.check.check())
+        if self._lingers:  # each flight would leave another thread behind, for as long as the dependency hangs
+            raise RuntimeError("the check before this one has not ended yet")
+
+        from anyio import CapacityLimiter, to_thread
+
+        # A limiter of its own: those of the application may all be waiting for the very thing that is asked about.
+        outcome = await to_thread.run_sync(self._in_thread, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+        return await outcome if isawaitable(outcome) else outcome
+
+    def _in_thread(self) -> object:
+        self._lingers = True
+        try:
+            return self.check.check()
+        finally:
+            self._lingers = False
+
+
+def _running_loop() -> object:
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return trio.lowlevel.current_trio_token()
+    return sys.modules["asyncio"].get_running_loop()
