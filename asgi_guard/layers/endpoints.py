@@ -26,7 +26,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from types import MappingProxyType
-from typing import ClassVar, Final, TypedDict, Unpack
+from typing import ClassVar, Final, TypedDict, Unpack, cast
 from urllib.parse import parse_qs
 
 from asgi_guard.engine.exchange import Exchange
@@ -138,15 +138,17 @@ def _check_path(problems: Problems, name: str, path: object) -> bool:
 
 
 def _check_checks(problems: Problems, checks: object) -> None:
-    if not isinstance(checks, list | tuple) or not all(isinstance(one, HealthCheck) for one in checks):
+    given: Sequence[object] | None = None
+    if isinstance(checks, list | tuple):
+        given = cast("Sequence[object]", checks)
+    names = [one.name for one in given or () if isinstance(one, HealthCheck)]
+    if given is None or len(names) < len(given):
         remedy = 'Write checks=[HealthCheck("database", ping)].'
         problems.add("AG823", "checks", type(checks).__name__, "must be a list of HealthCheck", remedy)
-    elif len(checks) > MAX_CHECKS:
-        problems.add("AG823", "checks", len(checks), f"must be at most {MAX_CHECKS}", "Ask about several in one.")
-    else:
-        for name, number in Counter(one.name for one in checks).items():
-            if number > 1:
-                problems.add("AG823", "checks", name, "must have a name each", "Rename one of them.")
+    if len(names) > MAX_CHECKS:
+        problems.add("AG823", "checks", len(names), f"must be at most {MAX_CHECKS}", "Ask about several in one.")
+    for name in [name for name, number in Counter(names).items() if number > 1]:
+        problems.add("AG823", "checks", name, "must have a name each", "Rename one of them.")
 
 
 class EndpointsFields(TypedDict, total=False):

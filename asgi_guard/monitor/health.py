@@ -215,13 +215,13 @@ class _Watched:
         from anyio import CapacityLimiter, to_thread
 
         # A limiter of its own: those of the application may all be waiting for the very thing that is asked about.
-        outcome = await to_thread.run_sync(self._in_thread, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+        (outcome,) = await to_thread.run_sync(self._in_thread, abandon_on_cancel=True, limiter=CapacityLimiter(1))
         return await outcome if isawaitable(outcome) else outcome
 
-    def _in_thread(self) -> object:
+    def _in_thread(self) -> tuple[object]:
         self._lingers = True
         try:
-            return self.check.check()
+            return (self.check.check(),)  # trio takes a thread that returns a coroutine for a mistake
         finally:
             self._lingers = False
 
