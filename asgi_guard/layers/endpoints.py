@@ -138,17 +138,22 @@ def _check_path(problems: Problems, name: str, path: object) -> bool:
 
 
 def _check_checks(problems: Problems, checks: object) -> None:
-    given: Sequence[object] | None = None
-    if isinstance(checks, list | tuple):
-        given = cast("Sequence[object]", checks)
-    names = [one.name for one in given or () if isinstance(one, HealthCheck)]
-    if given is None or len(names) < len(given):
-        remedy = 'Write checks=[HealthCheck("database", ping)].'
-        problems.add("AG823", "checks", type(checks).__name__, "must be a list of HealthCheck", remedy)
-    if len(names) > MAX_CHECKS:
-        problems.add("AG823", "checks", len(names), f"must be at most {MAX_CHECKS}", "Ask about several in one.")
-    for name in [name for name, number in Counter(names).items() if number > 1]:
-        problems.add("AG823", "checks", name, "must have a name each", "Rename one of them.")
+    rule, remedy = "must be a list of HealthCheck", 'Write checks=[HealthCheck("database", ping)].'
+    if not isinstance(checks, list | tuple):
+        problems.add("AG823", "checks", checks, rule, remedy)
+        return
+    given = cast("Sequence[object]", checks)
+    if len(given) > MAX_CHECKS:
+        problems.add("AG823", "checks", len(given), f"must be at most {MAX_CHECKS}", "Ask about several in one.")
+    names: set[str] = set()
+    for index, one in enumerate(given[:MAX_CHECKS]):
+        field = f"checks[{index}]"
+        if not isinstance(one, HealthCheck):
+            problems.add("AG823", field, one, rule, remedy)
+        elif one.name in names:
+            problems.add("AG823", field, one.name, "must have a name of its own", "Rename one of them.")
+        else:
+            names.add(one.name)
 
 
 class EndpointsFields(TypedDict, total=False):
