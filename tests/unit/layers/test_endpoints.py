@@ -23,11 +23,11 @@ SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 STRANGER = ("198.51.100.7", 1)
 HERE = ("127.0.0.1", 1)
 FOUND = 218
-"""The status with which the application answers at every path but one."""
+"""The status with which the application answers nearly everywhere."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer whatever is asked; nothing is to be found below `/nothing`, nor at the paths of health."""
+    """Answer whatever is asked; nothing is to be found at two of the paths, and one is closed."""
     if scope["type"] == "lifespan":
         for kind in ("startup", "shutdown"):
             await receive()
@@ -38,7 +38,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.accept"})
         await receive()
         return
-    status = 404 if scope["path"] in {"/health", "/metrics"} else FOUND
+    status = {"/health": 404, "/metrics": 404, "/livez": 403}.get(scope["path"], FOUND)
     await send({"type": "http.response.start", "status": status, "headers": []})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else b"of the application"})
 
@@ -103,10 +103,11 @@ async def sees(app: Any, path: str, client: Any = STRANGER, **request: Any) -> s
         ({"Authorization": f"Bearer {TOKEN},{TOKEN}"}, False),
         ({"Authorization": "Bearer \xff\x80"}, False),
         ([(b"authorization", b"Bearer wrong-wrong-wrong"), (b"authorization", b"Bearer " + TOKEN.encode())], False),
+        ([(b"authorization", b"Bearer " + TOKEN.encode()), (b"authorization", b"Basic YTpi")], False),
         ({"X-Token": TOKEN}, False),
         ({"Cookie": f"token={TOKEN}"}, False),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 async def test_whoever_shows_the_token_sees_everything(headers, may_see) -> None:
     """In the one header, whole, and alone; to anybody else the rest is not there."""
@@ -390,6 +391,7 @@ async def test_a_websocket_is_the_applications() -> None:
     [
         ("/health", {}, 200, 200),
         ("/readyz", {}, FOUND, 200),
+        ("/livez", {}, 403, 200),
         ("/metrics", {}, 404, 404),
         ("/metrics", SHOWN, 200, 200),
         ("/summary", SHOWN, FOUND, 200),
