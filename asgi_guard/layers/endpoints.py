@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -284,7 +285,8 @@ class EndpointsLayer(Layer):
 
     async def shutdown(self) -> None:
         """Take no more requests."""
-        self.health.state = "draining"
+        if sys.exception() is None:  # an application raises that knows no lifespan, and is served all the same
+            self.health.state = "draining"
 
     def take_over(self, previous: Layer) -> None:
         """Go on in the state in which the application is."""

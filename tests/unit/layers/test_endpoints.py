@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from asgi_guard import ConfigError, Guard
 from asgi_guard.engine.fuse import Middleware
@@ -433,6 +434,22 @@ async def test_an_application_that_has_ended_takes_no_requests() -> None:
             assert await told() == [200, 200, 200]
         assert await told() == [200, 200, 503]
     assert b"[-]lifecycle failed: the application is draining" in (await full(app, "/readyz?verbose")).body
+
+
+async def test_an_application_without_a_lifespan_is_ready() -> None:
+    """Servers begin one with every application, and serve those that raise all the same."""
+
+    async def raises(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError(scope["type"])
+
+    async def begin() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    app = guarded(raises)
+    with pytest.raises(ValueError, match="lifespan"):
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, begin, checkpoint)
+
+    assert (await call(app, path="/readyz")).status == 200
 
 
 async def test_a_state_outlives_other_settings() -> None:
