@@ -179,8 +179,7 @@ class EndpointsLayer(Layer):
         settings: where they are, and who may see them.
         exposition: what is found at the path of the metrics; where it is None, nothing is.
         pages: what is found at further paths, which begin with the prefix as well.
-        warnings: what health has to warn of besides its checks.
-        health: the checks and the state of the application; by default made of the settings.
+        health: the checks and the state of the application; by default made of the checks in the settings.
 
     Attributes:
         health: as given, or made. Whoever learns that the application is about to stop may say so:
@@ -197,11 +196,10 @@ class EndpointsLayer(Layer):
         *,
         exposition: Exposition | None = None,
         pages: Mapping[str, Page] = _NO_PAGES,
-        warnings: Iterable[Warnings] = (),
         health: Health | None = None,
     ) -> None:
         self.settings: object = settings
-        self.health: Health = health or Health(settings.checks, warnings=warnings)
+        self.health: Health = health or Health(settings.checks)
         self.holds_start: bool = settings.app_wins
         self._app_wins = settings.app_wins
         self._token = None if settings.token is None else settings.token.encode()
@@ -383,7 +381,7 @@ class EndpointsMiddleware(Middleware):
         listeners: Iterable[Listener] = (),
         **fields: Unpack[EndpointsFields],
     ) -> None:
-        layer = EndpointsLayer(
-            build(Endpoints, settings, fields), exposition=exposition, pages=pages, warnings=warnings
-        )
+        built = build(Endpoints, settings, fields)
+        health = Health(built.checks, warnings=warnings)
+        layer = EndpointsLayer(built, exposition=exposition, pages=pages, health=health)
         super().__init__(app, layer, listeners=listeners)

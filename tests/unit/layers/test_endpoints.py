@@ -11,6 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from asgi_guard import ConfigError, Guard
 from asgi_guard.engine.fuse import Middleware
+from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.replies import Reply
 from asgi_guard.layers.client_address import ClientAddressMiddleware
 from asgi_guard.layers.endpoints import Endpoints, EndpointsLayer, EndpointsMiddleware
@@ -458,6 +459,7 @@ async def test_a_state_outlives_other_settings() -> None:
     before.health.state = "draining"
 
     after.take_over(before)
+    after.take_over(Layer())  # has none
 
     assert after.health.state == "draining"
 
