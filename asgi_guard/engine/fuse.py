@@ -139,6 +139,9 @@ class Middleware:
         is_lifespan = scope["type"] == "lifespan"
         is_strict = is_lifespan and any(getattr(layer, "strict_lifespan", False) for layer in self.layers)
         starting = [layer for layer in self.layers if is_lifespan and _has_own(layer, "start")]
+        watching = [layer for layer in self.layers if is_lifespan and _watches(layer)]
+        if watching:
+            receive, send = _watched(watching, receive, send)
         ending = _Ending(self, send) if is_lifespan else None
         if ending is not None and any(_has_own(layer, "shutdown") for layer in self.layers):
             send = ending.send
@@ -195,6 +198,29 @@ async def _shut_down(layer: Layer) -> None:
 
 def _has_own(layer: Layer, hook: str) -> bool:
     return getattr(getattr(layer, hook), "__func__", None) is not getattr(Layer, hook)
+
+
+def _watches(layer: Layer) -> bool:
+    return _has_own(layer, "started") or _has_own(layer, "stopping")
+
+
+def _watched(layers: Iterable[Layer], receive: AnyReceive, send: AnySend) -> tuple[AnyReceive, AnySend]:
+    """Let layers know when the application has started, and when it is asked to end."""
+
+    async def listen() -> Any:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            for layer in layers:
+                layer.stopping()
+        return message
+
+    async def say(message: Any) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            for layer in layers:
+                layer.started()
+        await send(message)
+
+    return listen, say
 
 
 async def _started(layers: Iterable[Layer], receive: AnyReceive, send: AnySend) -> AnyReceive | None:

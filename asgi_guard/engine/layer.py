@@ -124,5 +124,11 @@ class Layer:
         `ConfigError` is told to the server.
         """
 
+    def started(self) -> None:
+        """Know that the application has started: its lifespan says so, and the server is told next."""
+
+    def stopping(self) -> None:
+        """Know that the server ends the lifespan: the application is told next."""
+
     async def shutdown(self) -> None:
         """Release what the layer shares between requests; called when a lifespan ends, and may be used again."""

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -278,13 +277,21 @@ class EndpointsLayer(Layer):
     # The life of the application ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
+        """Be not ready until the application has started."""
+        self.health.state = "starting"
+
+    def started(self) -> None:
         """Take requests, also where a lifespan before this one has ended."""
         self.health.state = "ready"
 
-    async def shutdown(self) -> None:
+    def stopping(self) -> None:
         """Take no more requests."""
-        if sys.exception() is None:  # an application raises that knows no lifespan, and is served all the same
-            self.health.state = "draining"
+        self.health.state = "draining"
+
+    async def shutdown(self) -> None:
+        """Take requests where the application knows no lifespan: it has never started, and is served all the same."""
+        if self.health.state == "starting":
+            self.health.state = "ready"
 
     def take_over(self, previous: Layer) -> None:
         """Go on in the state in which the application is."""
