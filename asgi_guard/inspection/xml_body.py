@@ -16,6 +16,7 @@ from asgi_guard.inspection.limits import CrossedError, Limits
 
 _ROOT: Final = re.compile(r"<[A-Za-z_]")
 _ATTRIBUTE: Final = re.compile(r"""([\w:.-]{1,64})\s{0,16}=\s{0,16}(?:"([^"]*)"|'([^']*)')""")
+_TAG: Final = re.compile(r"""[^"'>]*+(?:(?:"[^"]*+"|'[^']*+')[^"'>]*+)*+>""")
 _NAME: Final = re.compile(r"[\s/>]")
 _CDATA: Final = "<![CDATA["
 _COMMENT: Final = "<!--"
@@ -36,6 +37,7 @@ def xml_values(document: str, limits: Limits) -> Iterator[Value]:
         start = 0
     left = limits.leaves
     name, at = "", start
+    has_loose_quote = False
     texts: list[str] = []  # of one element: sections and comments do not end what a parser gives in one piece
     while at < len(document):
         found: list[Value] = []
@@ -44,6 +46,12 @@ def xml_values(document: str, limits: Limits) -> Iterator[Value]:
         if opening >= 0:
             begin, end = next((marks for marks in _SECTIONS if document.startswith(marks[0], opening)), _MARKUP)
             closing = document.find(end, opening)
+            if begin == "<" and not has_loose_quote and document[opening + 1 : opening + 2] not in {"!", "?"}:
+                tag = _TAG.match(document, opening + 1)
+                has_loose_quote = tag is None  # no parser takes it, and to look for its end each time is quadratic
+                if tag is not None and tag.end() > closing + 1:  # ">" may stand in a value, and end a tag all the same
+                    found.append(Value("body", name, document[closing + 1 : tag.end() - 1]))
+                    closing = tag.end() - 1
             markup = document[opening + len(begin) : closing if closing >= 0 else None]
             at = closing + len(end) if closing >= 0 else len(document)
             if begin == _CDATA:

@@ -35,3 +35,18 @@ def test_texts_of_elements_are_apart() -> None:
 def test_a_declaration_is_seen_behind_what_looks_like_the_root() -> None:
     """A tag in a comment does not end the prolog."""
     assert ("xml", '<!DOCTYPE a SYSTEM "b">') in values('<!-- <a> --><!DOCTYPE a SYSTEM "b"><a/>')
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_an_attribute_is_whole_whatever_stands_in_it(quote: str) -> None:
+    """The sign that ends a tag ends none inside of quotes; and nothing is hidden by a quote that ends nowhere."""
+    document = f"<a x={quote}1 > 2 &lt;b>{quote} y={quote}3{quote}>4</a>"
+    assert {("body", "1 > 2 &lt;b>"), ("body", "3"), ("body", "4")} <= {*values(document)}
+    assert ("body", "1") in values(f"<a x={quote}>1</a>")
+    assert ("body", f"1</a><b y={quote}") in values(f"<a x={quote}>1</a><b y={quote}>2</b>")
+
+
+def test_quotes_that_end_nowhere_cost_no_more_than_others() -> None:
+    """The document is not searched again for each of them."""
+    document = "<a '>" * 2_000 + "x"
+    assert len(values(document)) <= 4_000
