@@ -140,9 +140,13 @@ def _head(inspector: Any, scope: Any) -> Iterator[Any]:
 
 
 def _body(inspector: Any, sent: Sent) -> Iterator[Any]:
+    from asgi_guard.inspection.limits import CrossedError
+
     content_type, encoding = sent.header(b"content-type"), sent.header(b"content-encoding")
     kind = inspector.kind_of(content_type)
     if sent.body and (kind != "other" or encoding or inspector.sniff(sent.body, content_type) != "other"):
+        if kind != "multipart" and len(sent.body) > inspector.limits.body_bytes:
+            raise CrossedError("body_bytes")
         yield from inspector.body(sent.body, kind, content_type, encoding)
 
 

@@ -122,7 +122,11 @@ def _scanner(settings: Validation) -> Scanner:
     off = {attack for attack, action in settings.attacks.items() if action == "off"}
     if not (off or settings.rules or settings.excerpts):
         return scanner(settings.level, settings.engine)
-    rules = [*load(attack for attack in ATTACKS if attack not in off), *settings.rules]
+    rules = [*load(attack for attack in ATTACKS if attack not in off)]
+    rules += [rule for rule in settings.rules if rule.attack not in off]
     return Scanner(
-        [rule for rule in rules if rule.level <= settings.level], settings.engine, excerpts=settings.excerpts
+        [rule for rule in rules if rule.level <= settings.level],
+        settings.engine,
+        excerpts=settings.excerpts,
+        skips_words=not settings.rules,
     )

@@ -83,6 +83,7 @@ def test_it_looks_with_the_settings_of_a_file(config: str, code: int, verdict: s
     [
         ("curl http://x/ -H 'Content-Encoding: br' -d a", "encoding"),
         ("curl http://x/ --json '" + "[" * 40 + "]" * 40 + "'", "depth"),
+        ("curl http://x/ --json '" + "[" + "1," * 140_000 + "1]'", "body_bytes"),
     ],
 )
 def test_a_crossed_limit_is_told(curl: str, limit: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,31 @@ def test_json_in_other_encodings_is_read(encoding: str) -> None:
 @pytest.mark.parametrize("body", [b'{"a": "<b>",}', b"{'a': '<b>'}", b'"<b>', b"\xff\xfe<"])
 def test_what_is_no_json_is_looked_at_as_a_text(body: bytes) -> None:
     """A lenient parser may take it."""
-    assert [place for place, _, _ in in_body(body, b"application/json")] == ["body"]
+    assert in_body(body, b"application/json")[0][0] == "body"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"a": "1"}\n{"b": "1 or 2"}\n',
+        '{"b": "1 or 2",}',
+        "{'b': '1 or 2'}",
+        '/* x */ {"b": "1 or 2"}',
+        '{"a": "\t", "b": "1 or 2"',
+        '{} {"b": "1\\u0020or 2"}',
+        '{"b": "1 or 2',
+    ],
+)
+def test_a_string_in_what_is_no_json_is_looked_at_by_itself(body: str) -> None:
+    """So that nothing around it hides it: lines of NDJSON, commas, comments and quotes that a parser may let pass."""
+    assert ("body", "", "1 or 2") in in_body(body.encode(), b"application/json")
+
+
+def test_strings_that_end_nowhere_are_read_once() -> None:
+    """And no more of them than a document may have."""
+    assert len(in_body(b'{"' + b'\\"' * 100_000, b"application/json")) == 2
+    with pytest.raises(CrossedError):
+        in_body(b'"a",' * 10_000, b"application/json")
 
 
 def test_a_huge_number_is_no_reason_to_fail() -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from anyio import create_task_group
@@ -21,6 +22,7 @@ from asgi_guard import (
     Validation,
     ValidationMiddleware,
 )
+from asgi_guard.errors import MissingExtraError
 from asgi_guard.events import RequestRefused, RequestWouldBeRefused
 from asgi_guard.testing import Expectations, call, capture_events, check_middleware, lifespan, websocket
 
@@ -525,7 +527,8 @@ async def test_others_run_while_a_long_head_is_looked_at() -> None:
             {"AG101", "AG103", "AG105"},
         ),
         ({"attacks": {"sqli": "of"}}, {"AG710"}),
-        ({"attacks": {"sql": "off"}}, {"AG110"}),
+        ({"attacks": {"sql": "off"}}, {"AG710"}),
+        ({"exclude": [Exclusion(rules=["sql"])]}, {"AG709"}),
         ({"exclude": [{"paths": ["/"]}]}, {"AG711"}),
         ({"rules": OWN}, {"AG712"}),
     ],
@@ -552,3 +555,23 @@ async def test_it_keeps_the_rules() -> None:
     report = await check_middleware(ValidationMiddleware, Expectations(answers_errors=False, refusing=attacked))
 
     report.raise_for_failures()
+
+
+async def test_rules_of_ones_own_are_excluded_and_softened_like_others() -> None:
+    """By their id, and by their class."""
+    for settings in (
+        {"exclude": [Exclusion(rules=[OWN.id])]},
+        {"exclude": [Exclusion(rules=[OWN.attack])]},
+        {"attacks": {OWN.attack: "detect"}},
+        {"attacks": {OWN.attack: "off"}},
+    ):
+        asked = {"path": "/?q=" + quote(OWN.positives[0])}
+        assert (await call(ValidationMiddleware(Reader(), rules=[OWN]), **asked)).status == 400
+        assert (await call(ValidationMiddleware(Reader(), rules=[OWN], **settings), **asked)).status == 200
+
+
+def test_an_engine_that_is_not_installed_does_not_start(monkeypatch) -> None:
+    """The first request would have been too late."""
+    monkeypatch.setattr("asgi_guard.inspection.settings.has_re2", lambda: False)
+    with pytest.raises(MissingExtraError, match="re2"):
+        Validation(engine="re2")
