@@ -108,6 +108,7 @@ class Inspector:
                 self.found += findings is not None
                 yield None if findings is None else self._policy.judge(findings, scope)
         except CrossedError as crossed:
+            self.found += 1  # what was not looked at is not harmless
             yield crossed
 
     def _counted(self, values: Iterable[Value]) -> Iterator[Value]:

@@ -64,7 +64,7 @@ def inner_values(value: Value) -> Iterator[Value]:
         return
     with suppress(CrossedError):
         for inner in leaves(document, _INNER_LIMITS):
-            yield Value("name" if inner.place == "name" else value.place, inner.name or value.name, inner.text)
+            yield Value("name" if inner.place == "name" else value.place, value.name or inner.name, inner.text)
 
 
 def leaves(document: Any, limits: Limits) -> Iterator[Value]:

@@ -101,7 +101,10 @@ class Policy:
     def __init__(self, level: int, actions: Mapping[str, Action], exclusions: Iterable[Exclusion]) -> None:
         self._threshold = THRESHOLD[level]
         self._detected = frozenset(attack for attack, action in actions.items() if action == "detect")
-        self._exclusions = [(one, Prefixes(one.paths) if one.paths else None) for one in exclusions]
+        self._exclusions = [
+            (one, [_only_stars(name) for name in one.names], Prefixes(one.paths) if one.paths else None)
+            for one in exclusions
+        ]
 
     def judge(self, findings: Sequence[Finding], scope: Scope) -> Judgement | None:
         """Return what the findings in one value come to; None where that is nothing.
@@ -122,7 +125,12 @@ class Policy:
         return any(
             (not one.places or finding.place in one.places)
             and (not one.rules or finding.rule.id in one.rules or finding.rule.attack in one.rules)
-            and (not one.names or any(fnmatchcase(finding.name, name) for name in one.names))
+            and (not names or any(fnmatchcase(finding.name, name) for name in names))
             and (prefixes is None or prefixes.cover(scope))
-            for one, prefixes in self._exclusions
+            for one, names, prefixes in self._exclusions
         )
+
+
+def _only_stars(name: str) -> str:
+    """Let brackets and question marks in a name stand for themselves: `user[bio]` is a parameter."""
+    return name.replace("[", "[[]").replace("?", "[?]")

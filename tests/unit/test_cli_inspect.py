@@ -141,3 +141,11 @@ def test_one_request_is_wanted(arguments: list[str], monkeypatch, capsys) -> Non
 
     assert left.value.code == 2
     assert "give a curl command line, or --raw FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["curl -X $'\\e[2J' http://x/"], ["--config", "\x1b[2J", "curl http://x/"]])
+def test_nothing_that_is_told_is_a_command_to_the_terminal(arguments: list[str], capsys) -> None:
+    """Neither a method, nor a file's name in a complaint."""
+    main(["inspect", *arguments])
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err

