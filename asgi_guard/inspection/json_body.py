@@ -20,7 +20,6 @@ _decoder: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=bool, pars
 
 # What ends nowhere is a string to the end: else each quote in it would be tried, to the end again.
 _STRING: Final = re.compile(r""""((?:\\.|[^"\\])*+)(?:"|\\?\Z)|'((?:\\.|[^'\\])*+)(?:'|\\?\Z)""", re.DOTALL)
-_INNER: Final = 16_384
 _INNER_LIMITS: Final = Limits()
 
 
@@ -53,18 +52,19 @@ def _strings(written: str, whole: str, limits: Limits) -> Iterator[Value]:
 
 
 def inner_values(value: Value) -> Iterator[Value]:
-    """Give out the texts and the keys of a value that is itself JSON, if it is; they stand where the value stood."""
-    if len(value.text) > _INNER or '"' not in value.text:
+    """Give out the texts and the keys of a value that is itself JSON, if it is; they stand where the value stood.
+
+    Raises:
+        CrossedError: it is nested deeper, or has more texts and keys, than a body may by default.
+    """
+    if '"' not in value.text:
         return
     try:
         document = _decoder.decode(value.text)
     except (ValueError, RecursionError):  # it was looked at as a text, and nothing is decoded any deeper
         return
-    if document.__class__ is str:
-        return
-    with suppress(CrossedError):
-        for inner in leaves(document, _INNER_LIMITS):
-            yield Value("name" if inner.place == "name" else value.place, value.name or inner.name, inner.text)
+    for inner in leaves(document, _INNER_LIMITS):
+        yield Value("name" if inner.place == "name" else value.place, value.name or inner.name, inner.text)
 
 
 def leaves(document: Any, limits: Limits) -> Iterator[Value]:

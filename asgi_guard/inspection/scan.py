@@ -38,6 +38,7 @@ OVERLAP: Final = 512
 
 _PLAIN: Final = frozenset(VIEWS)  # where no view changes a text, it is the same in each
 _SHORT: Final = 256
+_BLANKS: Final = 1_024
 _MEMO_SIZE: Final = 4_096
 
 
@@ -109,15 +110,15 @@ class Scanner:
             else:
                 self._remember((value,))
 
-    def _scan_alone(self, value: Value, *, opens: bool = True) -> Iterator[list[Finding] | None]:
+    def _scan_alone(self, value: Value, *, opens: int = ROUNDS) -> Iterator[list[Finding] | None]:
         found: dict[int, View] = {}
         for _ in self._look(value, found):
             yield None
         if found:
             yield [self._finding(index, view, value) for index, view in sorted(found.items())]
-        if opens and value.text[:1] in {"{", "["}:
+        if opens and value.text[:_BLANKS].lstrip()[:1] in {"{", "[", '"'}:
             for inner in inner_values(value):
-                yield from self._scan_alone(inner, opens=False)
+                yield from self._scan_alone(inner, opens=opens - 1)
         elif not found and len(value.text) <= _SHORT and not any(value.is_cut):
             self._remember((value,))
 

@@ -15,11 +15,12 @@ from asgi_guard.inspection.extract import Value
 from asgi_guard.inspection.limits import CrossedError, Limits
 
 _ROOT: Final = re.compile(r"<[A-Za-z_]")
-_ATTRIBUTE: Final = re.compile(r"""([\w:.-]{1,64})\s{0,16}=\s{0,16}(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE: Final = re.compile(r"""(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
 # A well-formed start tag (XML 1.0, section 3.1). None of its parts may hold a "<": no search goes past the next one.
 _TAG: Final = re.compile(r"""[^\s<>"'/=]++(?:\s++[^\s<>"'/=]++\s*+=\s*+(?:"[^"<]*+"|'[^'<]*+'))*+\s*+/?>""")
 _NAME: Final = re.compile(r"[\s/>]")
 _FINDS_A_LEAF: Final = 8
+_LONGEST_NAME: Final = 64
 _CDATA: Final = "<![CDATA["
 _COMMENT: Final = "<!--"
 _SECTIONS: Final = ((_CDATA, "]]>"), (_COMMENT, "-->"))
@@ -77,7 +78,9 @@ def _found(document: str, at: int) -> Iterator[list[Value]]:
 
 
 def _attributes(markup: str) -> list[Value]:
-    return [Value("body", match[1], match[2] or match[3] or "") for match in _ATTRIBUTE.finditer(markup)]
+    return [
+        Value("body", match[1][:_LONGEST_NAME], match[2] or match[3] or "") for match in _ATTRIBUTE.finditer(markup)
+    ]
 
 
 def _joined(name: str, texts: list[str]) -> list[Value]:

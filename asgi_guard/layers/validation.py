@@ -327,8 +327,9 @@ def _refusal(status: int, code: str, message: str, *, close_connection: bool = F
 
 
 def _encoding(exchange: Exchange) -> bytes:
-    """Return how the body is encoded: all lines that say so, as one."""
-    return b", ".join(exchange.header_lines(b"content-encoding"))
+    """Return how the body is encoded: all lines that say so, as one; empty where they say that it is not."""
+    encoding = b", ".join(exchange.header_lines(b"content-encoding"))
+    return b"" if encoding.strip().lower() == b"identity" else encoding
 
 
 _TOO_LARGE: Final = CrossedError("body_bytes")

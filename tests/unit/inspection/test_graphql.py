@@ -63,7 +63,7 @@ def test_documents_are_counted_where_they_stand() -> None:
     assert crossed(Inspector(Validation(attacks={"graphql": "off"})), "query") == []
 
 
-@pytest.mark.parametrize("quotes", ['"\\' * 50_000, '"' * 50_001, '"\\"' * 50_000, '"""' * 33_333])
+@pytest.mark.parametrize("quotes", ['"\\' * 50_000, '"' * 50_001, '"\\"' * 50_000, '"""' * 33_333, "a" * 200_000])
 def test_strings_that_end_nowhere_are_skipped_once(quotes: str) -> None:
     """To look for the end of each would take the square of their number."""
     started = time.process_time()

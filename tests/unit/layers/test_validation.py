@@ -628,3 +628,34 @@ async def test_what_stands_inside_of_a_parameter_is_excluded_by_the_name_of_the_
     )
     assert (await call(by_inner, path=f"/?q={inner}")).status == 400
     assert (await call(by_outer, path=f"/?q={inner}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"a": "|id"}',
+        ' \n{"a": "|id"}',
+        json.dumps(json.dumps({"a": "|id"})),
+        json.dumps({"a": json.dumps({"b": json.dumps({"c": "|id"})})}),
+        json.dumps({"z": "a" * 20_000, "a": "|id"}),
+    ],
+    ids=["as it is", "behind blanks", "a string of it", "three of them", "a long one"],
+)
+async def test_json_inside_of_a_value_is_taken_apart(value) -> None:
+    """As an application does; what is found only alone is found there."""
+    body = f"q={quote(value)}".encode()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[body])).status == 400
+
+
+async def test_more_json_inside_of_a_value_than_is_looked_at_is_told() -> None:
+    """It is no place to hide behind."""
+    body = f"q={quote(json.dumps([['x'] * 5_000]))}".encode()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[body])).status == 413
+
+
+async def test_a_body_that_says_it_is_not_encoded_is_like_one_that_says_nothing() -> None:
+    """Uploads of any size pass."""
+    headers = {"content-type": "application/octet-stream", "content-encoding": "identity"}
+    assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[b"x" * 300_000])).status == 200
