@@ -814,8 +814,11 @@ async def test_guards_of_one_application_share_nothing() -> None:
     assert [(await call(guard)).status for guard in (first, second, first)] == [200, 200, 429]
 
 
-def test_a_guard_is_ready_in_150_milliseconds() -> None:
-    """Of the processor's time, the import counted in, in the best of some fresh interpreters."""
+def test_a_guard_is_ready_soon() -> None:
+    """In half a second of the processor's time, the import counted in; it takes an eighth of that on a machine at rest.
+
+    The benchmark of the start holds the figure; this finds what makes it many times as long.
+    """
     script = """
 import time
 begin = time.process_time()
@@ -825,13 +828,13 @@ Guard(app)
 print(time.process_time() - begin)
 """
     seconds = []
-    for _ in range(15):
+    for _ in range(5):
         run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         seconds.append(float(run.stdout))
-        if seconds[-1] < 0.15:
+        if seconds[-1] < 0.5:
             break
 
-    assert min(seconds) < 0.15
+    assert min(seconds) < 0.5
 
 
 async def test_one_guard_serves_many_scopes_at_once() -> None:
