@@ -119,6 +119,7 @@ class Scanner:
         if opens and value.text[:_BLANKS].lstrip()[:1] in {"{", "[", '"'}:
             for inner in inner_values(value):
                 yield from self._scan_alone(inner, opens=opens - 1)
+                yield None
         elif not found and len(value.text) <= _SHORT and not any(value.is_cut):
             self._remember((value,))
 

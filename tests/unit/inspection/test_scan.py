@@ -180,3 +180,10 @@ def test_the_better_engine_is_taken_where_it_is_there() -> None:
     """Unless somebody says otherwise."""
     assert Scanner([]).engine == "re2"
     assert Scanner([], "re").engine == "re"
+
+
+def test_others_may_run_while_a_value_of_many_values_is_taken_apart() -> None:
+    """A thousand short texts inside of one are as much work as a thousand parameters."""
+    steps = [*Scanner([rule("a b", "a b", places=("cookie",))]).scan([Value("query", "q", '["a;b", "c;d", "e;f"]')])]
+
+    assert steps.count(None) >= 3
