@@ -18,7 +18,7 @@ from asgi_guard.limiting.store import Key
 from asgi_guard.settings import Problems
 
 REMEMBERED: Final = 4_096
-"""How many keys are known by their hash: it costs more than all else that a remembered denial takes."""
+"""How many keys are known by their hash, which is a good part of what a remembered denial takes."""
 
 LONGEST_REMEMBERED: Final = 64
 """How long such a key may be: clients write keys, and are not to fill the memory with long ones."""
