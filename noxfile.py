@@ -123,6 +123,14 @@ def redis(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def chaos(session: nox.Session) -> None:
+    """Do every harm to every Redis that is installed, while requests come; write the account. Some minutes, at rest."""
+    install(session, "tests", "redis")
+    session.run("python", "benchmarks/redis_chaos.py")
+    session.run("python", "benchmarks/render_redis.py")
+
+
+@nox.session(requires=["package"])
 def detection(session: nox.Session) -> None:
     """Measure what the validator and its peers find and block: `nox -s detection -- --corpora DIR`. Some minutes."""
     install(session, "detection")

@@ -71,14 +71,14 @@ def run_inspect(options: argparse.Namespace) -> int:
         settings = _settings(options)
         sent = _sent(options)
     except (ConfigError, UnreadableError) as error:
-        print(f"asgi-guard inspect: {error}", file=sys.stderr)
+        print(f"asgi-guard inspect: {_harmless(str(error))}", file=sys.stderr)
         return 2
     looks, crossed = look(sent, settings)
     attacks = sorted({match.attack for each in looks if each.blocks for match in each.matches})
     refusing = [*attacks, *(crossed if settings.on_limit == "refuse" else [])]
     verdict = "passes" if not refusing else "refused" if settings.mode == "block" else "told"
     report: dict[str, Any] = {
-        "request": f"{sent.method} {_shown(sent.target.decode(errors='replace'))}",
+        "request": f"{_shown(sent.method)} {_shown(sent.target.decode(errors='replace'))}",
         "level": settings.level,
         "engine": settings.engine or ("re2" if has_re2() else "re"),
         "values": [asdict(each) for each in looks],
@@ -140,9 +140,13 @@ def _head(inspector: Any, scope: Any) -> Iterator[Any]:
 
 
 def _body(inspector: Any, sent: Sent) -> Iterator[Any]:
+    from asgi_guard.inspection.limits import CrossedError
+
     content_type, encoding = sent.header(b"content-type"), sent.header(b"content-encoding")
     kind = inspector.kind_of(content_type)
     if sent.body and (kind != "other" or encoding or inspector.sniff(sent.body, content_type) != "other"):
+        if kind != "multipart" and len(sent.body) > inspector.limits.body_bytes:
+            raise CrossedError("body_bytes")
         yield from inspector.body(sent.body, kind, content_type, encoding)
 
 
@@ -164,6 +168,11 @@ def _look(inspector: Any, value: Any, scope: Any) -> Look:
         max((judgement.score for judgement in judgements), default=0),
         any(judgement.blocks for judgement in judgements),
     )
+
+
+def _harmless(text: str) -> str:
+    """Write a complaint, which may name what was given, so that no terminal takes it for a command."""
+    return "".join([char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text])
 
 
 def _shown(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Render: what the distributed limiter costs and how far it carries, from `results/redis.json` and `scale.json`.
+"""Render: what the distributed limiter costs, how far it carries, and what it endures, from three results.
 
-`python benchmarks/render_redis.py` writes the blocks of README.md between `<!-- generated: redis -->` or
-`<!-- generated: scale -->` and `<!-- end -->`. With `--check` it writes nothing, and fails where a block is not what
-the results say.
+`python benchmarks/render_redis.py` writes the blocks of README.md between `<!-- generated: redis -->`,
+`<!-- generated: scale -->` or `<!-- generated: chaos -->` and `<!-- end -->`. With `--check` it writes nothing, and
+fails where a block is not what the results say.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ README = Path(__file__).parents[1] / "README.md"
 Results = Mapping[str, Any]
 
 
-def contenders(redis: Results, _scale: Results) -> Iterator[str]:
+def contenders(redis: Results) -> Iterator[str]:
     """Tell what a decision costs, beside what others make of redis-py."""
     yield "| | one at a time | 64 in flight: a second | p50 | CPU of the client | of Redis | 1,000 in flight: errors |"
     yield "|---|---:|---:|---:|---:|---:|---:|"
@@ -48,7 +48,7 @@ def contenders(redis: Results, _scale: Results) -> Iterator[str]:
     )
 
 
-def carried(_redis: Results, scale: Results) -> Iterator[str]:
+def carried(scale: Results) -> Iterator[str]:
     """Tell what one Redis, a cluster and leases carry."""
     call, each = scale["server"].values()
     alone, full = 1e6 / (call + each), 1e6 / (each + call / 64)
@@ -78,7 +78,39 @@ def carried(_redis: Results, scale: Results) -> Iterator[str]:
                 yield f"| {workload} | {number} | {way} | {commands:.3f} | {core:.1%} | {over} | {admitted:.1%} |"
 
 
-BLOCKS: Mapping[str, Callable[[Results, Results], Iterator[str]]] = {"redis": contenders, "scale": carried}
+def endured(chaos: Results) -> Iterator[str]:
+    """Tell what becomes of requests while Redis is maltreated, the worst of all servers counting."""
+    rows: dict[str, list[Results]] = {}
+    for harms in chaos["harms"].values():
+        for harm, told in harms.items():
+            rows.setdefault(harm, []).append(told)
+    yield "| Redis is | the loop stands still | first answers | then a request takes | seconds until it is back |"
+    yield "|---|---:|---:|---:|---:|"
+    for harm, told in rows.items():
+        stall, first = (max(row[name] for row in told) for name in ("longest_stall_ms", "first_answers_ms"))
+        away = [row["answer_us"] for row in told if row["answer_us"] is not None]
+        recovery = max(row["seconds_to_recovery"] for row in told)
+        answer = f"{max(away):.1f} µs" if away else "as ever"
+        yield f"| {harm} | {stall:.0f} ms | {first:.0f} ms | {answer} | {recovery:.2f} |"
+    yield ""
+    machine = chaos["machine"]
+    servers = ", ".join(f"{name} ({version})" for name, version in chaos["servers"].items())
+    all_told = [row for told in rows.values() for row in told]
+    right = sum(row["policy_right"] for row in all_told)
+    yield textwrap.fill(
+        f"Each done to {servers} while requests came; the worst of {chaos['rounds']} rounds and all servers. What was "
+        f"admitted meanwhile was what `on_failure` says in {right} of {len(all_told)} cases. {machine['python']}, "
+        f"{machine['cpus']} CPUs ({machine['processor']}), {machine['date']}.",
+        120,
+    )
+
+
+BLOCKS: Mapping[str, tuple[str, Callable[[Results], Iterator[str]]]] = {
+    "redis": ("redis", contenders),
+    "scale": ("scale", carried),
+    "chaos": ("redis_chaos", endured),
+}
+"""For each block the result that it is made of, and what writes it."""
 
 
 def _time(microseconds: float) -> str:
@@ -88,10 +120,10 @@ def _time(microseconds: float) -> str:
 def main(arguments: list[str]) -> int:
     """Write the blocks, or check them."""
     text = rendered = README.read_text(encoding="utf-8")
-    results = [json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in ("redis", "scale")]
-    for name, lines in BLOCKS.items():
+    for name, (result, lines) in BLOCKS.items():
+        told_by = json.loads((RESULTS / f"{result}.json").read_text(encoding="utf-8"))
         block = re.compile(rf"(?<=<!-- generated: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-        told = "\n".join([*lines(*results), ""])
+        told = "\n".join([*lines(told_by), ""])
         rendered = block.sub(lambda _, told=told: told, rendered, count=1)
     if "--check" in arguments:
         if rendered != text:

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from asgi_guard.inspection.engines import compile_re2, for_stdlib, has_re2
 from asgi_guard.inspection.extract import Value
-from asgi_guard.inspection.rule import LEVELS, PLACES, VIEWS, Rule
+from asgi_guard.inspection.rule import LEVELS, PLACES, VIEWS, Rule, is_id
 from asgi_guard.inspection.scan import Scanner
 from asgi_guard.settings import Problems
 
-_ID: Final = re.compile(r"[A-Z][A-Z0-9]{1,15}(-[A-Z0-9]{1,24}){1,4}")
 _MAX_REPEAT: Final = 100
 _MAX_PATTERN: Final = 2_000
 _CLASS_OR_ESCAPE: Final = re.compile(r"\\[^1-9AZzk]|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
@@ -36,7 +35,7 @@ def _check(problems: Problems, field: str, rule: Rule) -> bool:
     if not all(isinstance(given, str) for given in texts):
         return problems.add("AG700", field, rule, "must be made of texts", "Write each text in quotes.")
     sound = [
-        _ID.fullmatch(rule.id) is not None
+        is_id(rule.id)
         or problems.add("AG700", f"{field}.id", rule.id, "must be an id", "Write one such as OWN-ORDERS-001."),
         (rule.score in {2, 3, 4, 5} and rule.level in LEVELS)
         or problems.add(

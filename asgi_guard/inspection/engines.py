@@ -146,9 +146,9 @@ class _RE2(Matcher):
         return text.encode(errors="replace")
 
     def _chosen(self, subject: bytes) -> int:
-        masks = self._masks
+        masks: list[int] = self._masks
         chosen = 0
-        literals = self._literals.Match(subject + _ALWAYS.encode())
+        literals: list[int] = self._literals.Match(subject + _ALWAYS.encode())
         for literal in literals:
             chosen |= masks[literal]
         return chosen if literals else -1

@@ -13,8 +13,9 @@ from typing import Final
 from asgi_guard.inspection.limits import CrossedError, Limits
 
 _DOCUMENT: Final = re.compile(r"\s*(?:\{|(?:query|mutation|subscription|fragment)\b[^{]{0,512}\{)")
-_NO_CODE: Final = re.compile(r'"""[\s\S]*?(?:"""|\Z)|"(?:\\.|[^"\\])*(?:"|\Z)|#[^\n]*', re.DOTALL)
-_MARK: Final = re.compile(r"[{}()]|[A-Za-z_]\w{0,127}\s{0,16}:")
+# A string that ends nowhere is one to the end, whatever it ends with: else each quote would be tried, to the end again.
+_NO_CODE: Final = re.compile(r'"""[\s\S]*?(?:"""|\Z)|"(?:\\.|[^"\\])*+(?:"|\\?\Z)|#[^\n]*', re.DOTALL)
+_MARK: Final = re.compile(r"[{}()]|\b[A-Za-z_]\w*+\s*+:", re.ASCII)
 
 
 def check_document(text: str, limits: Limits) -> None:

@@ -39,9 +39,6 @@ class Inspector:
 
     __slots__ = ("_counts", "_known_lines", "_known_paths", "_policy", "found", "limits", "scanner")
 
-    kind_of = staticmethod(bodies.kind_of)
-    sniff = staticmethod(bodies.sniff)
-
     def __init__(self, settings: Validation) -> None:
         self.limits: Limits = settings.limits
         self.scanner: Scanner = _scanner(settings)
@@ -50,6 +47,14 @@ class Inspector:
         self._known_lines: set[tuple[bytes, bytes]] = set()
         self._counts = settings.attacks.get("graphql") != "off"
         self._policy = Policy(settings.level, settings.attacks, settings.exclude)
+
+    def kind_of(self, content_type: bytes) -> bodies.Kind:
+        """Return how a body of this type is read; see `body.kind_of`."""
+        return bodies.kind_of(content_type)
+
+    def sniff(self, beginning: bytes, content_type: bytes = b"") -> bodies.Kind | None:
+        """Return how a body is read that begins like this; see `body.sniff`."""
+        return bodies.sniff(beginning, content_type)
 
     def head(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Value]:
         """Give out the values of a head (see `extract.head`), but for lines that were looked at: they come again."""
@@ -103,6 +108,7 @@ class Inspector:
                 self.found += findings is not None
                 yield None if findings is None else self._policy.judge(findings, scope)
         except CrossedError as crossed:
+            self.found += 1  # what was not looked at is not harmless
             yield crossed
 
     def _counted(self, values: Iterable[Value]) -> Iterator[Value]:
@@ -117,7 +123,11 @@ def _scanner(settings: Validation) -> Scanner:
     off = {attack for attack, action in settings.attacks.items() if action == "off"}
     if not (off or settings.rules or settings.excerpts):
         return scanner(settings.level, settings.engine)
-    rules = [*load(attack for attack in ATTACKS if attack not in off), *settings.rules]
+    rules = [*load(attack for attack in ATTACKS if attack not in off)]
+    rules += [rule for rule in settings.rules if rule.attack not in off]
     return Scanner(
-        [rule for rule in rules if rule.level <= settings.level], settings.engine, excerpts=settings.excerpts
+        [rule for rule in rules if rule.level <= settings.level],
+        settings.engine,
+        excerpts=settings.excerpts,
+        skips_words=not settings.rules,
     )

@@ -1,12 +1,14 @@
 """JSON: the texts and the keys of a document (RFC 8259), duplicates kept.
 
 Numbers, booleans and null are no texts. What is no JSON is looked at as a text, since a lenient parser may still take
-it. Must never recurse by its own: the depth is the client's.
+it; so is each of its strings, as of a document with a comma or a comment too many, or of a line of NDJSON.
+Must never recurse by its own: the depth is the client's.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
@@ -16,7 +18,8 @@ from asgi_guard.inspection.limits import CrossedError, Limits
 
 _decoder: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=bool, parse_float=bool, parse_constant=bool)
 
-_INNER: Final = 16_384
+# What ends nowhere is a string to the end: else each quote in it would be tried, to the end again.
+_STRING: Final = re.compile(r""""((?:\\.|[^"\\])*+)(?:"|\\?\Z)|'((?:\\.|[^'\\])*+)(?:'|\\?\Z)""", re.DOTALL)
 _INNER_LIMITS: Final = Limits()
 
 
@@ -30,25 +33,38 @@ def json_values(body: bytes, limits: Limits) -> Iterator[Value]:
     try:
         document = _decoder.decode(written)
     except ValueError:
-        return iter([Value("body", "", text(body))])
+        return _strings(written, text(body), limits)
     except RecursionError:
         raise CrossedError("depth", 400) from None
     return leaves(document, limits)
 
 
+def _strings(written: str, whole: str, limits: Limits) -> Iterator[Value]:
+    """Give out what is no JSON as one text, and each string in it as a lenient parser would read it."""
+    yield Value("body", "", whole)
+    for count, match in enumerate(_STRING.finditer(written)):
+        if count >= limits.leaves:
+            raise CrossedError("leaves")
+        string = match[1] if match[1] is not None else match[2]
+        with suppress(ValueError):
+            string = _decoder.decode(f'"{string}"') if "\\" in string else string
+        yield Value("body", "", string)
+
+
 def inner_values(value: Value) -> Iterator[Value]:
-    """Give out the texts and the keys of a value that is itself JSON, if it is; they stand where the value stood."""
-    if len(value.text) > _INNER or '"' not in value.text:
+    """Give out the texts and the keys of a value that is itself JSON, if it is; they stand where the value stood.
+
+    Raises:
+        CrossedError: it is nested deeper, or has more texts and keys, than a body may by default.
+    """
+    if '"' not in value.text:
         return
     try:
         document = _decoder.decode(value.text)
     except (ValueError, RecursionError):  # it was looked at as a text, and nothing is decoded any deeper
         return
-    if document.__class__ is str:
-        return
-    with suppress(CrossedError):
-        for inner in leaves(document, _INNER_LIMITS):
-            yield Value("name" if inner.place == "name" else value.place, inner.name or value.name, inner.text)
+    for inner in leaves(document, _INNER_LIMITS):
+        yield Value("name" if inner.place == "name" else value.place, value.name or inner.name, inner.text)
 
 
 def leaves(document: Any, limits: Limits) -> Iterator[Value]:

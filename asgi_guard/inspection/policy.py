@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from asgi_guard.engine.paths import Prefixes, check_prefixes
 from asgi_guard.engine.types import Scope
-from asgi_guard.inspection.rule import PLACES, THRESHOLD, Place
+from asgi_guard.inspection.rule import PLACES, THRESHOLD, Place, is_id
 from asgi_guard.inspection.rules import ATTACKS
 from asgi_guard.inspection.verdict import Finding, score
 from asgi_guard.settings import Problems
@@ -32,10 +32,11 @@ class Exclusion:
     """What is not counted: a finding that fits every field which is given. At least one is.
 
     Attributes:
-        paths: under which paths, with all that is below them.
+        paths: under which paths, with all that is below them; as the application routes them, without the path under
+            which it is mounted.
         places: where in the request, such as `body` or `cookie`.
         names: of the parameter, the cookie, the header or the key; `*` stands for anything, `comment*`.
-        rules: ids of rules, or classes of them, such as `AG-SQLI-012` or `sqli`.
+        rules: ids of rules, or classes of them, such as `AG-SQLI-012` or `sqli`; yours too.
 
     Raises:
         ConfigError: a field is wrong.
@@ -58,7 +59,7 @@ class Exclusion:
         problems.sequence_of_text("names", self.names)
         if problems.sequence_of_text("rules", self.rules):
             for index, rule in enumerate(self.rules):
-                if rule not in ATTACKS and not rule.startswith("AG-"):
+                if not is_id(rule) and not rule.islower():  # which classes there are, the validation knows
                     remedy = f"Write an id such as AG-SQLI-012, or one of {', '.join(ATTACKS)}."
                     problems.add("AG709", f"rules[{index}]", rule, "must be a rule or a class", remedy)
         problems.raise_if_any()
@@ -100,7 +101,10 @@ class Policy:
     def __init__(self, level: int, actions: Mapping[str, Action], exclusions: Iterable[Exclusion]) -> None:
         self._threshold = THRESHOLD[level]
         self._detected = frozenset(attack for attack, action in actions.items() if action == "detect")
-        self._exclusions = [(one, Prefixes(one.paths) if one.paths else None) for one in exclusions]
+        self._exclusions = [
+            (one, [_only_stars(name) for name in one.names], Prefixes(one.paths) if one.paths else None)
+            for one in exclusions
+        ]
 
     def judge(self, findings: Sequence[Finding], scope: Scope) -> Judgement | None:
         """Return what the findings in one value come to; None where that is nothing.
@@ -121,7 +125,12 @@ class Policy:
         return any(
             (not one.places or finding.place in one.places)
             and (not one.rules or finding.rule.id in one.rules or finding.rule.attack in one.rules)
-            and (not one.names or any(fnmatchcase(finding.name, name) for name in one.names))
+            and (not names or any(fnmatchcase(finding.name, name) for name in names))
             and (prefixes is None or prefixes.cover(scope))
-            for one, prefixes in self._exclusions
+            for one, names, prefixes in self._exclusions
         )
+
+
+def _only_stars(name: str) -> str:
+    """Let brackets and question marks in a name stand for themselves: `user[bio]` is a parameter."""
+    return name.replace("[", "[[]").replace("?", "[?]")

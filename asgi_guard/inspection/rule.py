@@ -26,6 +26,7 @@ Must never hold a row of somebody else's collection: examples are written for th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -68,6 +69,14 @@ LEVELS: Final = (1, 2, 3)
 
 THRESHOLD: Final = {1: 5, 2: 5, 3: 4}
 """The score from which a value is an attack, by level."""
+
+
+_ID: Final = re.compile(r"[A-Z][A-Z0-9]{1,15}(-[A-Z0-9]{1,24}){1,4}")
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text could be the id of a rule."""
+    return _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ OVERLAP: Final = 512
 
 _PLAIN: Final = frozenset(VIEWS)  # where no view changes a text, it is the same in each
 _SHORT: Final = 256
+_BLANKS: Final = 1_024
 _MEMO_SIZE: Final = 4_096
 
 
@@ -48,14 +49,19 @@ class Scanner:
         rules: which.
         engine: `re2` or `re`; None takes the better one that is there.
         excerpts: whether findings carry a part of the value, redacted.
+        skips_words: whether short words and numbers are not looked at: none of the rules that come with this is about
+            one, and most values are.
 
     Attributes:
         engine: which one it is.
         scanned: the characters that were looked at so far, in all views: what the work is proportional to.
     """
 
-    def __init__(self, rules: Iterable[Rule], engine: Engine | None = None, *, excerpts: bool = False) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], engine: Engine | None = None, *, excerpts: bool = False, skips_words: bool = False
+    ) -> None:
         self._excerpts = excerpts
+        self._longest_word = MIN_BASE64 if skips_words else 0
         self._rules = tuple(rules)
         self.engine: Engine = engine or ("re2" if has_re2() else "re")
         self._matcher = matcher(self._rules, self.engine)
@@ -79,7 +85,7 @@ class Scanner:
         for value in values:
             place, text = value.place, value.text
             length = len(text)
-            if (length < MIN_BASE64 and text.isalnum() and text.isascii()) or (place, text) in clean:
+            if (length < self._longest_word and text.isalnum() and text.isascii()) or (place, text) in clean:
                 continue  # a short word or a number, which no rule is about; or what was looked at before
             if length > _SHORT or value.__class__ is not Value:
                 yield from self._scan_alone(value)
@@ -104,15 +110,16 @@ class Scanner:
             else:
                 self._remember((value,))
 
-    def _scan_alone(self, value: Value, *, opens: bool = True) -> Iterator[list[Finding] | None]:
+    def _scan_alone(self, value: Value, *, opens: int = ROUNDS) -> Iterator[list[Finding] | None]:
         found: dict[int, View] = {}
         for _ in self._look(value, found):
             yield None
         if found:
             yield [self._finding(index, view, value) for index, view in sorted(found.items())]
-        if opens and value.text[:1] in {"{", "["}:
+        if opens and value.text[:_BLANKS].lstrip()[:1] in {"{", "[", '"'}:
             for inner in inner_values(value):
-                yield from self._scan_alone(inner, opens=False)
+                yield from self._scan_alone(inner, opens=opens - 1)
+                yield None
         elif not found and len(value.text) <= _SHORT and not any(value.is_cut):
             self._remember((value,))
 
@@ -197,7 +204,7 @@ def scanner(level: int, engine: Engine | None = None) -> Scanner:
     """Return a scanner with all the rules of a level; it is made once."""
     key = level, engine
     if key not in _scanners:
-        _scanners[key] = Scanner([rule for rule in load() if rule.level <= level], engine)
+        _scanners[key] = Scanner([rule for rule in load() if rule.level <= level], engine, skips_words=True)
     return _scanners[key]
 
 

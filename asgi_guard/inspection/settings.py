@@ -12,15 +12,16 @@ Must never take a rule that would let a client choose how long it takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
+from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.inspection.engines import Engine, has_re2
 from asgi_guard.inspection.limits import Limits
 from asgi_guard.inspection.policy import ACTIONS, Action, Exclusion
-from asgi_guard.inspection.rule import LEVELS, Rule
+from asgi_guard.inspection.rule import LEVELS, Rule, is_id
 from asgi_guard.inspection.rules import ATTACKS
 from asgi_guard.settings import Problems
 
@@ -92,13 +93,18 @@ class Validation:
         problems.integer("max_aliases", self.max_aliases, minimum=1, maximum=10_000)
         if self.engine is not None:
             problems.choice("engine", self.engine, ("re2", "re"))
-        _check_attacks(problems, self.attacks)
-        _check_list(problems, "AG711", "exclude", self.exclude, Exclusion)
+        known = {*ATTACKS}
         if _check_list(problems, "AG712", "rules", self.rules, Rule) and self.rules:
             from asgi_guard.inspection.check import check_rules  # with all that it tries them on
 
-            check_rules(problems, self.rules)
+            if check_rules(problems, self.rules):
+                known |= {rule.attack for rule in self.rules}
+        _check_attacks(problems, self.attacks, known)
+        if _check_list(problems, "AG711", "exclude", self.exclude, Exclusion):
+            _check_exclusions(problems, self.exclude, known)
         problems.raise_if_any()
+        if self.engine == "re2" and not has_re2():
+            raise MissingExtraError('Validation(engine="re2")', "re2")
 
     @property
     def limits(self) -> Limits:
@@ -135,13 +141,27 @@ class ValidationFields(TypedDict, total=False):
     engine: Engine | None
 
 
-def _check_attacks(problems: Problems, attacks: Mapping[str, Any]) -> None:
+def _check_attacks(problems: Problems, attacks: Mapping[str, Any], known: Collection[str]) -> None:
     given: object = attacks
-    if not isinstance(given, Mapping) or not set(attacks.values()) <= set(ACTIONS):
+    if not isinstance(given, Mapping):
         rule, remedy = "must be a table of classes", 'Write {"ssrf": "off"}, say: each off, detect or block.'
         problems.add("AG710", "attacks", attacks, rule, remedy)
-    else:
-        problems.known(attacks, ATTACKS)
+        return
+    for attack, action in attacks.items():
+        if attack not in known:
+            remedy = f"The classes are: {', '.join(sorted(known))}."
+            problems.add("AG710", f"attacks.{attack}", action, "must be a class that there is", remedy)
+        elif action not in ACTIONS:
+            problems.add("AG710", f"attacks.{attack}", action, "must be off, detect or block", "Write one of them.")
+
+
+def _check_exclusions(problems: Problems, exclusions: Sequence[Exclusion], known: Collection[str]) -> None:
+    """Check for classes that there are; an id may be that of a rule which was there once."""
+    for index, exclusion in enumerate(exclusions):
+        for place, rule in enumerate(exclusion.rules):
+            if rule not in known and not is_id(rule):
+                remedy = f"Write an id such as AG-SQLI-012, or one of {', '.join(sorted(known))}."
+                problems.add("AG709", f"exclude[{index}].rules[{place}]", rule, "must be a rule or a class", remedy)
 
 
 def _check_list(problems: Problems, problem_id: str, field: str, given: Sequence[Any], item: type[Any]) -> bool:

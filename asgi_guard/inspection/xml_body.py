@@ -15,8 +15,12 @@ from asgi_guard.inspection.extract import Value
 from asgi_guard.inspection.limits import CrossedError, Limits
 
 _ROOT: Final = re.compile(r"<[A-Za-z_]")
-_ATTRIBUTE: Final = re.compile(r"""([\w:.-]{1,64})\s{0,16}=\s{0,16}(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE: Final = re.compile(r"""(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
+# A well-formed start tag (XML 1.0, section 3.1). None of its parts may hold a "<": no search goes past the next one.
+_TAG: Final = re.compile(r"""[^\s<>"'/=]++(?:\s++[^\s<>"'/=]++\s*+=\s*+(?:"[^"<]*+"|'[^'<]*+'))*+\s*+/?>""")
 _NAME: Final = re.compile(r"[\s/>]")
+_FINDS_A_LEAF: Final = 8
+_LONGEST_NAME: Final = 64
 _CDATA: Final = "<![CDATA["
 _COMMENT: Final = "<!--"
 _SECTIONS: Final = ((_CDATA, "]]>"), (_COMMENT, "-->"))
@@ -35,37 +39,48 @@ def xml_values(document: str, limits: Limits) -> Iterator[Value]:
     if root is None or _CDATA in document[:start]:  # no document: all of it may be text to a lenient parser
         start = 0
     left = limits.leaves
-    name, at = "", start
-    texts: list[str] = []  # of one element: sections and comments do not end what a parser gives in one piece
-    while at < len(document):
-        found: list[Value] = []
-        opening = document.find("<", at)
-        texts.append(document[at : opening if opening >= 0 else None])
-        if opening >= 0:
-            begin, end = next((marks for marks in _SECTIONS if document.startswith(marks[0], opening)), _MARKUP)
-            closing = document.find(end, opening)
-            markup = document[opening + len(begin) : closing if closing >= 0 else None]
-            at = closing + len(end) if closing >= 0 else len(document)
-            if begin == _CDATA:
-                texts.append(markup)
-            elif begin == _COMMENT:
-                found.append(Value("body", name, markup))
-            else:
-                if markup[:1] in {"!", "?"}:  # a declaration behind what only looks like a root, in a comment say
-                    found.append(Value("xml", "", f"<{markup}>"))
-                else:
-                    found += _joined(name, texts)
-                    name = name if markup[:1] == "/" else _NAME.split(markup, 1)[0]
-                attributes = _ATTRIBUTE.finditer(markup)
-                found += [Value("body", match[1], match[2] or match[3] or "") for match in attributes]
-        else:
-            at = len(document)
-        if at == len(document):
-            found += _joined(name, texts)
+    for count, found in enumerate(_found(document, start)):
         left -= len(found)
-        if left < 0:
+        if left < 0 or count > limits.leaves * _FINDS_A_LEAF:  # tags with nothing in them take time as well
             raise CrossedError("leaves")
         yield from found
+
+
+def _found(document: str, at: int) -> Iterator[list[Value]]:
+    """Give out what is found from here on, markup by markup."""
+    name = ""
+    texts: list[str] = []  # of one element: sections and comments do not end what a parser gives in one piece
+    while (opening := document.find("<", at)) >= 0:
+        texts.append(document[at:opening])
+        begin, end = next((marks for marks in _SECTIONS if document.startswith(marks[0], opening)), _MARKUP)
+        first = opening + len(begin)
+        closing = document.find(end, opening)
+        closing = closing if closing >= 0 else len(document)
+        at = closing + len(end)
+        if begin == _CDATA:
+            texts.append(document[first:closing])
+        elif begin == _COMMENT:
+            yield [Value("body", name, document[first:closing])]
+        elif document[first : first + 1] in {"!", "?"}:  # behind what only looks like a root, in a comment say
+            markup = document[first:closing]
+            yield [Value("xml", "", f"<{markup}>"), *_attributes(markup)]
+        else:
+            yield _joined(name, texts)
+            tag = _TAG.match(document, first)
+            if tag is not None and tag.end() > at:  # a ">" stood in a value
+                yield [Value("body", name, document[at : tag.end() - 1])]
+                at = tag.end()
+            markup = document[first : at - 1]
+            name = name if markup[:1] == "/" else _NAME.split(markup, 1)[0]
+            yield _attributes(markup)
+    texts.append(document[at:])
+    yield _joined(name, texts)
+
+
+def _attributes(markup: str) -> list[Value]:
+    return [
+        Value("body", match[1][:_LONGEST_NAME], match[2] or match[3] or "") for match in _ATTRIBUTE.finditer(markup)
+    ]
 
 
 def _joined(name: str, texts: list[str]) -> list[Value]:

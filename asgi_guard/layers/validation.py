@@ -129,7 +129,11 @@ class ValidationLayer(Layer):
     async def body(self, exchange: Exchange, receive: LookAhead) -> Reply | None:
         """Look at the body before the application gets it."""
         content_type = exchange.header(b"content-type") or b""
-        encoding = exchange.header(b"content-encoding") or b""
+        encoding = _encoding(exchange)
+        if len(set(exchange.header_lines(b"content-type"))) > 1:  # the application may read it as the other type
+            refusal = self._crossed(exchange, CrossedError("content_type", 400))
+            if refusal is not None:
+                return refusal
         kind = self._inspector.kind_of(content_type)
         if kind == "multipart" and not encoding:
             return await self._look_at_parts(exchange, content_type, receive)
@@ -143,15 +147,15 @@ class ValidationLayer(Layer):
                 return await self._look_at_text(exchange, begun, is_whole=is_whole)
             if begins_like not in {"json", "xml"}:
                 return None
-        body = await self._read(receive, begun, is_whole=is_whole)
-        is_too_large = len(body) > self._limits.body_bytes
+        body = await self._read(exchange, receive, begun, is_whole=is_whole)
+        is_too_large = body is None or len(body) > self._limits.body_bytes
         refusal = self._crossed(exchange, _TOO_LARGE) if is_too_large else None
-        return refusal or await self._look_at_whole(exchange, body, kind)
+        return refusal or await self._look_at_whole(exchange, body or b"", kind)
 
     async def _look_at_whole(self, exchange: Exchange, body: bytes, kind: Kind) -> Reply | None:
         content_type = exchange.header(b"content-type") or b""
         try:
-            values = self._inspector.body(body, kind, content_type, exchange.header(b"content-encoding") or b"")
+            values = self._inspector.body(body, kind, content_type, _encoding(exchange))
         except CrossedError as crossed:
             return self._crossed(exchange, crossed)
         return await self._look_slowly(exchange, values)
@@ -166,14 +170,21 @@ class ValidationLayer(Layer):
             begins_like = self._inspector.sniff(pieces[-1], content_type)
         return pieces, is_whole, begins_like
 
-    async def _read(self, receive: LookAhead, begun: list[bytes], *, is_whole: bool) -> bytes:
-        """Read the rest of a body ahead, to the bound; nothing of one whose client has left."""
+    async def _read(
+        self, exchange: Exchange, receive: LookAhead, begun: list[bytes], *, is_whole: bool
+    ) -> bytes | None:
+        """Read the rest of a body ahead, to the bound; nothing of one whose client has left.
+
+        None is a body of more messages than are read ahead: empty ones, which no client needs.
+        """
         size = sum(map(len, begun))
         while not is_whole and (message := await receive()) is not None:
             begun.append(message.get("body") or b"")
             size += len(begun[-1])
             is_whole = not message.get("more_body", False)
-        return b"".join(begun) if is_whole or size > self._limits.body_bytes else b""
+        if is_whole or size > self._limits.body_bytes:
+            return b"".join(begun)
+        return b"" if exchange.is_gone else None
 
     async def _look_at_text(self, exchange: Exchange, begun: list[bytes], *, is_whole: bool) -> Reply | None:
         """Look at the beginning of a text; at the rest of it as it streams."""
@@ -313,6 +324,12 @@ def _refusal(status: int, code: str, message: str, *, close_connection: bool = F
         status=status, code=code, message=message, category=ErrorCategory.VALIDATION, severity=ErrorSeverity.MEDIUM
     )
     return Reply.refusal(fault, close_connection=close_connection)
+
+
+def _encoding(exchange: Exchange) -> bytes:
+    """Return how the body is encoded: all lines that say so, as one; empty where they say that it is not."""
+    encoding = b", ".join(exchange.header_lines(b"content-encoding"))
+    return b"" if encoding.strip().lower() == b"identity" else encoding
 
 
 _TOO_LARGE: Final = CrossedError("body_bytes")

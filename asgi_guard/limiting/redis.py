@@ -41,7 +41,7 @@ from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.redis_denials import Denials
 from asgi_guard.limiting.redis_link import Link
 from asgi_guard.limiting.redis_together import hit_all
-from asgi_guard.limiting.secret import check_secret, digest_of, hash_key
+from asgi_guard.limiting.secret import check_secret, digests, hash_key
 from asgi_guard.limiting.shares import share_of, usual_share, without_store
 from asgi_guard.limiting.store import ON_FAILURE, Decision, Hit, HitAll, Key, OnFailure, checked_cost
 from asgi_guard.redis.news import Topic
@@ -131,6 +131,7 @@ class RedisStore:
         self.namespace: str = namespace
         self.prefix: bytes = self.server.prefix
         self.secret: bytes = hash_key(secret)
+        self.digest_of: Callable[[Key], bytes] = digests(self.secret)
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -229,10 +230,6 @@ class RedisStore:
             remedy = "Run the server on asyncio or uvloop, or leave the store out to count in memory."
             rule = "is used on asyncio, and this is another event loop"
             raise ConfigError([Problem("AG431", "RedisStore", "", rule, remedy)]) from None
-
-    def digest_of(self, key: Key) -> bytes:
-        """Hash whom to count."""
-        return digest_of(key, self.secret).encode()
 
     def _ear(self) -> Topic:
         """Return what tells the event loop that runs which denials have ended: the script publishes their keys."""

@@ -22,7 +22,7 @@ import shutil
 import socket
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from asgi_guard.demo.server import serving as demo_serving
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, loopback has one address, not many")
 
 TIMEOUT_SECONDS = 20
+TOO_LARGE = 413
 USERS = 200
 LIMIT = 100
 BLOCK_BYTES, BLOCKS = 65_536, 800
@@ -204,6 +205,11 @@ def test_no_benign_request_is_refused(site):
     users = [site.user() for _ in range(USERS)]
     wrong = []
     for request, user in zip(CORPUS, itertools.cycle(users)):
+        if request.get("refused") == TOO_LARGE and site.is_proxied:
+            # Servers close the connection upon it; a proxy that is still sending may tell of that instead.
+            with suppress(http.client.RemoteDisconnected, ConnectionError):
+                assert site.ask(request, user)[0] in {TOO_LARGE, 502}
+            continue
         status, headers, body = site.ask(request, user)
         sent = hashlib.sha256(body_of(request) or b"").hexdigest()
         arrived = json.loads(body)["sha256"] if body and status == 200 else sent

@@ -83,6 +83,7 @@ def test_it_looks_with_the_settings_of_a_file(config: str, code: int, verdict: s
     [
         ("curl http://x/ -H 'Content-Encoding: br' -d a", "encoding"),
         ("curl http://x/ --json '" + "[" * 40 + "]" * 40 + "'", "depth"),
+        ("curl http://x/ --json '" + "[" + "1," * 140_000 + "1]'", "body_bytes"),
     ],
 )
 def test_a_crossed_limit_is_told(curl: str, limit: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,3 +141,11 @@ def test_one_request_is_wanted(arguments: list[str], monkeypatch, capsys) -> Non
 
     assert left.value.code == 2
     assert "give a curl command line, or --raw FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["curl -X $'\\e[2J' http://x/"], ["--config", "\x1b[2J", "curl http://x/"]])
+def test_nothing_that_is_told_is_a_command_to_the_terminal(arguments: list[str], capsys) -> None:
+    """Neither a method, nor a file's name in a complaint."""
+    main(["inspect", *arguments])
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err

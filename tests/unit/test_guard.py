@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 import pickle
 import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -814,8 +816,8 @@ async def test_guards_of_one_application_share_nothing() -> None:
     assert [(await call(guard)).status for guard in (first, second, first)] == [200, 200, 429]
 
 
-def test_a_guard_is_ready_in_150_milliseconds() -> None:
-    """Of the processor's time, the import counted in, in the best of some fresh interpreters."""
+def test_a_guard_is_ready_in_150_milliseconds(tmp_path: Path) -> None:
+    """Of the processor's time, the import counted in, in the best of some fresh interpreters that find its bytecode."""
     script = """
 import time
 begin = time.process_time()
@@ -824,9 +826,11 @@ async def app(scope, receive, send): ...
 Guard(app)
 print(time.process_time() - begin)
 """
+    environ = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}  # or each of them would compile the package first
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     seconds = []
-    for _ in range(5):
-        run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for _ in range(6):  # the first one writes the bytecode
+        run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environ)
         seconds.append(float(run.stdout))
         if seconds[-1] < 0.15:
             break

@@ -84,7 +84,31 @@ def test_json_in_other_encodings_is_read(encoding: str) -> None:
 @pytest.mark.parametrize("body", [b'{"a": "<b>",}', b"{'a': '<b>'}", b'"<b>', b"\xff\xfe<"])
 def test_what_is_no_json_is_looked_at_as_a_text(body: bytes) -> None:
     """A lenient parser may take it."""
-    assert [place for place, _, _ in in_body(body, b"application/json")] == ["body"]
+    assert in_body(body, b"application/json")[0][0] == "body"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"a": "1"}\n{"b": "1 or 2"}\n',
+        '{"b": "1 or 2",}',
+        "{'b': '1 or 2'}",
+        '/* x */ {"b": "1 or 2"}',
+        '{"a": "\t", "b": "1 or 2"',
+        '{} {"b": "1\\u0020or 2"}',
+        '{"b": "1 or 2',
+    ],
+)
+def test_a_string_in_what_is_no_json_is_looked_at_by_itself(body: str) -> None:
+    """So that nothing around it hides it: lines of NDJSON, commas, comments and quotes that a parser may let pass."""
+    assert ("body", "", "1 or 2") in in_body(body.encode(), b"application/json")
+
+
+def test_strings_that_end_nowhere_are_read_once() -> None:
+    """And no more of them than a document may have."""
+    assert len(in_body(b'{"' + b'\\"' * 100_000, b"application/json")) == 2
+    with pytest.raises(CrossedError):
+        in_body(b'"a",' * 10_000, b"application/json")
 
 
 def test_a_huge_number_is_no_reason_to_fail() -> None:
@@ -123,7 +147,7 @@ def test_xml_gives_its_prolog_its_texts_and_its_attributes() -> None:
 MULTIPART = (
     b'--x"\r\nContent-Disposition: form-data; name="q"\r\n\r\nvalue\r\n'
     b'--x"\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\nX-Extra: e\r\n\r\n<skipped>\r\n--y\r\n'
-    b"--x\"\nContent-Disposition: form-data; name='n'\n\nlast\n"
+    b"--x\"\r\nContent-Disposition: form-data; name='n'\r\n\r\nlast\r\n"
     b'--x"--\r\n'
 ).replace(b'x"', b"x")
 READ = [
@@ -144,6 +168,69 @@ def test_multipart_is_read_the_same_however_it_comes(size: int) -> None:
     found = [value for at in range(0, len(MULTIPART), size) for value in reader.feed(MULTIPART[at : at + size])]
 
     assert [tuple(value) for value in [*found, *reader.close()]] == READ
+
+
+def test_multipart_is_read_whose_lines_have_no_carriage_return() -> None:
+    """Some parsers take it; but not lines of both kinds, one of which another parser would not take."""
+    assert in_body(MULTIPART.replace(b"\r\n", b"\n"), b"multipart/form-data; boundary=x") == READ
+    for at in range(MULTIPART.count(b"\r\n--x")):
+        pieces = MULTIPART.split(b"\r\n--x")
+        mixed = b"\r\n--x".join(pieces[: at + 1]) + b"\n--x" + b"\r\n--x".join(pieces[at + 1 :])
+        with pytest.raises(CrossedError):
+            in_body(mixed, b"multipart/form-data; boundary=x")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data; xboundary=x",
+        "multipart/form-data; boundary=y; boundary=x",
+        'multipart/form-data; a="boundary=y"; boundary=x; b',
+        "multipart/form-data; boundary=y; boundary*=utf-8''x",
+        'multipart/form-data; boundary="\\\\x"',
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=x; charset=cp037",
+        "multipart/form-data; boundary=x; charset=utf-16",
+    ],
+)
+def test_a_boundary_that_parsers_read_in_different_ways_is_refused(content_type: str) -> None:
+    """Or the attack stands where this one sees a file, and that one a field."""
+    with pytest.raises(CrossedError) as caught:
+        in_body(MULTIPART, content_type.encode())
+    assert caught.value.limit in {"boundary", "encoding"}
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        'form-data; name="f"; filename=""',
+        "form-data; name=\"f\"; filename*=utf-8''a.txt",
+        'form-data; name="f"; x="; filename=b"',
+        'form-data; name="f"; filename="a"; filename="b"',
+        'form-data; name="f"\x0bContent-Disposition: form-data; filename="a"',
+        'form-data; name="f"\u2028X: y; filename="a"',
+        'form-data; name="f"\r\nContent-Disposition: form-data; name="f"; filename="a"',
+    ],
+)
+def test_what_not_all_parsers_take_for_a_file_is_looked_at(disposition: str) -> None:
+    """A file is not: it would be the place to hide."""
+    body = f"--x\r\nContent-Disposition: {disposition}\r\n\r\n<b>\r\n--x--\r\n".encode()
+    assert "<b>" in [value for _, _, value in in_body(body, b"multipart/form-data; boundary=x")]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        'Content-Disposition: form-data; name="f"\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+',
+        'Content-Disposition: form-data; name="f"\r\nContent-Type: text/plain; charset=cp037\r\n\r\nx',
+        'Content-Disposition: form-data; name="f"\r\n\r\nx\r\n--xy\r\nContent-Disposition: form-data\r\n\r\ny',
+    ],
+    ids=["an encoding", "a charset", "half a boundary"],
+)
+def test_a_part_that_parsers_read_in_different_ways_is_refused(part: str) -> None:
+    """Some decode it, and some do not."""
+    with pytest.raises(CrossedError):
+        in_body(f"--x\r\n{part}\r\n--x--\r\n".encode(), b"multipart/form-data; boundary=x")
 
 
 def test_a_part_without_its_end_is_looked_at() -> None:

