@@ -24,11 +24,13 @@ from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener
 from asgi_guard.layers.client_address import ClientAddress, ClientAddressLayer
+from asgi_guard.layers.endpoints import Endpoints, EndpointsLayer
 from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeLayer
 from asgi_guard.layers.rate_limit import Rate, RateLimit, RateLimitLayer
 from asgi_guard.layers.request_id import RequestID, RequestIDLayer
 from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsLayer
 from asgi_guard.layers.security_headers import Preset, SecurityHeaders, SecurityHeadersLayer
+from asgi_guard.layers.telemetry import Telemetry, TelemetryLayer
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.settings import Problem, Problems, shown
 
@@ -94,13 +96,13 @@ def _no_ip_filter() -> Layer:
 
 ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
     {
-        "telemetry": None,
+        "telemetry": Part(lambda: (Telemetry, TelemetryLayer)),
         "client_address": Part(lambda: (ClientAddress, ClientAddressLayer), "trusted", (list, tuple)),
         "request_id": Part(lambda: (RequestID, RequestIDLayer)),
         "cors": Part(_cors, "origins", (str, list, tuple), wraps=True),
         "security_headers": Part(lambda: (SecurityHeaders, SecurityHeadersLayer), "preset", (str,)),
         "error_envelope": Part(lambda: (ErrorEnvelope, ErrorEnvelopeLayer)),
-        "endpoints": None,
+        "endpoints": Part(lambda: (Endpoints, EndpointsLayer), words={"local": {"local": True}}),
         "trusted_host": Part(_trusted_host, "hosts", (str, list, tuple), wraps=True),
         "https": Part(_https, "mode", (str,)),
         "ip_filter": Part(_ip_filter, "allow", (list, tuple), default=_no_ip_filter),
@@ -131,10 +133,10 @@ class GuardParts(TypedDict, total=False):
     security_headers: bool | Preset | SecurityHeaders
     request_limits: bool | RequestLimits
     rate_limit: bool | Rate | RateLimit | Sequence[RateLimit]
-    telemetry: Off | None
+    telemetry: bool | Telemetry
     client_address: bool | Sequence[str] | ClientAddress
     cors: Off | str | Sequence[str] | CORS
-    endpoints: Off | None
+    endpoints: bool | Literal["local"] | Endpoints
     trusted_host: Off | str | Sequence[str] | TrustedHost
     https: bool | Literal["redirect", "require"] | HTTPS
     ip_filter: Off | Sequence[str] | IPFilter
@@ -155,11 +157,12 @@ class Guard(Middleware):
         security_headers: also a preset: `"auto"`, `"api"`, `"web"` or `"strict"`.
         request_limits: sizes of URL, headers and body.
         rate_limit: also a rate such as `"5/second;100/minute"`; the default is `"100/minute"` for each client.
-        telemetry: not built yet.
+        telemetry: what the application and every part of the guard do is counted and measured.
         client_address: whose word on the client's address is taken; also a list of trusted proxies. Told nothing, it
             trusts nobody, and says once in the log when somebody sends a forwarding header.
         cors: off until set; also an origin, or a list of them.
-        endpoints: not built yet.
+        endpoints: `/health`, `/livez` and `/readyz` for everybody, their details and `/metrics` for whoever may see
+            them; also `"local"`, which lets in whoever asks from this machine, for development.
         trusted_host: off until set; also a host, or a list of them.
         https: off until set; also `"redirect"` (as True) or `"require"`.
         ip_filter: off until set; also a list of the networks to let in.
@@ -180,10 +183,10 @@ class Guard(Middleware):
         security_headers: bool | Preset | SecurityHeaders = True,
         request_limits: bool | RequestLimits = True,
         rate_limit: bool | Rate | RateLimit | Sequence[RateLimit] = True,
-        telemetry: Off | None = None,
+        telemetry: bool | Telemetry = True,
         client_address: bool | Sequence[str] | ClientAddress = True,
         cors: Off | str | Sequence[str] | CORS = False,
-        endpoints: Off | None = None,
+        endpoints: bool | Literal["local"] | Endpoints = True,
         trusted_host: Off | str | Sequence[str] | TrustedHost = False,
         https: bool | Literal["redirect", "require"] | HTTPS = False,
         ip_filter: Off | Sequence[str] | IPFilter = False,

@@ -27,6 +27,7 @@ class Part:
         forms: the types of a short form; none where there is no such form.
         wraps: whether a text alone stands for a list of it.
         many: what problems call the list of settings of a part that may be given several times; empty for the others.
+        words: texts that stand for fields, such as `"local"`; None for none.
         default: makes the layer of a part that is given as True, where that is not what its settings' defaults say.
     """
 
@@ -35,6 +36,7 @@ class Part:
     forms: tuple[type[Any], ...] = ()
     wraps: bool = False
     many: str = ""
+    words: Mapping[str, Mapping[str, Any]] | None = None
     default: Callable[[], Layer] | None = None
 
     @property
@@ -66,7 +68,9 @@ class Part:
         return any(isinstance(one, Mapping | self.settings_class) for one in cast("list[Any]", given))
 
     def short_form(self, given: Any) -> dict[str, Any]:
-        """Return the field that a short form stands for, by its name; nothing where `given` is none."""
+        """Return the fields that a short form stands for, by their names; nothing where `given` is none."""
+        if self.words and isinstance(given, str) and given in self.words:
+            return {**self.words[given]}
         if not isinstance(given, self.forms):
             return {}
         return {self.short: [given] if self.wraps and isinstance(given, str) else given}

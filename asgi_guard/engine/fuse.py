@@ -19,6 +19,7 @@ from asgi_guard.engine.layer import HOOKS, Layer
 from asgi_guard.engine.life import logger
 from asgi_guard.engine.override import KEY
 from asgi_guard.engine.plan import Plan, can_fuse
+from asgi_guard.engine.timing import plans
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.events import Listener, check_listeners
@@ -71,7 +72,11 @@ class Middleware:
             target = self.app._target  # noqa: SLF001
         self.layers: tuple[Layer, ...] = layers
         self._target: ASGIApp = target
+        aggregate = next((layer.aggregate for layer in layers if layer.aggregate is not None), None)
+        for layer in layers if aggregate is not None else ():
+            layer.count_in(aggregate)
         self._plan = Plan(layers)
+        self._plans = plans(self._plan)
         for outer in tuple(self._fused_into):
             outer._assemble()  # noqa: SLF001
 
@@ -102,11 +107,10 @@ class Middleware:
     async def __call__(self, scope: AnyScope, receive: AnyReceive, send: AnySend) -> None:
         """Serve one scope (ASGI 3)."""
         kind = scope["type"]
-        plan = self._plan
-        if kind not in {"http", "websocket"} or not plan.size:
+        if kind not in {"http", "websocket"} or not self._plan.size:
             await self._serve_other(scope, receive, send)
             return
-        exchange = Exchange(plan, scope, receive, send)
+        exchange = Exchange(next(self._plans), scope, receive, send)
         plan = exchange.plan
         size = plan.size
         origin = 0

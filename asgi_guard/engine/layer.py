@@ -40,6 +40,7 @@ class Layer:
         admit_deadline_seconds: how long `admit_async` may wait before it counts as failed with `TimeoutError`; None
             when the layer bounds its own wait.
         overridable: the fields of its settings that one request may override; see `override`.
+        aggregate: where all layers of its stack count; a layer of telemetry has one.
         holds_start: keep the response start back until the first body message, at most 50 ms, so that an exception
             between the two is still a proper error; event streams, NDJSON and gRPC are never held.
     """
@@ -55,6 +56,7 @@ class Layer:
     body_look_ahead_bytes: int = 65_536
     admit_deadline_seconds: float | None = 1.0
     overridable: frozenset[str] = frozenset()
+    aggregate: Any = None
     holds_start: bool = False
 
     def admit(self, exchange: Exchange) -> Reply | None:
@@ -112,6 +114,15 @@ class Layer:
 
     def take_over(self, previous: Layer) -> None:
         """Go on with what the layer that stood in this place has counted: the guard was reconfigured."""
+
+    def count_in(self, aggregate: Any) -> None:
+        """Take the handles of what this layer counts from an aggregate of `asgi_guard.monitor`.
+
+        It is asked when a stack is assembled that has one, so it may be asked several times.
+        """
+
+    def took(self, layer: Layer, nanoseconds: int) -> None:
+        """Know how long a layer of the stack has taken with one request; asked of the layer that has the aggregate."""
 
     def refusals(self) -> Iterable[str]:
         """Say, for `explain()`, what the layer refuses and with which status, a line each."""

@@ -27,6 +27,7 @@ class Plan:
         at_rest: those of layers that do nothing more but release what they have taken.
         overridden: those of layers of whose settings something was said: before their `admit` stands a look at it.
         variants: the plans of these layers with others absent or at rest, shared among all of them.
+        wrap: puts something around each hook; see `timing`.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Plan:
         at_rest: frozenset[int] = frozenset(),
         overridden: frozenset[int] = frozenset(),
         variants: dict[tuple[frozenset[int], frozenset[int], frozenset[int]], Plan] | None = None,
+        wrap: Callable[[Layer, str, Callable[..., Any]], Callable[..., Any]] | None = None,
     ) -> None:
         self.layers: tuple[Layer, ...] = tuple(layers)
         self.silent: frozenset[int] = absent | at_rest
@@ -85,17 +87,17 @@ class Plan:
         self.holds: bool = any(layer.holds_start for _, layer in working)
         self.overridable: bool = any(layer.overridable or is_filled(layer, "head") for layer in self.layers)
 
-        self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = _admits(working, overridden)
-        self.inbounds: Steps = _collect("inbound", working)
-        self.bodies: Steps = _collect("body", working)
+        self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = _admits(working, overridden, wrap)
+        self.inbounds: Steps = _collect("inbound", working, wrap)
+        self.bodies: Steps = _collect("body", working, wrap)
         if self.bodies:
             self.wants |= {b"content-type", b"content-length", b"transfer-encoding"}
-        self.completes: Steps = _collect("complete", working)
-        self.heads: Steps = _collect("head", working)[::-1]
-        self.outbounds: Steps = _collect("outbound", working)[::-1]
-        self.rescues: Steps = _collect("rescue", working)[::-1]
-        self.replaces: Steps = _collect("replace", working)[::-1]
-        self.finishes: Steps = _collect("finish", present)[::-1]
+        self.completes: Steps = _collect("complete", working, wrap)
+        self.heads: Steps = _collect("head", working, wrap)[::-1]
+        self.outbounds: Steps = _collect("outbound", working, wrap)[::-1]
+        self.rescues: Steps = _collect("rescue", working, wrap)[::-1]
+        self.replaces: Steps = _collect("replace", working, wrap)[::-1]
+        self.finishes: Steps = _collect("finish", present, wrap)[::-1]
         self.listened: tuple[Layer, ...] = tuple(
             layer
             for _, layer in working
@@ -147,27 +149,29 @@ def is_filled(layer: Layer, hook: str) -> bool:
     return getattr(type(layer), hook) is not getattr(Layer, hook) or hook in getattr(layer, "__dict__", ())
 
 
-def _collect(hook: str, working: Iterable[tuple[int, Layer]]) -> Steps:
-    return tuple((position, getattr(layer, hook)) for position, layer in working if is_filled(layer, hook))
+def _collect(hook: str, working: Iterable[tuple[int, Layer]], wrap: Any) -> Steps:
+    filled = [(position, layer, getattr(layer, hook)) for position, layer in working if is_filled(layer, hook)]
+    return tuple((at, wrap(layer, hook, function) if wrap else function) for at, layer, function in filled)
 
 
 def _repeated(working: Iterable[tuple[int, Layer]]) -> frozenset[Layer]:
     """Return the layers that stand inside another one of their name."""
-    names: set[str] = set()
-    return frozenset(layer for _, layer in working if layer.name in names or names.add(layer.name))
+    outermost: dict[str, Layer] = {}
+    return frozenset(layer for _, layer in working if outermost.setdefault(layer.name, layer) is not layer)
 
 
 def _admits(
-    working: Iterable[tuple[int, Layer]], overridden: frozenset[int]
+    working: Iterable[tuple[int, Layer]], overridden: frozenset[int], wrap: Any
 ) -> tuple[tuple[int, Callable[..., Any], bool], ...]:
     steps: list[tuple[int, Callable[..., Any], bool]] = []
     for position, layer in working:
         if position in overridden:
             steps.append((position, override.step(layer), False))
         if is_filled(layer, "admit"):
-            steps.append((position, layer.admit, False))
+            steps.append((position, wrap(layer, "admit", layer.admit) if wrap else layer.admit, False))
         if is_filled(layer, "admit_async"):
-            steps.append((position, _bounded(layer), True))
+            bounded = _bounded(layer)
+            steps.append((position, wrap(layer, "admit_async", bounded) if wrap else bounded, True))
     return tuple(steps)
 
 

@@ -26,7 +26,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from types import MappingProxyType
-from typing import ClassVar, Final, TypedDict, Unpack, cast
+from typing import Any, ClassVar, Final, TypedDict, Unpack, cast
 from urllib.parse import parse_qs
 
 from asgi_guard.engine.exchange import Exchange
@@ -43,6 +43,7 @@ from asgi_guard.monitor.health import MAX_CHECKS, Health, HealthCheck, Warnings
 from asgi_guard.monitor.health_report import Report
 from asgi_guard.networks import Networks, check, is_loopback, pack
 from asgi_guard.settings import HIDDEN, Problems, build
+from asgi_guard.telemetry.exposition import exposition_of
 
 Page = Callable[[Request], Awaitable[Reply]]
 """Answers at a path of its own; asked by GET and HEAD of those who may see everything, and by nobody else."""
@@ -176,7 +177,8 @@ class EndpointsLayer(Layer):
 
     Args:
         settings: where they are, and who may see them.
-        exposition: what is found at the path of the metrics; where it is None, nothing is.
+        exposition: what is found at the path of the metrics; by default all that the stack counts, and nothing where
+            it has no telemetry.
         pages: what is found at further paths, which begin with the prefix as well.
         health: the checks and the state of the application; by default made of the checks in the settings.
 
@@ -208,9 +210,21 @@ class EndpointsLayer(Layer):
             path: _closed(page) for path, page in pages.items()
         }
         own |= {settings.health: self._health, settings.livez: self._livez, settings.readyz: self._readyz}
+        own.pop(None, None)
+        self._at = {f"{settings.prefix}{path}": answer for path, answer in own.items()}
+        self._metrics = None if settings.metrics is None else settings.prefix + settings.metrics
+        self._exposition = exposition
         if exposition is not None:
-            own[settings.metrics] = _closed(_exposed(exposition))
-        self._at = {settings.prefix + path: answer for path, answer in own.items() if path is not None}
+            self._expose(exposition)
+
+    def _expose(self, exposition: Exposition) -> None:
+        if self._metrics is not None:
+            self._at[self._metrics] = _closed(_exposed(exposition))
+
+    def count_in(self, aggregate: Any) -> None:
+        """Show what the stack counts, where nothing else is to be shown."""
+        if self._exposition is None:
+            self._expose(exposition_of(aggregate))
 
     async def admit_async(self, exchange: Exchange) -> Reply | None:
         """Answer where this is the path of an endpoint, to whom it is there."""
@@ -367,7 +381,8 @@ class EndpointsMiddleware(Middleware):
     Args:
         app: the application to wrap.
         settings: an `Endpoints`; or its fields as keywords.
-        exposition: what is found at the path of the metrics; where it is None, nothing is.
+        exposition: what is found at the path of the metrics; by default all that the stack counts, and nothing where
+            it has no telemetry.
         pages: what is found at further paths.
         warnings: what health has to warn of besides its checks.
         listeners: told what the layer answers.

@@ -18,6 +18,7 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.monitor.process import aggregate_of_process, share
 from asgi_guard.settings import Problems, build
 from asgi_guard.telemetry.routes import route_of
 from asgi_guard.telemetry.semconv import (
@@ -25,6 +26,7 @@ from asgi_guard.telemetry.semconv import (
     ACTIVE_REQUESTS,
     CONNECTION_DURATION,
     KNOWN_METHODS,
+    LAYER_DURATION,
     OTHER,
     REQUEST_DURATION,
     SCHEMES,
@@ -61,7 +63,10 @@ class Telemetry:
         slow_seconds: from which duration on a request gets a span though the sampler dropped it, as one that fails
             does; it needs `sampling.KeepErrors` in the provider. None leaves it to the sampler.
         request_headers: the names of request headers to record on spans; what sounds like a secret is redacted.
-        aggregate: where to count; by default what the whole process shares.
+        aggregate: where to count; by default in the aggregate of the process.
+        shared_dir: the folder in which several workers count together, of this user alone, such as
+            `"/run/shop/telemetry"`; `"auto"` for one under the system's temporary directory, keyed by the process that
+            started the workers. None counts in the memory of each process.
 
     Raises:
         ConfigError: a field is wrong.
@@ -75,6 +80,7 @@ class Telemetry:
     slow_seconds: float | None = None
     request_headers: Sequence[str] = ()
     aggregate: Aggregate | None = None
+    shared_dir: str | None = None
 
     def __post_init__(self) -> None:
         problems = Problems("Telemetry")
@@ -96,6 +102,7 @@ class TelemetryFields(TypedDict, total=False):
     slow_seconds: float | None
     request_headers: Sequence[str]
     aggregate: Aggregate | None
+    shared_dir: str | None
 
 
 class _Kind:
@@ -119,7 +126,8 @@ class TelemetryLayer(Layer):
     def __init__(self, settings: Telemetry, now_ns: Callable[[], int] = perf_counter_ns) -> None:
         self.settings: object = settings
         self._now_ns = now_ns
-        self.aggregate: Aggregate = settings.aggregate or Aggregate()
+        self.aggregate: Aggregate = settings.aggregate or _aggregate(settings.shared_dir)
+        self._durations: dict[str, Series] = {}
         self._methods = {method: method for method in settings.known_methods}
         whole = {path for path in settings.excluded_paths if not path.endswith("*")}
         self._excluded = frozenset(whole)
@@ -199,6 +207,13 @@ class TelemetryLayer(Layer):
         if opened is not None:
             opened.leave()
 
+    def took(self, layer: Layer, nanoseconds: int) -> None:
+        """Count how long a layer has taken with one request in 64."""
+        series = self._durations.get(layer.name)
+        if series is None:
+            series = self._durations[layer.name] = self.aggregate.series(LAYER_DURATION, layer.name)
+        series.record(nanoseconds)
+
     def _record(self, exchange: Exchange, kind: _Kind, started_ns: int, error: str, opened: Open | None) -> None:
         root, template = route_of(exchange.scope)
         status = exchange.status
@@ -212,6 +227,12 @@ class TelemetryLayer(Layer):
         series.record(self._now_ns() - started_ns, None if opened is None else opened.sampled)
         if opened is not None and self._spans is not None:
             self._spans.end(exchange, opened, kind.method, root + template, error)
+
+
+def _aggregate(shared_dir: str | None) -> Aggregate:
+    if shared_dir is None:
+        return aggregate_of_process()
+    return share(None if shared_dir == "auto" else shared_dir)
 
 
 def _name(exc: Exception) -> str:

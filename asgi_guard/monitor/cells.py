@@ -289,6 +289,34 @@ class Aggregate:
 
         return end
 
+    def adopt(self, other: Aggregate) -> None:
+        """Take over the handles of another aggregate of this process, which counts nothing from then on.
+
+        What they have counted goes with them, but for histograms, which begin anew: do it before requests come.
+        """
+        series, observed = other.give_up()
+        for handle in series:
+            counted = 0 if handle.metric.kind is Kind.HISTOGRAM else int(handle.read().number)
+            with self._lock:
+                self._know(handle.metric)
+                if handle.is_overflow:
+                    self._overflows[handle.metric.name] = handle
+                else:
+                    self._series[handle.metric.name, handle.values] = handle
+                self._place(handle)
+            if counted:
+                handle.add(counted)
+        for metric, function in observed:
+            self.observe(metric, function)
+
+    def give_up(self) -> tuple[list[Series], list[tuple[Metric, Observed]]]:
+        """Return all handles, and what is asked for, and forget them."""
+        with self._lock:
+            series, observed = [*self._series.values(), *self._overflows.values()], [*self._observed.values()]
+            for kept in (self._series, self._overflows, self._observed):
+                kept.clear()
+        return series, observed
+
     def snapshot(self, *, with_exponential: bool = True) -> Snapshot:
         """Return what this process has counted so far; it may be taken in any thread while others count."""
         handles = [*list(self._series.values()), *list(self._overflows.values())]
