@@ -1,10 +1,11 @@
 """Correlation: the names of the request that is served right now, for log records and for whoever else wants them.
 
-    handler.addFilter(RequestIDFilter())                                    # logging: %(request_id)s, %(trace_id)s
-    structlog.configure(processors=[add_request_id, JSONRenderer()])        # structlog
+    handler.addFilter(RequestIDFilter())                             # logging: %(request_id)s %(trace_id)s %(span_id)s
+    structlog.configure(processors=[add_request_id, JSONRenderer()])                                         # structlog
 
-The request id is the one that the layer `request_id` gave. The trace id is that of OpenTelemetry's current span; where
-there is none, that of the `traceparent` header (W3C Trace Context) of a trusted peer.
+The request id is the one that the layer `request_id` gave. Trace and span id are those of OpenTelemetry's current span,
+under the names that OpenTelemetry gives them in log formats other than its own. Where there is no span, the trace id is
+that of the `traceparent` header (W3C Trace Context) of a trusted peer.
 Both stand in context variables, so they follow a request into its tasks, and into threads that a framework starts.
 Must never import OpenTelemetry or structlog: what is not in `sys.modules` has started no span.
 """
@@ -25,7 +26,7 @@ trace_id_var: ContextVar[str | None] = ContextVar("asgi_guard_trace_id", default
 """The trace id that a trusted peer sent with it, 32 hexadecimal digits."""
 
 seen_trace_var: ContextVar[list[str] | None] = ContextVar("asgi_guard_seen_trace", default=None)
-"""The trace id of the span that was seen last, if any: a list, so that tasks and threads further in fill the same."""
+"""The ids of trace and span that were seen last, if any: a list, so that tasks and threads further in fill the same."""
 
 # Version 00 has these four fields and no more, a later one may append; an id of zeros is none (section 3.2.2).
 _TRACEPARENT = (
@@ -46,12 +47,17 @@ def current_trace_id() -> str | None:
     line, since instrumentation further in has ended its span by the time that an exception is answered; else that of
     the `traceparent`.
     """
-    trace_id, seen = _of_span(), seen_trace_var.get()
-    if trace_id is not None:
-        if seen is not None:
-            seen[:] = [trace_id]
-        return trace_id
-    return seen[0] if seen else trace_id_var.get()
+    return _seen()[0] or trace_id_var.get()
+
+
+def _seen() -> tuple[str, str] | tuple[None, None]:
+    """Return the ids of the current span, else of the one that was seen last."""
+    ids, seen = _of_span(), seen_trace_var.get()
+    if seen is None:
+        return ids or (None, None)
+    if ids is not None:
+        seen[:] = ids
+    return (seen[0], seen[1]) if seen else (None, None)
 
 
 def trace_id_of(traceparent: bytes | None) -> str | None:
@@ -62,19 +68,19 @@ def trace_id_of(traceparent: bytes | None) -> str | None:
     return None if found is None else found[2].decode("ascii")
 
 
-def _of_span() -> str | None:
+def _of_span() -> tuple[str, str] | None:
     trace: Any = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return None
     try:
         context = trace.get_current_span().get_span_context()
-        return format(context.trace_id, "032x") if context.is_valid else None
+        return (format(context.trace_id, "032x"), format(context.span_id, "016x")) if context.is_valid else None
     except Exception:  # noqa: BLE001  it is half imported, or broken: a log line goes without it
         return None
 
 
 class RequestIDFilter(logging.Filter):
-    """Put `request_id` and `trace_id` on every record; `-` where there is none. It lets every record pass.
+    """Put `request_id`, `trace_id` and `span_id` on every record; `-` where there is none. It lets every record pass.
 
     Add it to handlers, not to loggers: the filters of a logger do not see the records of its children.
 
@@ -87,7 +93,9 @@ class RequestIDFilter(logging.Filter):
         if super().filter(record):
             marks = record.__dict__
             marks.setdefault("request_id", request_id_var.get() or "-")
-            marks.setdefault("trace_id", current_trace_id() or "-")
+            trace_id, span_id = _seen()
+            marks.setdefault("trace_id", trace_id or trace_id_var.get() or "-")
+            marks.setdefault("span_id", span_id or "-")
         return True
 
 
@@ -96,8 +104,10 @@ def add_request_id(
     method_name: str,  # noqa: ARG001
     event_dict: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
-    """Put `request_id` and `trace_id`, where there are any, into an event: a processor for structlog."""
-    for name, value in (("request_id", request_id_var.get()), ("trace_id", current_trace_id())):
+    """Put `request_id`, `trace_id` and `span_id`, where there are any, into an event: a processor for structlog."""
+    trace_id, span_id = _seen()
+    ids = {"request_id": request_id_var.get(), "trace_id": trace_id or trace_id_var.get(), "span_id": span_id}
+    for name, value in ids.items():
         if value is not None:
             event_dict.setdefault(name, value)
     return event_dict

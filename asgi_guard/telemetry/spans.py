@@ -142,7 +142,7 @@ class Spans:
         provider = self._provider
         if provider is None:
             api: Any = sys.modules.get("opentelemetry.trace")
-            if api is None:
+            if not hasattr(api, "ProxyTracerProvider"):  # absent, or another thread is importing it
                 return None
             provider = api.get_tracer_provider()
             if isinstance(provider, api.ProxyTracerProvider):

@@ -288,7 +288,7 @@ async def test_only_a_trusted_peer_says_which_trace_it_is(peer, sent, trace_id, 
 
 def open_telemetry(trace_id: int) -> ModuleType:
     """Make a module that has a span, as OpenTelemetry's has."""
-    context = SimpleNamespace(trace_id=trace_id, is_valid=trace_id != 0)
+    context = SimpleNamespace(trace_id=trace_id, span_id=int(SPAN, 16), is_valid=trace_id != 0)
     module: Any = ModuleType("opentelemetry.trace")
     module.get_current_span = lambda: SimpleNamespace(get_span_context=lambda: context)
     return module  # type: ignore[no-any-return]
@@ -380,4 +380,34 @@ def test_the_real_opentelemetry_is_understood() -> None:
 
     with trace.use_span(trace.NonRecordingSpan(context)):
         assert current_trace_id() == TRACE
+        assert add_request_id(None, "info", {}) == {"trace_id": TRACE, "span_id": SPAN}
     assert current_trace_id() is None
+
+
+# the span
+
+
+@pytest.mark.parametrize(("trace_id", "told"), [(int(TRACE, 16), (TRACE, SPAN)), (0, ("-", "-"))], ids=["one", "none"])
+def test_a_record_names_the_span_that_it_was_written_in(trace_id, told, monkeypatch) -> None:
+    """Under the name that OpenTelemetry gives it in log formats that are not its own."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", open_telemetry(trace_id))
+    record = logging.makeLogRecord({})
+
+    assert RequestIDFilter().filter(record)
+    assert (vars(record)["trace_id"], vars(record)["span_id"]) == told
+
+
+async def test_a_trace_that_a_peer_has_begun_has_no_span_here() -> None:
+    """The span id of its `traceparent` is that of the peer's span, which has written none of our lines."""
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        events.append(add_request_id(None, "info", {}))
+        await send(START)
+        await send(END)
+
+    guard = Guard(app, client_address=ClientAddress(trusted=["10.0.0.0/8"]), telemetry=False)
+    await call(guard, headers={"traceparent": TRACEPARENT}, client=("10.0.0.7", 1))
+
+    (event,) = events
+    assert (event["trace_id"], event.get("span_id")) == (TRACE, None)
