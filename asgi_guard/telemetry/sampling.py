@@ -24,15 +24,15 @@ class KeepErrors(Sampler):
     """
 
     def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
+        self.sampler: Sampler = sampler
 
     def should_sample(self, parent_context: Any, trace_id: int, name: str, *args: Any, **kwargs: Any) -> SamplingResult:
         """Decide about one span; see `Sampler.should_sample`."""
         attributes = kwargs.get("attributes") or (args[1] if len(args) > 1 else None)
         if attributes and KEPT in attributes:
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
-        return self._sampler.should_sample(parent_context, trace_id, name, *args, **kwargs)
+        return self.sampler.should_sample(parent_context, trace_id, name, *args, **kwargs)
 
     def get_description(self) -> str:
         """Describe it, for whoever prints the settings."""
-        return f"KeepErrors({self._sampler.get_description()})"
+        return f"KeepErrors({self.sampler.get_description()})"

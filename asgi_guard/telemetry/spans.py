@@ -12,11 +12,12 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Final
 
 from asgi_guard.telemetry.secrets import redacted_query, shown_header
+from asgi_guard.telemetry.semconv import OTHER
 
 if TYPE_CHECKING:
     from asgi_guard.engine.exchange import Exchange
@@ -33,6 +34,7 @@ KEPT: Final = "asgi_guard.sampling.kept"
 
 _FIRST_FAULT: Final = 500
 _HOST: Final = b"host"
+_KEEPER: Final = "asgi_guard.telemetry.sampling"
 _PORT: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
@@ -69,6 +71,7 @@ class Spans:
         is_public: whether the trace of a client is only linked to, and not gone on with, so that nobody outside can
             decide what is sampled or carry baggage in.
         request_headers: lower-case names of the request headers to record.
+        response_headers: those of the response headers.
         slow_seconds: from which duration on a request is worth a span that the sampler had dropped; None for never.
     """
 
@@ -78,18 +81,22 @@ class Spans:
         *,
         is_public: bool = False,
         request_headers: Iterable[bytes] = (),
+        response_headers: Iterable[bytes] = (),
         slow_seconds: float | None = None,
     ) -> None:
         self._provider = provider
         self._tracer: Any = None
         self._context: Any = None
+        self._untraced: Any = None
         self._propagate: Any = None
         self._trace: Any = None
         self._server: Any = None
         self._is_public = is_public
         self._request_headers = [(name, f"http.request.header.{name.decode()}") for name in request_headers]
+        self._response_headers = {name: f"http.response.header.{name.decode()}" for name in response_headers}
         self._slow_seconds = slow_seconds
         self._fields: tuple[bytes, ...] = ()
+        self._samples_blindly = False
 
     def begin(self, exchange: Exchange, method: str) -> Open | None:
         """Start the span of a request, and enter it; None where nobody traces."""
@@ -98,16 +105,42 @@ class Spans:
             return None
         parent, links = self._parent(exchange)
         started_ns = time.time_ns()
-        span = tracer.start_span(
-            _name(exchange, method),
-            context=parent,
-            kind=self._server,
-            attributes=self._first_attributes(exchange, method),
-            links=links,
-            start_time=started_ns,
-        )
+        name = _name(exchange, method)
+        if self._samples_blindly:
+            span = tracer.start_span(name, parent, self._server, None, links, started_ns)
+            if span.is_recording():
+                span.set_attributes(self._first_attributes(exchange, method))
+        else:
+            attributes = self._first_attributes(exchange, method)
+            span = tracer.start_span(name, parent, self._server, attributes, links, started_ns)
         entered = self._trace.set_span_in_context(span, parent)
         return Open(span, entered, self._context.attach(entered), started_ns)
+
+    def exclude(self) -> Open | None:
+        """Enter a context in which nothing is traced; None where nobody traces.
+
+        Samplers that go by a span's parent drop whatever is begun in it: its parent is in a trace that was not sampled.
+        What OpenTelemetry has instrumented begins nothing at all.
+        """
+        if (self._tracer or self._find_tracer()) is None:
+            return None
+        if self._untraced is None:
+            trace = self._trace
+            nothing = trace.NonRecordingSpan(trace.SpanContext(1, 1, is_remote=False))
+            utils: Any = sys.modules.get("opentelemetry.instrumentation.utils")
+            with nullcontext() if utils is None else utils.suppress_instrumentation():
+                self._untraced = trace.set_span_in_context(nothing)
+        return Open(None, None, self._context.attach(self._untraced), 0)
+
+    def note_response(self, opened: Open, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Record those headers of the response that were asked for."""
+        if not opened.span.is_recording():
+            return
+        lines: dict[bytes, list[str]] = {}
+        for name, value in headers:
+            if name in self._response_headers and len(lines.setdefault(name, [])) < MOST_LINES:
+                lines[name].append(shown_header(name, value, LONGEST))
+        opened.span.set_attributes({self._response_headers[name]: values for name, values in lines.items()})
 
     def end(self, exchange: Exchange, opened: Open, method: str, route: str, error: str) -> None:
         """End the span of a request.
@@ -128,8 +161,7 @@ class Spans:
             span = self._again(exchange, opened, method, kept)
             if not span.is_recording():
                 return
-        for name, value in self._last_attributes(exchange, route, error):
-            span.set_attribute(name, value)
+        span.set_attributes(self._last_attributes(exchange, route, error))
         if route:
             span.update_name(f"{_name(exchange, method)} {route}")
         if error and (exchange.status >= _FIRST_FAULT or exchange.failure is not None or not exchange.status):
@@ -154,6 +186,7 @@ class Spans:
 
         self._context, self._propagate, self._trace = context, propagate, trace
         self._server = trace.SpanKind.SERVER
+        self._samples_blindly = _looks_at_nothing(getattr(provider, "sampler", None))
         self._tracer = provider.get_tracer("asgi_guard", __version__, schema_url=SCHEMA)
         return self._tracer
 
@@ -163,13 +196,15 @@ class Spans:
             names = self._propagate.get_global_textmap().fields
             self._fields = tuple(sorted(name.lower().encode() for name in names)) or (b"traceparent",)
         found = exchange.found
-        carrier: dict[str, str] = {}
-        for field in self._fields:
-            if field in found or exchange.header(field) is not None:
-                carrier[field.decode()] = ",".join(line.decode("latin-1") for line in exchange.header_lines(field))
         here = self._context.get_current()
-        if not carrier:
+        wants = exchange.plan.wants
+        if not any([field in found if field in wants else exchange.header(field) for field in self._fields]):
             return here, ()
+        carrier = {
+            field.decode(): ",".join(line.decode("latin-1") for line in lines)
+            for field in self._fields
+            if (lines := exchange.header_lines(field))
+        }
         parent = self._propagate.extract(carrier, here)
         if not self._is_public:
             return parent, ()
@@ -177,46 +212,47 @@ class Spans:
         return here, [self._trace.Link(theirs)] if theirs.is_valid else ()
 
     def _first_attributes(self, exchange: Exchange, method: str) -> dict[str, Any]:
-        """Collect what a sampler may want to know."""
+        """Collect what a sampler may want to know, and what is known at once."""
         scope = exchange.scope
-        attributes: dict[str, Any] = {"url.scheme": exchange.scheme, "url.path": exchange.path[:LONGEST]}
-        if exchange.kind != "websocket":
-            attributes["http.request.method"] = method
-            if exchange.method != method:
-                attributes["http.request.method_original"] = exchange.method[:32]
-        else:
-            attributes["http.request.method"] = "GET"  # every handshake that a server of HTTP/1.1 knows
+        attributes: dict[str, Any] = {
+            "http.request.method": method,  # every handshake of a WebSocket that a server of HTTP/1.1 knows is a GET
+            "url.scheme": exchange.scheme,
+            "url.path": exchange.path[:LONGEST],
+        }
+        if method == OTHER:
+            attributes["http.request.method_original"] = exchange.method[:32]
         query = scope.get("query_string")
         if query:
             attributes["url.query"] = redacted_query(query.decode("latin-1"), LONGEST)
         agent = exchange.header(b"user-agent")
         if agent:
             attributes["user_agent.original"] = agent[:LONGEST].decode("latin-1")
+        version = scope.get("http_version")
+        if version:
+            attributes["network.protocol.version"] = str(version)[:8]
         return attributes
 
-    def _last_attributes(self, exchange: Exchange, route: str, error: str) -> Iterable[tuple[str, Any]]:
-        """Give out what is known only now, or of no use to a sampler."""
+    def _last_attributes(self, exchange: Exchange, route: str, error: str) -> dict[str, Any]:
+        """Collect what is known only now: layers further in may have found another client and host."""
+        attributes: dict[str, Any] = {}
         if exchange.status:
-            yield "http.response.status_code", exchange.status
+            attributes["http.response.status_code"] = exchange.status
         if route:
-            yield "http.route", route
+            attributes["http.route"] = route
         if error:
-            yield "error.type", error
-        version = exchange.scope.get("http_version")
-        if version:
-            yield "network.protocol.version", str(version)[:8]
+            attributes["error.type"] = error
         if exchange.client:
-            yield "client.address", exchange.client
+            attributes["client.address"] = exchange.client
         host = exchange.header(_HOST)
         if host:
-            name, port = _host_and_port(host[:LONGEST].decode("latin-1"))
-            yield "server.address", name
+            attributes["server.address"], port = _host_and_port(host[:LONGEST].decode("latin-1"))
             if port:
-                yield "server.port", port
+                attributes["server.port"] = port
         for header, attribute in self._request_headers:
             lines = exchange.header_lines(header)
             if lines:
-                yield attribute, [shown_header(header, line, LONGEST) for line in lines[:MOST_LINES]]
+                attributes[attribute] = [shown_header(header, line, LONGEST) for line in lines[:MOST_LINES]]
+        return attributes
 
     def _worth(self, opened: Open, error: str, ended_ns: int) -> str:
         """Say why a span that the sampler has dropped is worth keeping; empty where it is not."""
@@ -242,7 +278,23 @@ def _name(exchange: Exchange, method: str) -> str:
     """Name a span whose route is not known: by its method, since a path has any number of values."""
     if exchange.kind == "websocket":
         return "GET"
-    return "HTTP" if method == "_OTHER" else method
+    return "HTTP" if method == OTHER else method
+
+
+def _looks_at_nothing(sampler: Any) -> bool:
+    """Tell whether a sampler is one of the SDK's, which go by the trace alone.
+
+    Then a span that is dropped, as most are, needs no attributes, which cost more than the span.
+    """
+    found: Any = sys.modules.get("opentelemetry.sdk.trace.sampling")
+    kind = type(sampler)
+    if found is None or kind.__module__ != found.__name__:
+        return kind.__name__ == "KeepErrors" and kind.__module__ == _KEEPER and _looks_at_nothing(sampler.sampler)
+    if isinstance(sampler, found.ParentBased):
+        return all(
+            map(_looks_at_nothing, [value for value in vars(sampler).values() if hasattr(value, "should_sample")])
+        )
+    return isinstance(sampler, found.TraceIdRatioBased | found.StaticSampler)
 
 
 def _host_and_port(host: str) -> tuple[str, int]:
