@@ -114,6 +114,14 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def telemetry(session: nox.Session) -> None:
+    """Ask the wheel and its peers what they tell of a request, and what it costs; write the results and their table."""
+    install(session, "peers")
+    session.run("python", "benchmarks/telemetry_matrix.py")
+    session.run("python", "benchmarks/telemetry_table.py")
+
+
+@nox.session(requires=["package"])
 def redis(session: nox.Session) -> None:
     """Measure the wheel over a real server, beside its peers, and simulate many workers; write the figures. Minutes."""
     install(session, "peers")
