@@ -1,8 +1,7 @@
 """Guard: the standard stack, its order as one table, and what it says of itself.
 
 `Guard(app)` is every part that exists with safe defaults, fused into one middleware. Each part takes `True`, `False`,
-its settings, or a short form where one is natural. A part that is planned and not built yet is off, is named by
-`explain()`, and is refused with a `ConfigError` when somebody asks for it: there are no silent stubs.
+its settings, or a short form where one is natural.
 Its constructor must never read the environment, a file or a clock, and must never start anything: that is for those who
 ask for it by `from_env` and `from_toml`, and for the layers' first use.
 """
@@ -94,7 +93,7 @@ def _no_ip_filter() -> Layer:
     raise ConfigError([Problem("AG226", "Guard.ip_filter", "True", rule, remedy)])
 
 
-ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
+ORDER: Final[Mapping[str, Part]] = MappingProxyType(
     {
         "telemetry": Part(lambda: (Telemetry, TelemetryLayer)),
         "client_address": Part(lambda: (ClientAddress, ClientAddressLayer), "trusted", (list, tuple)),
@@ -118,7 +117,7 @@ ORDER: Final[Mapping[str, Part | None]] = MappingProxyType(
         "validation": Part(_validation, "mode", (str,)),
     }
 )
-"""The standard stack, outermost first; None stands for a part that is not built yet.
+"""The standard stack, outermost first.
 
 Ids from outside are believed only of trusted proxies, so the address comes before the id. The envelope stands inside
 CORS and the headers, so that what it answers carries them. What costs least refuses first.
@@ -147,8 +146,7 @@ class GuardParts(TypedDict, total=False):
 class Guard(Middleware):
     """Protect an ASGI application.
 
-    Every part takes True (its defaults), False (off) or its settings; some take a short form. Parts that are not built
-    yet accept False only.
+    Every part takes True (its defaults), False (off) or its settings; some take a short form.
 
     Args:
         app: the application to wrap; another guard or middleware of this package is fused with this one.
@@ -258,7 +256,8 @@ class Guard(Middleware):
             app: the application to wrap.
             environ: the environment; by default `os.environ`.
             prefix: what the variables begin with; every variable that does is read, but for `ASGI_GUARD_APP`,
-                `ASGI_GUARD_APP_DIR`, `ASGI_GUARD_CONFIG` and `ASGI_GUARD_WORKERS`.
+                `ASGI_GUARD_APP_DIR`, `ASGI_GUARD_CONFIG`, `ASGI_GUARD_RUN` and `ASGI_GUARD_WORKERS`.
+                `ASGI_GUARD_TOKEN` is short for the endpoints' token, `ASGI_GUARD_SHARED_DIR` for the telemetry's folder.
             given: arguments of the constructor; they win over the environment, which is checked all the same.
 
         Raises:
@@ -272,10 +271,10 @@ class Guard(Middleware):
     def explain(self) -> str:
         """Describe each part of the stack, outermost first: its settings, and what it refuses with which status."""
         lines: list[str] = []
-        for name, part in ORDER.items():
+        for name in ORDER:
             layer = self._own.get(name)
             if layer is None:
-                lines.append(f"{name}: {'not built yet' if part is None else 'off'}")
+                lines.append(f"{name}: off")
             else:
                 lines.append(f"{name}: {_told(layer.settings)}")
                 lines.extend(f"  {refusal}" for refusal in layer.refusals())
@@ -337,11 +336,9 @@ def _checked(
     own.known(given, ORDER)
     for name, part in ORDER.items():
         value = given.get(name, False)
-        if value is False or (value is None and part is None):
+        if value is False:
             continue
-        if part is None:
-            own.add("AG220", name, value, "is not built yet in this version", f"Leave it out, or write {name}=False.")
-        elif value is None:
+        if value is None:
             own.add("AG221", name, value, "must be True, False or settings", f"To switch it off, write {name}=False.")
         else:
             try:
@@ -359,7 +356,7 @@ def _check_hearing(problems: Problems, layers: Iterable[Layer]) -> None:
     for layer in layers:
         for name in layer.hears_of:
             if name not in ORDER:
-                remedy = f"Name one of {', '.join(name for name, part in ORDER.items() if part)}."
+                remedy = f"Name one of {', '.join(ORDER)}."
                 problems.add("AG232", layer.name, name, "must count the refusals of parts of the guard", remedy)
 
 

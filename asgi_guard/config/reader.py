@@ -27,7 +27,7 @@ from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.settings import Problem, Problems, build
 
 T = TypeVar("T")
-Parts = Mapping[str, Part | None]
+Parts = Mapping[str, Part]
 
 _BOUNDARY: Final = re.compile(r"[.\[]|$")
 _ROOT: Final = "Guard"
@@ -45,6 +45,7 @@ class Source:
         names: how a path was written, where it is not the path itself: `cors.origins` as `ASGI_GUARD_CORS`.
         remedies: what to do about the value at a path, if the part finds that it is wrong.
         problems: what is wrong already.
+        asides: the parts of which nothing is said but a field by its short name, which switches no part on.
         spell: writes a path that nobody has written.
     """
 
@@ -52,6 +53,7 @@ class Source:
     names: dict[str, str] = field(default_factory=dict[str, str])
     remedies: dict[str, str] = field(default_factory=dict[str, str])
     problems: list[Problem] = field(default_factory=list[Problem])
+    asides: set[str] = field(default_factory=set[str])
     spell: Callable[[str], str] = str
 
     def over(self, below: Source, parts: Parts) -> Source:
@@ -59,11 +61,14 @@ class Source:
         values = {**below.values, **self.values}
         for name in self.values.keys() & below.values.keys():
             part = parts.get(name)
+            if name in self.asides and below.values[name] is False:
+                values[name] = False
+                continue
             tables = [] if part is None else [below.fields(name, part), self.fields(name, part)]
             if tables and None not in tables:
                 values[name] = {field: value for table in tables if table for field, value in table.items()}
         names, remedies = {**below.names, **self.names}, {**below.remedies, **self.remedies}
-        return Source(values, names, remedies, below.problems + self.problems, below.spell)
+        return Source(values, names, remedies, below.problems + self.problems, spell=below.spell)
 
     def fields(self, name: str, part: Part) -> dict[str, Any] | None:
         """Return the fields of a part that are set, be it by a short form; None where there are none to set."""
@@ -79,7 +84,7 @@ class Configuration:
 
     Args:
         source: what was written.
-        parts: the standard stack; None stands for a part that is not built yet.
+        parts: the standard stack.
 
     Attributes:
         parts: the keyword arguments that could be made.
@@ -126,10 +131,10 @@ class Configuration:
             part = rest[0] if subject == _ROOT else self._paths.get(subject)
             yield self._at(self._paths[subject], subject, problem) if part in ours else problem
 
-    def _read(self, name: str, part: Part | None, value: Any) -> None:
+    def _read(self, name: str, part: Part, value: Any) -> None:
         """Make what the guard takes under a name."""
-        if isinstance(value, bool) or part is None:
-            self.parts[name] = value is not False  # what is not built is refused by the guard, and need not be shown
+        if isinstance(value, bool):
+            self.parts[name] = value
             return
         self._paths[part.settings_class.__name__] = name
         if part.is_several(value):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from asgi_guard.config.kinds import BOOLEANS, Kind, from_json, kinds_of
@@ -25,7 +26,10 @@ from asgi_guard.config.part import PREFIX, Part
 from asgi_guard.config.reader import Configuration, Parts, Source
 from asgi_guard.settings import Problem
 
-RESERVED: Final = frozenset({"APP", "APP_DIR", "CONFIG", "WORKERS"})
+ALIASES: Final = MappingProxyType({"TOKEN": ("endpoints", "token"), "SHARED_DIR": ("telemetry", "shared_dir")})
+"""Short names of fields: `ASGI_GUARD_TOKEN`. They say nothing of a part that is off."""
+
+RESERVED: Final = frozenset({"APP", "APP_DIR", "CONFIG", "RUN", "WORKERS"})
 """What stands after the prefix in the names that say what to serve and by whom, and not how."""
 
 MAX_BYTES: Final = 1_000_000
@@ -116,7 +120,7 @@ def _environment(environ: Mapping[str, str], parts: Parts, prefix: str) -> Sourc
     texts: dict[str, dict[str, str]] = {}  # by part, then by field; "" is the part as a whole
     for variable, text in sorted(environ.items()):
         rest = variable.removeprefix(prefix)
-        if not variable.startswith(prefix) or rest in RESERVED:
+        if not variable.startswith(prefix) or rest in RESERVED or rest in ALIASES:
             continue
         name, _, field = rest.lower().partition(_NESTS)
         said = texts.setdefault(name, {})
@@ -128,7 +132,26 @@ def _environment(environ: Mapping[str, str], parts: Parts, prefix: str) -> Sourc
             source.names.setdefault(name, variable)
     for name, said in texts.items():
         source.values[name] = _said(source, name, parts.get(name), said)
+    _add_aliases(source, environ, parts, prefix)
     return source
+
+
+def _add_aliases(source: Source, environ: Mapping[str, str], parts: Parts, prefix: str) -> None:
+    """Add what the short names say of parts that the environment leaves on."""
+    for alias, (name, field) in ALIASES.items():
+        variable, part = prefix + alias, parts.get(name)
+        said = source.values.get(name, {})
+        if variable not in environ or part is None or said is False:
+            continue
+        table = source.fields(name, part) if name in source.values else {}
+        if table is None:  # it is wrong, and told as that
+            continue
+        if field in table:
+            _twice(source, variable)
+        source.names[f"{name}.{field}"] = variable
+        source.values[name] = {**table, field: environ[variable]}
+        if said == {}:
+            source.asides.add(name)
 
 
 def _said(source: Source, name: str, part: Part | None, texts: Mapping[str, str]) -> Any:

@@ -79,7 +79,7 @@ class Endpoints:
             `A-Z a-z 0-9 - . _ ~ + /`. None lets nobody in by a token.
         allowed: the addresses and networks, and `"unix:"`, whose clients see everything.
         local: whether clients on this machine do. It is for development: a proxy on the same machine that does not say
-            for whom it asks would let everybody in.
+            for whom it asks would let everybody in. None is False, but True under `asgi-guard run` and `demo`.
         prefix: what all of the paths begin with, such as `/internal`.
         health: the path of all there is to say: whether the checks pass, and what there is to warn of. None, here as
             with the others, switches it off.
@@ -97,7 +97,7 @@ class Endpoints:
 
     token: str | None = None
     allowed: Sequence[str] = ()
-    local: bool = False
+    local: bool | None = None
     prefix: str = ""
     health: str | None = "/health"
     livez: str | None = "/livez"
@@ -113,7 +113,8 @@ class Endpoints:
             rule = "must be 16 to 512 characters of A-Z a-z 0-9 - . _ ~ + /"
             problems.add("AG820", "token", token, rule, "Make one: python -c 'import secrets; secrets.token_urlsafe()'")
         check(problems, "allowed", self.allowed, unix=True)
-        problems.boolean("local", self.local)
+        if self.local is not None:
+            problems.boolean("local", self.local)
         problems.boolean("app_wins", self.app_wins)
         if self.prefix != "":
             _check_path(problems, "prefix", self.prefix)
@@ -162,7 +163,7 @@ class EndpointsFields(TypedDict, total=False):
 
     token: str | None
     allowed: Sequence[str]
-    local: bool
+    local: bool | None
     prefix: str
     health: str | None
     livez: str | None
@@ -205,7 +206,7 @@ class EndpointsLayer(Layer):
         self._app_wins = settings.app_wins
         self._token = None if settings.token is None else settings.token.encode()
         self._allowed = Networks(settings.allowed)
-        self._is_local_allowed = settings.local
+        self._is_local_allowed = bool(settings.local)
         own: dict[str | None, Callable[[Exchange, bool], Awaitable[Reply | None]]] = {
             path: _closed(page) for path, page in pages.items()
         }

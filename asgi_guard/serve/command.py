@@ -17,13 +17,22 @@ import sys
 from collections.abc import Callable, Mapping
 from errno import EADDRINUSE
 from pathlib import Path
+from typing import Any
 
 from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.layers.telemetry import Telemetry
+from asgi_guard.monitor.process import default_folder
 from asgi_guard.serve.application import find, told
-from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, MAX_WORKERS, WORKERS, settings
+from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, MAX_WORKERS, RUN, WORKERS, settings
 from asgi_guard.serve.servers import APPLICATION, SERVERS, CannotServeError, Place, choose
 
 _PREFIX = "ASGI_GUARD_"
+
+SHARED_DIR = "ASGI_GUARD_SHARED_DIR"
+"""The variable that names the folder in which the workers count together."""
+
+TOKEN = "ASGI_GUARD_TOKEN"
+"""The variable that holds the token of the endpoints."""
 
 
 def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -76,9 +85,11 @@ def run_server(options: argparse.Namespace) -> int:
     except (CannotServeError, ConfigError) as error:
         return _refuse(told(error), 2)
     try:
-        settings(environ)
+        parts = settings(environ)
     except ConfigError as error:
         return _refuse(str(error), 1)
+    if place.workers > 1 and _counts_alone(parts["telemetry"]):
+        environ[SHARED_DIR] = str(default_folder(os.getpid()))
     if server.note:
         _say(server.note)
     _say(f"{options.app} behind the guard, served by {name} on http://{place.authority}")
@@ -87,10 +98,28 @@ def run_server(options: argparse.Namespace) -> int:
     return _become([sys.executable, "-m", *module, *arguments], environ)
 
 
+def _counts_alone(telemetry: Any) -> bool:
+    """Tell whether each worker would count by itself, though the system has what it takes to count together."""
+    if telemetry is True:
+        return os.name == "posix"
+    return (
+        os.name == "posix"
+        and isinstance(telemetry, Telemetry)
+        and telemetry.shared_dir is None
+        and telemetry.aggregate is None
+    )
+
+
 def _environment(options: argparse.Namespace) -> dict[str, str]:
     """Return the server's environment; settings that nobody asked to take from it are left out."""
-    environ = {name: value for name, value in os.environ.items() if options.env or not name.startswith(_PREFIX)}
+    kept = {SHARED_DIR, TOKEN}
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if options.env or name in kept or not name.startswith(_PREFIX)
+    }
     environ[APP] = options.app
+    environ[RUN] = "1"
     environ[WORKERS] = str(options.workers)
     environ[APP_DIR] = str(options.app_dir.absolute())
     if options.config is not None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from asgi_guard.config.sources import from_env, from_toml
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.guard import ORDER, Guard
+from asgi_guard.layers.endpoints import Endpoints
 from asgi_guard.limiting.shares import work_among
 from asgi_guard.serve.application import find
 from asgi_guard.serve.reload import on_hangup
@@ -33,6 +35,9 @@ CONFIG: Final = "ASGI_GUARD_CONFIG"
 
 WORKERS: Final = "ASGI_GUARD_WORKERS"
 """The variable that says how many processes serve; where it is not set, each takes itself for the only one."""
+
+RUN: Final = "ASGI_GUARD_RUN"
+"""The variable that `asgi-guard run` sets: whoever asks from this machine may see the endpoints."""
 
 MAX_WORKERS: Final = 1_024
 
@@ -66,7 +71,19 @@ def settings(environ: Mapping[str, str]) -> dict[str, Any]:
     """
     found = from_toml(environ[CONFIG], ORDER, environ) if CONFIG in environ else from_env(environ, ORDER)
     found.apply(partial(Guard, _nothing))
-    return {**_BY_DEFAULT, **found.parts}
+    parts = {**_BY_DEFAULT, **found.parts}
+    if RUN in environ:
+        parts["endpoints"] = _seen_from_here(parts["endpoints"])
+    return parts
+
+
+def _seen_from_here(endpoints: Any) -> Any:
+    """Let in whoever asks from this machine, unless somebody has said otherwise."""
+    if endpoints is True:
+        return Endpoints(local=True)
+    if isinstance(endpoints, Endpoints) and endpoints.local is None:
+        return replace(endpoints, local=True)
+    return endpoints
 
 
 def _workers(said: str) -> int:

@@ -188,7 +188,7 @@ class TestProblems:
             "https": "AG105",
             "cors[1]": "AG340",
             "trusted_host": "AG311",
-            "telemetry": "AG220",
+            "telemetry.token": "AG110",
             "ip_filter": "AG226",
             "fetch_metadata": "AG501",
             "request_limits.max_url": "AG110",
@@ -234,7 +234,7 @@ class TestProblems:
             "ASGI_GUARD_IP_FILTER[1]": "AG302",
             "ASGI_GUARD_SECURITY_HEADERS__HEADERS": "AG201",
             "ASGI_GUARD_REQUEST_ID__FACTORY": "AG502",
-            "ASGI_GUARD_TELEMETRY": "AG220",
+            "ASGI_GUARD_TELEMETRY": "AG501",
             "ASGI_GUARD_FETCH_METADATA": "AG501",
         }
 

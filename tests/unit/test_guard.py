@@ -56,8 +56,6 @@ def without_addresses(given: object) -> str:
 
 pytestmark = pytest.mark.anyio
 
-BUILT = {name for name, part in ORDER.items() if part is not None}
-PLANNED = [name for name, part in ORDER.items() if part is None]
 OFF_UNTIL_SET = {"cors", "trusted_host", "https", "ip_filter", "fetch_metadata"}
 
 SHOP = "https://shop.example"
@@ -193,13 +191,12 @@ def test_the_layers_stand_in_this_order() -> None:
     """Whatever the order of the keywords; what could not work without being told something is off until it is."""
     guard = Guard(greet, **dict(reversed(EVERYTHING.items())))
 
-    assert [layer.name for layer in guard.layers] == [name for name in ORDER if name in BUILT]
-    assert {layer.name for layer in Guard(greet).layers} == BUILT - OFF_UNTIL_SET
+    assert [layer.name for layer in guard.layers] == list(ORDER)
+    assert {layer.name for layer in Guard(greet).layers} == set(ORDER) - OFF_UNTIL_SET
 
 
 def test_what_is_not_built_yet_is_known_by_name() -> None:
     """A part that is built leaves this list."""
-    assert PLANNED == ["telemetry", "endpoints"]
 
 
 def test_each_part_is_a_keyword_that_a_type_checker_sees() -> None:
@@ -238,7 +235,7 @@ async def test_a_lifespan_passes_and_a_websocket_is_guarded() -> None:
 )
 async def test_each_form_of_a_part_is_the_same_part(part, forms) -> None:
     """True, its settings, and the short form where there is one."""
-    assert part in BUILT
+    assert part in ORDER
     plain = await call(Guard(greet, request_id=False), scheme="https")
 
     for form in forms:
@@ -348,30 +345,10 @@ async def test_a_preset_is_the_short_form_of_security_headers(preset) -> None:
     assert response.headers.get("content-security-policy") == PRESETS[preset]["page"]["content-security-policy"]
 
 
-@pytest.mark.parametrize("part", PLANNED)
-@pytest.mark.parametrize(
-    "asked_for", [True, "strict", ["10.0.0.0/8"], {}, object()], ids=lambda form: type(form).__name__
-)
-def test_a_part_that_is_not_built_yet_is_refused_by_name(part, asked_for) -> None:
-    """There are no silent stubs: who asks for a protection must not believe that it is there."""
-    with pytest.raises(ConfigError) as caught:
-        Guard(greet, **{part: asked_for})
-
-    assert ids(caught.value) == {f"Guard.{part}": "AG220"}
-    assert part in str(caught.value)
-    assert "not built yet" in str(caught.value)
-
-
-@pytest.mark.parametrize("part", PLANNED)
-def test_a_part_that_is_not_built_yet_may_be_off(part) -> None:
-    """So that a configuration can be written ahead."""
-    assert f"{part}: not built yet" in Guard(greet, **{part: False}).explain()
-
-
 # what it refuses to start with
 
 
-@pytest.mark.parametrize("part", sorted(BUILT))
+@pytest.mark.parametrize("part", sorted(ORDER))
 @pytest.mark.parametrize("wrong", [None, 0, 1, 7, {}, {"rate": "5/minute"}, object, b"strict"], ids=repr)
 def test_a_part_in_no_known_form_is_refused(part, wrong) -> None:
     """None, numbers and dicts say neither on nor off nor how."""
@@ -462,7 +439,7 @@ def test_every_problem_of_every_part_is_told_at_once() -> None:
     assert ids(caught.value) == {
         "Guard.app": "AG109",
         "Guard.listeners[0]": "AG109",
-        "Guard.telemetry": "AG220",
+        "Telemetry": "AG112",
         "Guard.request_limits": "AG221",
         "Guard.ip_filter": "AG226",
         "ClientAddress.trusted": "AG305",
@@ -481,13 +458,12 @@ def test_every_problem_of_every_part_is_told_at_once() -> None:
 
 
 def test_it_explains_each_part_in_order() -> None:
-    """What is on with its settings and its refusals, what is off, and what is not there yet."""
+    """What is on with its settings and its refusals, and what is off."""
     text = Guard(greet, security_headers=False, rate_limit="5/second;100/minute").explain()
 
     parts = [line for line in text.splitlines() if not line.startswith(" ")]
     assert [line.partition(":")[0] for line in parts] == list(ORDER)
     assert "security_headers: off" in parts
-    assert all(f"{name}: not built yet" in parts for name in PLANNED)
     assert "  429 for more than 5/second or 100/minute from one client" in text.splitlines()
     assert "max_body_bytes=10485760" in text
     assert all(f"{name}: off" in parts for name in OFF_UNTIL_SET)

@@ -174,10 +174,10 @@ async def test_nothing_changes_unless_everything_is_right() -> None:
             rate_limit="often",
             ip_filter=["example.com"],
             rate_limt="1/day",
-            telemetry=True,
+            telemetry="otpl",
         )
 
-    assert sorted(problem.id for problem in caught.value.problems) == ["AG110", "AG210", "AG220", "AG302"]
+    assert sorted(problem.id for problem in caught.value.problems) == ["AG110", "AG112", "AG210", "AG302"]
     assert guard.explain() == told
     assert (await call(guard)).status == 429
 
