@@ -118,6 +118,7 @@ def telemetry(session: nox.Session) -> None:
     """Ask the wheel and its peers what they tell of a request, and what it costs; write the results and their table."""
     install(session, "peers")
     session.run("python", "benchmarks/telemetry_matrix.py")
+    session.run("python", "benchmarks/telemetry.py")
     session.run("python", "benchmarks/telemetry_table.py")
 
 

@@ -19,7 +19,6 @@ from time import process_time_ns
 from typing import Any, Self
 
 import uvicorn
-from peers_stacks import STACKS
 from scenarios import HEADERS, ORIGIN, App
 
 SPENT = "/spent"
@@ -36,10 +35,11 @@ class Server:
     Args:
         name: of the stack.
         connections: how many to keep, up to 250.
+        script: what serves it, told its name.
     """
 
-    def __init__(self, name: str, connections: int) -> None:
-        self._command = [sys.executable, __file__, name]
+    def __init__(self, name: str, connections: int, script: str = __file__) -> None:
+        self._command = [sys.executable, script, name]
         self._addresses = [f"127.0.1.{number + 1}" for number in range(connections)]
         self._open = ExitStack()
 
@@ -126,10 +126,10 @@ def _held() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def main(name: str) -> None:
+def serve(stack: App) -> None:
     """Serve a stack on a free port, say which, and go on until told to end."""
     logging.disable(logging.CRITICAL)  # what a handler costs is the handler's
-    app = measured(STACKS[name]())
+    app = measured(stack)
     with socket.create_server(("127.0.0.1", 0), backlog=250) as listening:
         print(listening.getsockname()[1], flush=True)
         # A connection may have to wait for its next turn longer than anybody keeps one.
@@ -139,4 +139,6 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    from peers_stacks import STACKS
+
+    serve(STACKS[sys.argv[1]]())
