@@ -4,39 +4,51 @@ Standard: the stable HTTP semantic conventions of OpenTelemetry. The duration go
 the application does afterwards, in the background; a request that never got an answer is counted when its call ends.
 Rule 1: a request costs a few additions; what is expensive is done when somebody reads.
 Rule 2: nothing that a client has written becomes an attribute: no path, host, address, user agent or odd method.
-Rule 3: a request is measured once, however many guards stand around the application.
+Rule 3: a request is measured once, however many guards and instrumentations stand around the application.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+import random
+import time
+from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
-from asgi_guard.engine.types import ASGIApp
+from asgi_guard.engine.types import ASGIApp, Headers, Message, Scope
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.monitor.process import aggregate_of_process, share
-from asgi_guard.settings import Problems, build
+from asgi_guard.settings import build
+from asgi_guard.telemetry import access_log, coexistence
+from asgi_guard.telemetry.coexistence import FASTAPI, NOTHING, Inside, Measured
 from asgi_guard.telemetry.routes import route_of
 from asgi_guard.telemetry.semconv import (
+    ACCESS_LOG_DROPPED,
     ACTIVE_CONNECTIONS,
     ACTIVE_REQUESTS,
+    ANSWERS,
     CONNECTION_DURATION,
     KNOWN_METHODS,
     LAYER_DURATION,
+    MESSAGES,
     OTHER,
     REQUEST_DURATION,
+    REQUEST_SIZE,
+    RESPONSE_SIZE,
     SCHEMES,
     VERSIONS,
 )
+from asgi_guard.telemetry.settings import Telemetry, TelemetryFields
 from asgi_guard.telemetry.spans import Open, Spans
 
 if TYPE_CHECKING:
     from asgi_guard.engine.exchange import Exchange
     from asgi_guard.monitor.cells import Series
+
+__all__ = ["KNOWN_METHODS", "Telemetry", "TelemetryFields", "TelemetryLayer", "TelemetryMiddleware"]
 
 CLIENT_DISCONNECT: Final = "client_disconnect"
 """The `error.type` of a request whose client left before its answer was whole."""
@@ -45,93 +57,67 @@ INCOMPLETE: Final = "incomplete_response"
 """The `error.type` of a request whose call ended without a whole answer, and without an exception that says why."""
 
 FIRST_FAULT: Final = 500
+FIRST_FAILURE: Final = 400
 MAX_KNOWN: Final = 4_096
 """How many kinds of answers are looked up at once; what goes beyond is found by the aggregate, which has a bound."""
 
+# Whose the duration of a request is.
+_OURS: Final = 0
+_OURS_IF_ANSWERED_HERE: Final = 1
+_THEIRS: Final = 2
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telemetry:
-    """Settings of the telemetry.
-
-    Attributes:
-        excluded_paths: paths of requests that are not measured, such as those of probes: whole ones, or all that begin
-            with what stands before a final `*`.
-        known_methods: the methods that are told apart, 1 to 64; any other is `_OTHER`.
-        spans: whether each request gets a server span, as soon as there is a tracer provider.
-        tracer_provider: whose; by default OpenTelemetry's global one.
-        is_public: whether the trace of a client is only linked to, and not gone on with.
-        slow_seconds: from which duration on a request gets a span though the sampler dropped it, as one that fails
-            does; it needs `sampling.KeepErrors` in the provider. None leaves it to the sampler.
-        request_headers: the names of request headers to record on spans; what sounds like a secret is redacted.
-        aggregate: where to count; by default in the aggregate of the process.
-        shared_dir: the folder in which several workers count together, of this user alone, such as
-            `"/run/shop/telemetry"`; `"auto"` for one under the system's temporary directory, keyed by the process that
-            started the workers. None counts in the memory of each process.
-
-    Raises:
-        ConfigError: a field is wrong.
-    """
-
-    excluded_paths: Sequence[str] = ()
-    known_methods: Sequence[str] = KNOWN_METHODS
-    spans: bool = True
-    tracer_provider: Any = None
-    is_public: bool = False
-    slow_seconds: float | None = None
-    request_headers: Sequence[str] = ()
-    aggregate: Aggregate | None = None
-    shared_dir: str | None = None
-
-    def __post_init__(self) -> None:
-        problems = Problems("Telemetry")
-        for name in ("excluded_paths", "known_methods", "request_headers"):
-            value: object = getattr(self, name)
-            if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(x, str) for x in value):
-                problems.add("AG800", name, value, "must be a list of texts", "Put it in brackets.")
-        problems.raise_if_any()
-
-
-class TelemetryFields(TypedDict, total=False):
-    """The fields of `Telemetry`, for keyword arguments."""
-
-    excluded_paths: Sequence[str]
-    known_methods: Sequence[str]
-    spans: bool
-    tracer_provider: Any
-    is_public: bool
-    slow_seconds: float | None
-    request_headers: Sequence[str]
-    aggregate: Aggregate | None
-    shared_dir: str | None
+_logger: Final = logging.getLogger("asgi_guard")
 
 
 class _Kind:
     """The requests of one method, scheme and version: how many are on their way, and how they have ended."""
 
-    __slots__ = ("active", "answers", "method", "values")
+    __slots__ = ("active", "answers", "is_socket", "method", "values")
 
-    def __init__(self, active: Series, method: str, *values: str) -> None:
+    def __init__(self, active: Series, method: str, *values: str, is_socket: bool = False) -> None:
         self.active = active
         self.method = method
         self.values = values
-        self.answers: dict[tuple[str, str, int, str], Series] = {}
+        self.is_socket = is_socket
+        self.answers: dict[tuple[str, str, int, str], tuple[Series, ...]] = {}
 
 
 class TelemetryLayer(Layer):
-    """Measures each request."""
+    """Measures each request.
+
+    Args:
+        settings: what to measure.
+        now_ns: a clock for durations, in nanoseconds.
+        chance: draws from 0 to 1, for the access log's share.
+
+    Attributes:
+        application: what is wrapped, where it is known: it may measure requests itself.
+    """
 
     name: ClassVar[str] = "telemetry"
     decides: ClassVar[bool] = False
 
-    def __init__(self, settings: Telemetry, now_ns: Callable[[], int] = perf_counter_ns) -> None:
+    def __init__(
+        self,
+        settings: Telemetry,
+        now_ns: Callable[[], int] = perf_counter_ns,
+        chance: Callable[[], float] = random.random,
+        application: Any = None,
+    ) -> None:
         self.settings: object = settings
         self._now_ns = now_ns
+        self._chance = chance
+        self._http = settings.http
+        self._inside = Inside(application)
         self.aggregate: Aggregate = settings.aggregate or _aggregate(settings.shared_dir)
         self._durations: dict[str, Series] = {}
         self._methods = {method: method for method in settings.known_methods}
         whole = {path for path in settings.excluded_paths if not path.endswith("*")}
         self._excluded = frozenset(whole)
         self._excluded_beginnings = tuple(path[:-1] for path in settings.excluded_paths if path not in whole)
+        self._exclude = settings.exclude
+        self._excludes = bool(settings.excluded_paths) or settings.exclude is not None
+        self._kinds: dict[tuple[str, str, str], _Kind] = {}
         self._spans: Spans | None = None
         if settings.spans:
             self.wants: frozenset[bytes] = frozenset({b"traceparent", b"tracestate", b"baggage", b"user-agent"})
@@ -139,25 +125,69 @@ class TelemetryLayer(Layer):
                 settings.tracer_provider,
                 is_public=settings.is_public,
                 request_headers=[name.lower().encode() for name in settings.request_headers],
+                response_headers=[name.lower().encode() for name in settings.response_headers],
                 slow_seconds=settings.slow_seconds,
             )
-        self._kinds: dict[tuple[str, str, str], _Kind] = {}
+        if settings.spans and settings.response_headers:
+            self.head = self._head  # type: ignore[method-assign]
+        self._traffic = settings.traffic
+        self._log = settings.access_log_settings()
+        self._writer: access_log.Writer | None = None
+        if self._log is not None:
+            self._writer = access_log.Writer(self._log, self.aggregate.series(ACCESS_LOG_DROPPED).add)
+        if self._traffic or self._log is not None:  # hooks that nobody needs are not there
+            self.inbound = self._inbound  # type: ignore[method-assign]
+            self.outbound = self._outbound  # type: ignore[method-assign]
+        self._received = self.aggregate.series(MESSAGES, "received") if self._traffic else None
+        self._sent = self.aggregate.series(MESSAGES, "sent") if self._traffic else None
 
     def admit(self, exchange: Exchange) -> None:
         """Take the time."""
-        if self._excluded or self._excluded_beginnings:
-            path = exchange.path
-            if path in self._excluded or path.startswith(self._excluded_beginnings):
-                return
+        if self._excludes and self._is_excluded(exchange):
+            opened = None if self._spans is None or exchange.is_repeated(self) else self._spans.exclude()
+            if opened is not None:
+                exchange.cells[self] = (None, 0, opened, _THEIRS, None)
+            return
         if exchange.is_repeated(self):
             return
         scope = exchange.scope
-        method = scope.get("method", "")
-        known = self._kinds.get((method, scope.get("scheme", ""), scope.get("http_version", "")))
+        known = self._kinds.get((scope.get("method", ""), scope.get("scheme", ""), scope.get("http_version", "")))
         kind = known or self._kind(exchange)
-        kind.active.add(1)
-        opened = self._spans.begin(exchange, kind.method) if self._spans is not None else None
-        exchange.cells[self] = (kind, self._now_ns(), opened)
+        whose, opened = _OURS, None
+        theirs = NOTHING
+        if self._http == "framework" or coexistence.is_possible():
+            theirs, whose = self._theirs(exchange)
+        if whose == _OURS:
+            kind.active.add(1)
+        if self._spans is not None and not theirs.spans:
+            opened = self._spans.begin(exchange, kind.method)
+            if opened is not None and coexistence.is_possible():
+                exchange.scope = coexistence.claim(exchange.scope)
+        sizes = [0, 0] if self._traffic or self._log is not None else None
+        exchange.cells[self] = (kind, self._now_ns(), opened, whose, sizes)
+
+    def _is_excluded(self, exchange: Exchange) -> bool:
+        path = exchange.path
+        if path in self._excluded or path.startswith(self._excluded_beginnings):
+            return True
+        if self._exclude is None:
+            return False
+        try:
+            return self._exclude(exchange.scope)
+        except Exception:
+            _logger.exception("what is excluded from the telemetry cannot be asked for; the request is measured")
+            return False
+
+    def _theirs(self, exchange: Exchange) -> tuple[Measured, int]:
+        """Find out what others measure of a request, and whose its duration is."""
+        theirs = coexistence.outside(exchange)
+        if theirs != NOTHING:
+            return theirs, _THEIRS if theirs.durations else _OURS
+        if self._http == "framework":
+            return Measured(spans=True, durations=True), _OURS_IF_ANSWERED_HERE
+        if self._http == "auto":
+            theirs = self._inside.measured()
+        return theirs, _OURS_IF_ANSWERED_HERE if theirs.durations else _OURS
 
     def _kind(self, exchange: Exchange) -> _Kind:
         """Find the kind of a request whose method, scheme or version was not seen yet, or is nobody's."""
@@ -170,40 +200,72 @@ class TelemetryLayer(Layer):
         kind = self._kinds.get((method, scheme, version))
         if kind is None:
             if is_socket:
-                kind = _Kind(self.aggregate.series(ACTIVE_CONNECTIONS, scheme), "GET", scheme, version)
+                active = self.aggregate.series(ACTIVE_CONNECTIONS, scheme)
+                kind = _Kind(active, "GET", scheme, version, is_socket=True)
             else:
                 kind = _Kind(self.aggregate.series(ACTIVE_REQUESTS, method, scheme), method, method, scheme, version)
             self._kinds[method, scheme, version] = kind
         return kind
 
+    def _inbound(self, exchange: Exchange, message: Message) -> None:
+        cell = exchange.cells.get(self)
+        if cell is None or cell[4] is None:
+            return
+        if message["type"] == "http.request":
+            cell[4][0] += len(message.get("body", b""))
+        elif self._received is not None and message["type"] == "websocket.receive":
+            self._received.add()
+
+    def _outbound(self, exchange: Exchange, message: Message) -> None:
+        cell = exchange.cells.get(self)
+        if cell is None or cell[4] is None:
+            return
+        if message["type"] == "http.response.body":
+            if exchange.method != "HEAD":  # what servers keep back
+                cell[4][1] += len(message.get("body", b""))
+        elif self._sent is not None and message["type"] == "websocket.send":
+            self._sent.add()
+
+    def _head(self, exchange: Exchange, headers: Headers) -> None:
+        cell = exchange.cells.get(self)
+        if cell is not None and cell[0] is not None and cell[2] is not None and self._spans is not None:
+            self._spans.note_response(cell[2], headers)
+
     def complete(self, exchange: Exchange) -> None:
         """Measure a request whose answer is whole."""
         cell = exchange.cells.get(self)
-        if cell is None or exchange.kind == "websocket":
+        if cell is None:
             return
-        kind, started_ns, opened = cell
+        kind, _, opened, whose, sizes = cell
+        if kind is None or kind.is_socket:
+            return
         error = ""
         if exchange.is_gone:
             error = CLIENT_DISCONNECT
         elif exchange.status >= FIRST_FAULT:
             error = str(exchange.status) if exchange.failure is None else _name(exchange.failure)
-        self._record(exchange, kind, started_ns, error, opened)
-        exchange.cells[self] = (kind, 0, opened)
+        self._record(exchange, cell, error)
+        self._inside.is_settled = True
+        exchange.cells[self] = (kind, 0, opened, whose, sizes)
 
     def finish(self, exchange: Exchange) -> None:
         """Measure a request that was never answered whole, and a WebSocket."""
+        if exchange.replied and self not in exchange.plan.repeated:
+            self._count_answer(exchange)
         cell = exchange.cells.get(self)
         if cell is None:
             return
-        kind, started_ns, opened = cell
-        kind.active.add(-1)
-        if started_ns:
-            error = ""
-            if exchange.failure is not None and not exchange.is_gone:
-                error = _name(exchange.failure)
-            elif exchange.kind != "websocket":
-                error = CLIENT_DISCONNECT if exchange.is_gone else INCOMPLETE
-            self._record(exchange, kind, started_ns, error, opened)
+        kind, started_ns, opened, whose, _ = cell
+        if kind is not None:
+            if whose == _OURS:
+                kind.active.add(-1)
+            if started_ns:
+                error = ""
+                if exchange.failure is not None and not exchange.is_gone:
+                    error = _name(exchange.failure)
+                elif not kind.is_socket:
+                    error = CLIENT_DISCONNECT if exchange.is_gone else INCOMPLETE
+                self._record(exchange, cell, error)
         if opened is not None:
             opened.leave()
 
@@ -214,19 +276,86 @@ class TelemetryLayer(Layer):
             series = self._durations[layer.name] = self.aggregate.series(LAYER_DURATION, layer.name)
         series.record(nanoseconds)
 
-    def _record(self, exchange: Exchange, kind: _Kind, started_ns: int, error: str, opened: Open | None) -> None:
-        root, template = route_of(exchange.scope)
+    async def shutdown(self) -> None:
+        """Write what is left of the access log."""
+        if self._writer is not None:
+            from anyio import to_thread
+
+            await to_thread.run_sync(self._writer.close)
+
+    def _count_answer(self, exchange: Exchange) -> None:
+        status = str(exchange.status) if exchange.status else ""
+        self.aggregate.series(ANSWERS, _answered_by(exchange), status).add()
+
+    def _record(self, exchange: Exchange, cell: tuple[Any, ...], error: str) -> None:
+        kind: _Kind
+        opened: Open | None
+        kind, started_ns, opened, whose, sizes = cell
+        scope = exchange.scope
+        took_ns = self._now_ns() - started_ns
+        root, template = route_of(scope)
         status = exchange.status
-        series = kind.answers.get((root, template, status, error))
-        if series is None:
-            metric = CONNECTION_DURATION if exchange.kind == "websocket" else REQUEST_DURATION
-            told = str(status) if status else ""
-            series = self.aggregate.series(metric, *kind.values, root + template, told, error)
-            if len(kind.answers) < MAX_KNOWN:
-                kind.answers[root, template, status, error] = series
-        series.record(self._now_ns() - started_ns, None if opened is None else opened.sampled)
+        if whose == _OURS_IF_ANSWERED_HERE and exchange.replied and exchange.failure is None:
+            whose = _OURS
+        # Somebody measures it whom nobody could see: a FastAPI that is mounted further in.
+        if whose == _OURS and (self._http != "auto" or opened is not None or scope.get(FASTAPI) is None):
+            known = kind.answers.get((root, template, status, error))
+            if known is None:
+                known = self._found(kind, root, template, status, error)
+            known[0].record(took_ns, None if opened is None else opened.sampled)
+            if sizes is not None and len(known) > 1:
+                known[1].record(sizes[0])
+                known[2].record(sizes[1])
         if opened is not None and self._spans is not None:
             self._spans.end(exchange, opened, kind.method, root + template, error)
+        if self._log is not None:
+            self._tell(exchange, cell, root + template, error, took_ns)
+
+    def _found(self, kind: _Kind, root: str, template: str, status: int, error: str) -> tuple[Series, ...]:
+        """Find where a kind of answer is counted, and remember it while there is room."""
+        metrics = [CONNECTION_DURATION] if kind.is_socket else [REQUEST_DURATION]
+        if self._traffic and not kind.is_socket:
+            metrics += [REQUEST_SIZE, RESPONSE_SIZE]
+        values = (*kind.values, root + template, str(status) if status else "", error)
+        found = tuple([self.aggregate.series(metric, *values) for metric in metrics])
+        if len(kind.answers) < MAX_KNOWN:
+            kind.answers[root, template, status, error] = found
+        return found
+
+    def _tell(self, exchange: Exchange, cell: tuple[Any, ...], route: str, error: str, took_ns: int) -> None:
+        """Leave a line for the access log, if this request gets one."""
+        kind, _, opened, _, sizes = cell
+        status = exchange.status
+        if self._log is None or self._writer is None:
+            return
+        if not error and status < FIRST_FAILURE and self._chance() >= self._log.share:
+            return
+        scope: Scope = exchange.scope
+        longest = access_log.LONGEST
+        self._writer.put(
+            access_log.Access(
+                time.time(),
+                kind.method,
+                exchange.path[:longest],
+                scope.get("query_string", b"")[:longest].decode("latin-1") if self._log.query else "",
+                route,
+                status,
+                error,
+                took_ns,
+                sizes[0],
+                sizes[1],
+                exchange.client,
+                None if exchange.known_id is None else exchange.known_id[:longest],
+                0 if opened is None else opened.trace_id,
+                (exchange.header(b"user-agent") or b"")[:longest],
+                _answered_by(exchange) if exchange.replied else "",
+            )
+        )
+
+
+def _answered_by(exchange: Exchange) -> str:
+    """Name the layer that has answered in the application's place."""
+    return exchange.plan.layers[exchange.answered_at].name
 
 
 def _aggregate(shared_dir: str | None) -> Aggregate:
@@ -254,4 +383,4 @@ class TelemetryMiddleware(Middleware):
     """
 
     def __init__(self, app: ASGIApp, settings: Telemetry | None = None, **fields: Unpack[TelemetryFields]) -> None:
-        super().__init__(app, TelemetryLayer(build(Telemetry, settings, fields)))
+        super().__init__(app, TelemetryLayer(build(Telemetry, settings, fields), application=app))

@@ -76,3 +76,47 @@ LAYER_DURATION: Final = Metric(
     ("asgi_guard.layer",),
     (0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.005, 0.05, 1.0),
 )
+
+SIZE_BOUNDS: Final = (0.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
+"""Buckets for bodies, in bytes; the first is for those that are empty."""
+
+REQUEST_SIZE: Final = Metric(
+    "http.server.request.body.size",
+    "By",
+    "Size of HTTP server request bodies, as far as the application has read them.",
+    Kind.HISTOGRAM,
+    REQUEST_DURATION.attributes,
+    SIZE_BOUNDS,
+)
+
+RESPONSE_SIZE: Final = Metric(
+    "http.server.response.body.size",
+    "By",
+    "Size of HTTP server response bodies.",
+    Kind.HISTOGRAM,
+    REQUEST_DURATION.attributes,
+    SIZE_BOUNDS,
+)
+
+MESSAGES: Final = Metric(
+    "asgi_guard.websocket.messages",
+    "{message}",
+    "Number of messages over WebSocket connections.",
+    Kind.COUNTER,
+    ("asgi_guard.websocket.direction",),
+)
+
+ANSWERS: Final = Metric(
+    "asgi_guard.answers",
+    "{answer}",
+    "Number of answers that a layer has given in the application's place.",
+    Kind.COUNTER,
+    ("asgi_guard.layer", "http.response.status_code"),
+)
+
+ACCESS_LOG_DROPPED: Final = Metric(
+    "asgi_guard.access_log.dropped",
+    "{line}",
+    "Number of lines of the access log that were dropped, since more came than could be written.",
+    Kind.COUNTER,
+)

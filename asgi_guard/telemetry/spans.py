@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from contextvars import Token
+from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
 
 from asgi_guard.telemetry.secrets import redacted_query, shown_header
@@ -48,6 +49,11 @@ class Open:
         self.context = context
         self.token: Token[Any] | None = token
         self.started_ns = started_ns
+
+    @property
+    def trace_id(self) -> int:
+        """The id of the trace, sampled or not."""
+        return int(self.span.get_span_context().trace_id)
 
     @property
     def sampled(self) -> tuple[int, int] | None:
@@ -87,7 +93,6 @@ class Spans:
         self._provider = provider
         self._tracer: Any = None
         self._context: Any = None
-        self._untraced: Any = None
         self._propagate: Any = None
         self._trace: Any = None
         self._server: Any = None
@@ -124,13 +129,12 @@ class Spans:
         """
         if (self._tracer or self._find_tracer()) is None:
             return None
-        if self._untraced is None:
-            trace = self._trace
-            nothing = trace.NonRecordingSpan(trace.SpanContext(1, 1, is_remote=False))
-            utils: Any = sys.modules.get("opentelemetry.instrumentation.utils")
-            with nullcontext() if utils is None else utils.suppress_instrumentation():
-                self._untraced = trace.set_span_in_context(nothing)
-        return Open(None, None, self._context.attach(self._untraced), 0)
+        trace = self._trace
+        nowhere = trace.SpanContext(getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False)
+        utils: Any = sys.modules.get("opentelemetry.instrumentation.utils")
+        with nullcontext() if utils is None else utils.suppress_instrumentation():
+            untraced = trace.set_span_in_context(trace.NonRecordingSpan(nowhere))
+        return Open(None, None, self._context.attach(untraced), 0)
 
     def note_response(self, opened: Open, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Record those headers of the response that were asked for."""
@@ -198,7 +202,7 @@ class Spans:
         found = exchange.found
         here = self._context.get_current()
         wants = exchange.plan.wants
-        if not any([field in found if field in wants else exchange.header(field) for field in self._fields]):
+        if not any(field in found if field in wants else exchange.header(field) for field in self._fields):
             return here, ()
         carrier = {
             field.decode(): ",".join(line.decode("latin-1") for line in lines)
@@ -291,9 +295,8 @@ def _looks_at_nothing(sampler: Any) -> bool:
     if found is None or kind.__module__ != found.__name__:
         return kind.__name__ == "KeepErrors" and kind.__module__ == _KEEPER and _looks_at_nothing(sampler.sampler)
     if isinstance(sampler, found.ParentBased):
-        return all(
-            map(_looks_at_nothing, [value for value in vars(sampler).values() if hasattr(value, "should_sample")])
-        )
+        asked = [value for value in vars(sampler).values() if isinstance(value, found.Sampler)]
+        return bool(asked) and all(map(_looks_at_nothing, asked))
     return isinstance(sampler, found.TraceIdRatioBased | found.StaticSampler)
 
 

@@ -242,8 +242,123 @@ async def test_a_websocket_is_a_connection() -> None:
     assert not measured(aggregate, DURATION)
 
 
-@pytest.mark.parametrize("settings", [{"excluded_paths": "/health"}, {"known_methods": [b"GET"]}])
-def test_what_cannot_work_does_not_start(settings) -> None:
+@pytest.mark.parametrize("fails", [False, True], ids=["says yes", "fails"])
+async def test_a_function_may_exclude_requests(fails, caplog) -> None:
+    """One that fails excludes none."""
+
+    def exclude(scope) -> bool:
+        if fails:
+            raise LookupError
+        return dict(scope["headers"]).get(b"x-probe") == b"1"
+
+    aggregate = Aggregate()
+    await call(TelemetryMiddleware(plain, aggregate=aggregate, exclude=exclude), "GET", "/", headers={"X-Probe": "1"})
+    assert sum(measured(aggregate, DURATION).values()) == fails
+    assert bool(caplog.records) is fails
+
+
+async def test_bytes_are_counted_where_that_is_asked_for() -> None:
+    """Those that have passed, whatever the headers say."""
+
+    async def app(scope, receive, send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send(START)
+        await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+        await send({"type": "http.response.body", "body": b"de"})
+
+    for traffic in (True, False):
+        aggregate = Aggregate()
+        guarded = TelemetryMiddleware(app, aggregate=aggregate, traffic=traffic)
+        await call(guarded, "POST", "/", body=b"1234567")
+        await call(guarded, "HEAD", "/")
+        sizes = {point.metric.name: point.total for point in aggregate.snapshot() if "size" in point.metric.name}
+        totals = Counter()
+        for point in aggregate.snapshot():
+            totals[point.metric.name] += point.total if "size" in point.metric.name else 0
+        assert bool(sizes) is traffic
+        assert totals["http.server.request.body.size"] == 7 * traffic
+        assert totals["http.server.response.body.size"] == 5 * traffic
+
+
+async def test_messages_of_a_websocket_are_counted_where_that_is_asked_for() -> None:
+    """By their direction."""
+
+    async def echo(scope, receive, send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        for _ in range(2):
+            await receive()
+        await send({"type": "websocket.send", "text": "hello"})
+
+    aggregate = Aggregate()
+    async with websocket(TelemetryMiddleware(echo, aggregate=aggregate, traffic=True)) as session:
+        session.send("a")
+        session.send("b")
+
+    assert measured(aggregate, "asgi_guard.websocket.messages") == {
+        ("asgi_guard.websocket.direction=received",): 2,
+        ("asgi_guard.websocket.direction=sent",): 1,
+    }
+
+
+async def test_an_answer_in_the_applications_place_names_its_layer() -> None:
+    """Whoever refuses, and whoever answers for an exception."""
+
+    async def fails(scope, receive, send) -> None:
+        raise RuntimeError
+
+    aggregate = await ask(
+        ErrorEnvelopeMiddleware(RequestLimitsMiddleware(fails, max_url_bytes=64)),
+        ("GET", "/" + "a" * 100),
+        ("GET", "/"),
+    )
+    assert measured(aggregate, "asgi_guard.answers") == {
+        ("asgi_guard.layer=request_limits", "http.response.status_code=414"): 1,
+        ("asgi_guard.layer=error_envelope", "http.response.status_code=500"): 1,
+    }
+    assert not measured(await ask(plain), "asgi_guard.answers")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"http": "mine"}, "AG105 Telemetry.http"),
+        ({"spans": 1}, "AG103 Telemetry.spans"),
+        ({"traffic": None}, "AG103 Telemetry.traffic"),
+        ({"is_public": "no"}, "AG103 Telemetry.is_public"),
+        ({"excluded_paths": "/health"}, "AG106 Telemetry.excluded_paths"),
+        ({"excluded_paths": ["health"]}, "AG800 Telemetry.excluded_paths[0]"),
+        ({"exclude": "/health"}, "AG109 Telemetry.exclude"),
+        ({"known_methods": []}, "AG106 Telemetry.known_methods"),
+        ({"known_methods": [b"GET"]}, "AG104 Telemetry.known_methods[0]"),
+        ({"known_methods": ["G T"]}, "AG107 Telemetry.known_methods[0]"),
+        ({"known_methods": ["GET", "GET"]}, "AG801 Telemetry.known_methods[1]"),
+        ({"known_methods": [f"M{number}" for number in range(65)]}, "AG101 Telemetry.known_methods"),
+        ({"tracer_provider": "otlp"}, "AG802 Telemetry.tracer_provider"),
+        ({"aggregate": "mine"}, "AG803 Telemetry.aggregate"),
+        ({"aggregate": Aggregate(), "shared_dir": "/run/shop"}, "AG804 Telemetry.shared_dir"),
+        ({"shared_dir": ""}, "AG104 Telemetry.shared_dir"),
+        ({"access_log": "all"}, "AG805 Telemetry.access_log"),
+        ({"access_log": 1.5}, "AG805 Telemetry.access_log"),
+        ({"slow_seconds": 0}, "AG806 Telemetry.slow_seconds"),
+        ({"slow_seconds": float("nan")}, "AG102 Telemetry.slow_seconds"),
+        ({"request_headers": ["X Tenant"]}, "AG107 Telemetry.request_headers[0]"),
+        ({"response_headers": "X-Cache"}, "AG106 Telemetry.response_headers"),
+    ],
+    ids=lambda value: (
+        value if isinstance(value, str) else ",".join(f"{key} {type(value[key]).__name__}" for key in value)
+    ),
+)
+def test_what_cannot_work_does_not_start(settings, problem) -> None:
     """And says why."""
-    with pytest.raises(ConfigError, match=r"AG800 Telemetry\.\w+ must be a list of texts"):
+    with pytest.raises(ConfigError) as caught:
         Telemetry(**settings)
+    assert [f"{found.id} {found.field}" for found in caught.value.problems] == [problem]
+
+
+def test_all_that_cannot_work_is_said_at_once() -> None:
+    """However much it is."""
+    with pytest.raises(ConfigError) as caught:
+        Telemetry(http="mine", slow_seconds=-1, aggregate=1, exclude=1)
+    assert len(caught.value.problems) == 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -165,7 +167,7 @@ async def test_nothing_in_a_span_is_sized_by_the_client() -> None:
 
 @pytest.mark.parametrize(
     ("status", "slow_seconds", "kept"),
-    [(200, 10, None), (500, 10, "error"), (200, 0, "slow"), (500, None, None)],
+    [(200, 10, None), (500, 10, "error"), (200, 1e-9, "slow"), (500, None, None)],
     ids=["an ordinary one", "an error", "a slow one", "nobody asked"],
 )
 async def test_what_the_sampler_drops_is_kept_if_it_is_worth_it(status, slow_seconds, kept) -> None:
@@ -182,6 +184,48 @@ async def test_what_the_sampler_drops_is_kept_if_it_is_worth_it(status, slow_sec
 
     assert [span.attributes["asgi_guard.sampling.kept"] for span in traced.spans] == [kept] * (kept is not None)
     assert {span.context.trace_id for span in traced.spans} <= {*logged}
+
+
+async def test_headers_of_the_response_are_recorded_on_request() -> None:
+    """Each of its lines, but no secret."""
+
+    async def app(scope, receive, send) -> None:
+        headers = [(b"x-cache", b"hit"), (b"x-cache", b"near"), (b"set-cookie", b"session=s3cret"), (b"x-other", b"1")]
+        await send({**START, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    traced = Traced(app, response_headers=["X-Cache", "Set-Cookie"])
+    await call(traced.app, "GET", "/")
+
+    recorded = {name: value for name, value in traced.spans[0].attributes.items() if "header" in name}
+    assert recorded == {
+        "http.response.header.x-cache": ("hit", "near"),
+        "http.response.header.set-cookie": ("REDACTED",),
+    }
+
+
+@pytest.mark.parametrize("is_instrumented", [True, False], ids=["instrumented", "by hand"])
+async def test_nothing_that_an_excluded_request_does_is_a_trace_of_its_own(is_instrumented, monkeypatch) -> None:
+    """A probe that asks the database would else leave one orphan each time."""
+    utils = pytest.importorskip("opentelemetry.instrumentation.utils", reason="no instrumentation is installed")
+    if not is_instrumented:
+        monkeypatch.delitem(sys.modules, "opentelemetry.instrumentation.utils")
+    seen = []
+
+    async def app(scope, receive, send) -> None:
+        with traced.provider.get_tracer("database").start_as_current_span("SELECT"):
+            seen.append(utils.is_instrumentation_enabled())
+        await plain(scope, receive, send)
+
+    traced = Traced(app, ParentBased(ALWAYS_ON), excluded_paths=["/health"])
+    before = trace.get_current_span()
+    await call(traced.app, "GET", "/health")
+
+    assert (traced.spans, seen) == ((), [not is_instrumented])
+    assert trace.get_current_span() is before
+
+    await call(traced.app, "GET", "/items")
+    assert [span.name for span in traced.spans] == ["SELECT", "GET /items/{id}"]
 
 
 async def test_a_websocket_is_one_span() -> None:
