@@ -61,10 +61,11 @@ FIRST_FAILURE: Final = 400
 MAX_KNOWN: Final = 4_096
 """How many kinds of answers are looked up at once; what goes beyond is found by the aggregate, which has a bound."""
 
-# Whose the duration of a request is.
+# Whose the duration of a request is; up to the second it is among those on their way.
 _OURS: Final = 0
-_OURS_IF_ANSWERED_HERE: Final = 1
-_THEIRS: Final = 2
+_OURS_UNLESS_MARKED: Final = 1
+_OURS_IF_ANSWERED_HERE: Final = 2
+_THEIRS: Final = 3
 
 _logger: Final = logging.getLogger("asgi_guard")
 
@@ -157,11 +158,11 @@ class TelemetryLayer(Layer):
         theirs = NOTHING
         if self._http == "framework" or coexistence.is_possible():
             theirs, whose = self._theirs(exchange)
-        if whose == _OURS:
+        if whose <= _OURS_UNLESS_MARKED:
             kind.active.add(1)
         if self._spans is not None and not theirs.spans:
             opened = self._spans.begin(exchange, kind.method)
-            if opened is not None and coexistence.is_possible():
+            if opened is not None and theirs is NOTHING and coexistence.is_possible():
                 exchange.scope = coexistence.claim(exchange.scope)
         sizes = [0, 0] if self._traffic or self._log is not None else None
         exchange.cells[self] = (kind, self._now_ns(), opened, whose, sizes)
@@ -185,9 +186,12 @@ class TelemetryLayer(Layer):
             return theirs, _THEIRS if theirs.durations else _OURS
         if self._http == "framework":
             return Measured(spans=True, durations=True), _OURS_IF_ANSWERED_HERE
-        if self._http == "auto":
-            theirs = self._inside.measured()
-        return theirs, _OURS_IF_ANSWERED_HERE if theirs.durations else _OURS
+        if self._http == "guard":
+            return NOTHING, _OURS
+        theirs = self._inside.measured()
+        if theirs.durations:
+            return theirs, _OURS_IF_ANSWERED_HERE
+        return theirs, _OURS if theirs.spans else _OURS_UNLESS_MARKED
 
     def _kind(self, exchange: Exchange) -> _Kind:
         """Find the kind of a request whose method, scheme or version was not seen yet, or is nobody's."""
@@ -257,7 +261,7 @@ class TelemetryLayer(Layer):
             return
         kind, started_ns, opened, whose, _ = cell
         if kind is not None:
-            if whose == _OURS:
+            if whose <= _OURS_UNLESS_MARKED:
                 kind.active.add(-1)
             if started_ns:
                 error = ""
@@ -295,10 +299,7 @@ class TelemetryLayer(Layer):
         took_ns = self._now_ns() - started_ns
         root, template = route_of(scope)
         status = exchange.status
-        if whose == _OURS_IF_ANSWERED_HERE and exchange.replied and exchange.failure is None:
-            whose = _OURS
-        # Somebody measures it whom nobody could see: a FastAPI that is mounted further in.
-        if whose == _OURS and (self._http != "auto" or opened is not None or scope.get(FASTAPI) is None):
+        if whose == _OURS or (whose != _THEIRS and _is_ours(exchange, whose)):
             known = kind.answers.get((root, template, status, error))
             if known is None:
                 known = self._found(kind, root, template, status, error)
@@ -351,6 +352,14 @@ class TelemetryLayer(Layer):
                 _answered_by(exchange) if exchange.replied else "",
             )
         )
+
+
+def _is_ours(exchange: Exchange, whose: int) -> bool:
+    """Tell, now that a request is over, whether its duration is the guard's."""
+    if whose == _OURS_IF_ANSWERED_HERE:
+        return bool(exchange.replied) and exchange.failure is None
+    # A FastAPI that is mounted further in could not be seen before.
+    return exchange.scope.get(FASTAPI) is None or not coexistence.outside(exchange).durations
 
 
 def _answered_by(exchange: Exchange) -> str:
