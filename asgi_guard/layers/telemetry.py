@@ -110,6 +110,7 @@ class TelemetryLayer(Layer):
         self._chance = chance
         self._http = settings.http
         self._inside = Inside(application)
+        self._is_alone = False
         self.aggregate: Aggregate = settings.aggregate or _aggregate(settings.shared_dir)
         self._durations: dict[str, Series] = {}
         self._methods = {method: method for method in settings.known_methods}
@@ -156,13 +157,13 @@ class TelemetryLayer(Layer):
         kind = known or self._kind(exchange)
         whose, opened = _OURS, None
         theirs = NOTHING
-        if self._http == "framework" or coexistence.is_possible():
+        if not self._is_alone:
             theirs, whose = self._theirs(exchange)
         if whose <= _OURS_UNLESS_MARKED:
             kind.active.add(1)
         if self._spans is not None and not theirs.spans:
             opened = self._spans.begin(exchange, kind.method)
-            if opened is not None and theirs is NOTHING and coexistence.is_possible():
+            if opened is not None and theirs is NOTHING and not self._is_alone:
                 exchange.scope = coexistence.claim(exchange.scope)
         sizes = [0, 0] if self._traffic or self._log is not None else None
         exchange.cells[self] = (kind, self._now_ns(), opened, whose, sizes)
@@ -181,6 +182,9 @@ class TelemetryLayer(Layer):
 
     def _theirs(self, exchange: Exchange) -> tuple[Measured, int]:
         """Find out what others measure of a request, and whose its duration is."""
+        if self._http != "framework" and not coexistence.is_possible():
+            self._is_alone = self._inside.is_settled  # whoever has not been imported by now will not be
+            return NOTHING, _OURS
         theirs = coexistence.outside(exchange)
         if theirs != NOTHING:
             return theirs, _THEIRS if theirs.durations else _OURS
@@ -249,7 +253,8 @@ class TelemetryLayer(Layer):
         elif exchange.status >= FIRST_FAULT:
             error = str(exchange.status) if exchange.failure is None else _name(exchange.failure)
         self._record(exchange, cell, error)
-        self._inside.is_settled = True
+        if not self._is_alone:
+            self._inside.is_settled = True
         exchange.cells[self] = (kind, 0, opened, whose, sizes)
 
     def finish(self, exchange: Exchange) -> None:

@@ -33,7 +33,7 @@ _MIDDLEWARES: Final = frozenset({_STARLETTE_MODULE, _ASGI_MODULE})
 _DEEPEST: Final = 64
 """How far into an application its middlewares are looked for."""
 
-_WAYS_IN: Final = ("middleware_stack", "app", "asgi_app")
+_WAYS_IN: Final = ("middleware_stack", "app", "asgi_app", "asgi_handler")
 _NOT_SET_UP: Final = frozenset(
     {"ProxyTracerProvider", "NoOpTracerProvider", "_ProxyMeterProvider", "NoOpMeterProvider"}
 )
@@ -126,29 +126,26 @@ def _stack(app: Any) -> Iterator[Any]:
     """Go from middleware to middleware, and to those that an application puts around itself when it is first used."""
     for _ in range(_DEEPEST):
         yield app
-        attributes = getattr(app, "__dict__", {})
-        if attributes.get("_is_instrumented_by_opentelemetry"):
+        if _attribute(app, "_is_instrumented_by_opentelemetry"):
             yield from _imported(_ASGI_MODULE)
-        for entry in (*attributes.get("user_middleware", ()), *attributes.get("middleware", ())):
-            yield from _classes(entry)
-        app = next((attributes[name] for name in _WAYS_IN if attributes.get(name) is not None), None)
+        if _attribute(app, "open_telemetry_middleware") is not None:  # Litestar's holds the one that measures
+            yield app.open_telemetry_middleware
+        yield from (entry.cls for entry in _attribute(app, "user_middleware") or () if hasattr(entry, "cls"))
+        app = next((found for name in _WAYS_IN if (found := _attribute(app, name)) is not None), None)
         if app is None:
             return
+
+
+def _attribute(app: Any, name: str) -> Any:
+    """Return an attribute of an object's own: a guard, for one, has those of the application inside it as well."""
+    attributes: dict[str, Any] | None = getattr(app, "__dict__", None)
+    return getattr(app, name, None) if attributes is None else attributes.get(name)
 
 
 def _imported(module: str) -> Iterator[Any]:
     middleware = getattr(sys.modules.get(module), "OpenTelemetryMiddleware", None)
     if middleware is not None:
         yield middleware
-
-
-def _classes(entry: Any) -> Iterator[Any]:
-    """Return the middleware that an entry in a list of them is about: Starlette's and Litestar's."""
-    found = getattr(entry, "cls", None) or getattr(entry, "middleware", None)
-    if getattr(found, "__name__", "") == "OpenTelemetryInstrumentationMiddleware":
-        yield from _imported(_ASGI_MODULE)
-    elif getattr(found, "__module__", "") in _MIDDLEWARES:
-        yield found
 
 
 def _of_fastapi(native: Any) -> Measured:

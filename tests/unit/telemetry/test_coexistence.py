@@ -125,15 +125,33 @@ def in_contrib(world: World) -> Any:
     return contrib.OpenTelemetryMiddleware(starlette(world), **world.theirs)
 
 
+def litestar(world: World) -> Any:
+    """Litestar with its plugin."""
+    framework = pytest.importorskip("litestar")
+    plugin = pytest.importorskip("litestar.plugins.opentelemetry")
+
+    @framework.get("/items/1")
+    async def item() -> str:
+        return "1"
+
+    @framework.get("/fails")
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    config = plugin.OpenTelemetryConfig(**world.theirs)
+    return framework.Litestar([item, fails], plugins=[plugin.OpenTelemetryPlugin(config)], openapi_config=None)
+
+
 ASGI = "opentelemetry.instrumentation.asgi"
 INSIDE: list[tuple[Callable[[World], Any], str, str]] = [
     (shop, "fastapi", "fastapi"),
     (with_its_own, "starlette", "asgi_guard"),
     (with_contrib, ASGI, ASGI),
     (in_contrib, ASGI, ASGI),
+    (litestar, ASGI, ASGI),
     (starlette, "asgi_guard", "asgi_guard"),
 ]
-NAMES = ["FastAPI", "Starlette", "contrib in Starlette", "contrib around", "nobody"]
+NAMES = ["FastAPI", "Starlette", "contrib in Starlette", "contrib around", "Litestar", "nobody"]
 
 
 async def ask(app: Any, *paths: str) -> None:
