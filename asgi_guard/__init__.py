@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from asgi_guard.inspection.settings import Validation
     from asgi_guard.layers.client_address import ClientAddress, ClientAddressMiddleware, ForwardingIgnored
     from asgi_guard.layers.cors import CORS, CORSMiddleware
+    from asgi_guard.layers.endpoints import Endpoints, EndpointsMiddleware
     from asgi_guard.layers.error_envelope import ErrorEnvelope, ErrorEnvelopeMiddleware
     from asgi_guard.layers.fetch_metadata import FetchMetadata, FetchMetadataMiddleware
     from asgi_guard.layers.https import HTTPS, HTTPSMiddleware
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from asgi_guard.layers.request_id import RequestID, RequestIDMiddleware
     from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsMiddleware
     from asgi_guard.layers.security_headers import SecurityHeaders, SecurityHeadersMiddleware, clear_site_data
+    from asgi_guard.layers.telemetry import Telemetry, TelemetryMiddleware
     from asgi_guard.layers.trusted_host import TrustedHost, TrustedHostMiddleware
     from asgi_guard.layers.validation import ValidationMiddleware
     from asgi_guard.limiting.events import RateLimitDecided
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from asgi_guard.limiting.memory import MemoryStore
     from asgi_guard.limiting.rate import parse_rate
     from asgi_guard.limiting.redis import RedisStore
+    from asgi_guard.monitor.health import HealthCheck
     from asgi_guard.presets import SecurityMiddleware
     from asgi_guard.resilience.events import CircuitChanged
 
@@ -86,6 +89,8 @@ _HOME: dict[str, str] = {
     "ConfigurationError": "asgi_guard.errors.ready",
     "ConflictError": "asgi_guard.errors.ready",
     "DatabaseError": "asgi_guard.errors.ready",
+    "Endpoints": "asgi_guard.layers.endpoints",
+    "EndpointsMiddleware": "asgi_guard.layers.endpoints",
     "ErrorAnswered": "asgi_guard.events",
     "ErrorCategory": "asgi_guard.errors.exceptions",
     "ErrorEnvelope": "asgi_guard.layers.error_envelope",
@@ -103,6 +108,7 @@ _HOME: dict[str, str] = {
     "GuardError": "asgi_guard.errors.exceptions",
     "HTTPS": "asgi_guard.layers.https",
     "HTTPSMiddleware": "asgi_guard.layers.https",
+    "HealthCheck": "asgi_guard.monitor.health",
     "IPFilter": "asgi_guard.layers.ip_filter",
     "IPFilterMiddleware": "asgi_guard.layers.ip_filter",
     "Layer": "asgi_guard.engine.layer",
@@ -135,6 +141,8 @@ _HOME: dict[str, str] = {
     "SecurityHeadersMiddleware": "asgi_guard.layers.security_headers",
     "SecurityMiddleware": "asgi_guard.presets",
     "StoreError": "asgi_guard.errors.exceptions",
+    "Telemetry": "asgi_guard.layers.telemetry",
+    "TelemetryMiddleware": "asgi_guard.layers.telemetry",
     "TrustedHost": "asgi_guard.layers.trusted_host",
     "TrustedHostMiddleware": "asgi_guard.layers.trusted_host",
     "Validation": "asgi_guard.inspection.settings",
@@ -168,6 +176,8 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DatabaseError",
+    "Endpoints",
+    "EndpointsMiddleware",
     "ErrorAnswered",
     "ErrorCategory",
     "ErrorEnvelope",
@@ -184,6 +194,7 @@ __all__ = [
     "Guard",
     "GuardError",
     "HTTPSMiddleware",
+    "HealthCheck",
     "IPFilter",
     "IPFilterMiddleware",
     "Layer",
@@ -216,6 +227,8 @@ __all__ = [
     "SecurityHeadersMiddleware",
     "SecurityMiddleware",
     "StoreError",
+    "Telemetry",
+    "TelemetryMiddleware",
     "TrustedHost",
     "TrustedHostMiddleware",
     "Validation",

@@ -257,7 +257,8 @@ class Guard(Middleware):
             environ: the environment; by default `os.environ`.
             prefix: what the variables begin with; every variable that does is read, but for `ASGI_GUARD_APP`,
                 `ASGI_GUARD_APP_DIR`, `ASGI_GUARD_CONFIG`, `ASGI_GUARD_RUN` and `ASGI_GUARD_WORKERS`.
-                `ASGI_GUARD_TOKEN` is short for the endpoints' token, `ASGI_GUARD_SHARED_DIR` for the telemetry's folder.
+                `ASGI_GUARD_TOKEN` is short for the token of the endpoints, `ASGI_GUARD_SHARED_DIR` for the folder of
+                the telemetry.
             given: arguments of the constructor; they win over the environment, which is checked all the same.
 
         Raises:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asgi_guard.engine.layer import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from asgi_guard.engine.plan import Plan
 

@@ -24,7 +24,6 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hmac import compare_digest
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypedDict, Unpack, cast
 from urllib.parse import parse_qs
@@ -41,9 +40,10 @@ from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
 from asgi_guard.monitor.health import MAX_CHECKS, Health, HealthCheck, Warnings
 from asgi_guard.monitor.health_report import Report
-from asgi_guard.networks import Networks, check, is_loopback, pack
+from asgi_guard.networks import check
 from asgi_guard.settings import HIDDEN, Problems, build
 from asgi_guard.telemetry.exposition import exposition_of
+from asgi_guard.web.viewers import Viewers
 
 Page = Callable[[Request], Awaitable[Reply]]
 """Answers at a path of its own; asked by GET and HEAD of those who may see everything, and by nobody else."""
@@ -204,9 +204,7 @@ class EndpointsLayer(Layer):
         self.health: Health = health or Health(settings.checks)
         self.holds_start: bool = settings.app_wins
         self._app_wins = settings.app_wins
-        self._token = None if settings.token is None else settings.token.encode()
-        self._allowed = Networks(settings.allowed)
-        self._is_local_allowed = bool(settings.local)
+        self._viewers = Viewers(settings.token, settings.allowed, is_local_allowed=bool(settings.local))
         own: dict[str | None, Callable[[Exchange, bool], Awaitable[Reply | None]]] = {
             path: _closed(page) for path, page in pages.items()
         }
@@ -235,7 +233,7 @@ class EndpointsLayer(Layer):
         answer = self._at.get(below(path, root) if root else path)
         if answer is None or exchange.kind != "http":
             return None
-        may_see = self._may_see(exchange)
+        may_see = self._viewers.include(exchange)
         if exchange.method in {"GET", "HEAD"}:
             reply = await answer(exchange, may_see)
         else:
@@ -249,27 +247,6 @@ class EndpointsLayer(Layer):
         """Answer where the application was asked first, and has nothing there."""
         reply: Reply | None = exchange.cells.get(self)
         return reply if start["status"] == 404 else None
-
-    # Who may see --------------------------------------------------------------------------------------------------
-
-    def _may_see(self, exchange: Exchange) -> bool:
-        return exchange.client in self._allowed or self._shows_token(exchange) or self._is_local(exchange)
-
-    def _shows_token(self, exchange: Exchange) -> bool:
-        lines = exchange.header_lines(b"authorization") if self._token is not None else ()
-        if self._token is None or len(lines) != 1:
-            return False
-        scheme, _, shown = lines[0].partition(b" ")
-        return scheme.lower() == b"bearer" and compare_digest(shown.strip(b" "), self._token)
-
-    def _is_local(self, exchange: Exchange) -> bool:
-        if not self._is_local_allowed or exchange.client is None or not is_loopback(exchange.client):
-            return False
-        names = {name.lower() for name, _ in exchange.scope.get("headers") or ()}
-        if any(name in _FORWARDING or name.startswith(b"x-forwarded-") for name in names):
-            return False
-        # A page whose name was rebound to 127.0.0.1 has the browser ask from this very machine, by that name.
-        return _is_nobodys(exchange.header(b"host") or b"")
 
     # What there is to see -----------------------------------------------------------------------------------------
 
@@ -357,13 +334,6 @@ def _query(request: Request) -> dict[str, list[str]]:
     return parse_qs(query[:MAX_QUERY_BYTES].decode("latin-1"), keep_blank_values=True)
 
 
-def _is_nobodys(host: bytes) -> bool:
-    """Tell whether a host is an address, a name of this machine, or one that nobody can register."""
-    name = host.lower().partition(b":")[0].rstrip(b".")
-    return b"." not in name or name.endswith(b".localhost") or pack(name.decode("latin-1")) is not None
-
-
-_FORWARDING: Final = frozenset({b"forwarded", b"x-real-ip", b"via"})
 _NOT_ALLOWED: Final = Reply.refusal(
     Fault(
         status=405,

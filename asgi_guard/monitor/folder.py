@@ -3,6 +3,11 @@
 Must never follow a link or trust a name: on a machine with other users, whoever can plant a file here could write the
 numbers, and whoever can read one knows the routes. All names are looked up in the directory that was checked when it
 was opened, whatever becomes of its path later.
+
+| id    | rule that was broken                                                        |
+|-------|-----------------------------------------------------------------------------|
+| AG850 | the system has locks of its own for files                                   |
+| AG851 | the folder is a directory of this user, closed to others, and no link       |
 """
 
 from __future__ import annotations

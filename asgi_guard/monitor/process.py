@@ -53,7 +53,7 @@ def share(folder: str | os.PathLike[str] | None = None) -> SharedAggregate:
     Raises:
         ConfigError: it cannot be used, or this process shares another one already.
     """
-    global _aggregate, _folder  # noqa: PLW0603
+    global _aggregate, _folder
     from asgi_guard.monitor.shared_memory import SharedAggregate
 
     chosen = Path(folder) if folder is not None else default_folder(os.getppid())

@@ -6,6 +6,10 @@ before; then it folds the files of the dead into that sum and removes them.
 Must never lose or repeat a count: a reader that finds the sum replaced while it read starts again, and a file whose
 name stands in the sum is skipped. Must never wait for another worker, which may be stopped, and never fail a request:
 what cannot be shared is counted in this process, and a broken file is left out; each is said once in the log.
+
+| id    | rule that was broken          |
+|-------|-------------------------------|
+| AG852 | the folder can be written     |
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _PREFIX = "ASGI_GUARD_"
 SHARED_DIR = "ASGI_GUARD_SHARED_DIR"
 """The variable that names the folder in which the workers count together."""
 
-TOKEN = "ASGI_GUARD_TOKEN"
+TOKEN = "ASGI_GUARD_TOKEN"  # noqa: S105  the name of a variable
 """The variable that holds the token of the endpoints."""
 
 
@@ -114,9 +114,7 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
     """Return the server's environment; settings that nobody asked to take from it are left out."""
     kept = {SHARED_DIR, TOKEN}
     environ = {
-        name: value
-        for name, value in os.environ.items()
-        if options.env or name in kept or not name.startswith(_PREFIX)
+        name: value for name, value in os.environ.items() if options.env or name in kept or not name.startswith(_PREFIX)
     }
     environ[APP] = options.app
     environ[RUN] = "1"

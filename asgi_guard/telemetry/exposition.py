@@ -35,7 +35,7 @@ def exposition_of(aggregate: Aggregate) -> Callable[[bytes], Awaitable[tuple[byt
     return expose
 
 
-def _text(aggregate: Aggregate, is_openmetrics: bool) -> bytes:  # noqa: FBT001  a thread takes no keywords
+def _text(aggregate: Aggregate, is_openmetrics: bool) -> bytes:
     from asgi_guard.telemetry.prometheus import render
 
     snapshot = aggregate.merged(with_exponential=False)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypedDict, cast
+from typing import Any, Final, Literal, Protocol, TypedDict, cast
 
 from asgi_guard.engine.types import Scope
 from asgi_guard.monitor.cells import Aggregate
@@ -29,6 +29,13 @@ _LONGEST_PATH: Final = 2_048
 
 AccessLogs = bool | float | Literal["errors"] | AccessLog
 """An access log in short, or its settings."""
+
+
+class TracerProvider(Protocol):
+    """Gives tracers, as OpenTelemetry's does."""
+
+    def get_tracer(self, instrumenting_module_name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Return a tracer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +77,7 @@ class Telemetry:
     known_methods: Sequence[str] = KNOWN_METHODS
     traffic: bool = False
     spans: bool = True
-    tracer_provider: Any = None
+    tracer_provider: TracerProvider | None = None
     is_public: bool = False
     slow_seconds: float | None = None
     request_headers: Sequence[str] = ()
@@ -158,7 +165,7 @@ class TelemetryFields(TypedDict, total=False):
     known_methods: Sequence[str]
     traffic: bool
     spans: bool
-    tracer_provider: Any
+    tracer_provider: TracerProvider | None
     is_public: bool
     slow_seconds: float | None
     request_headers: Sequence[str]

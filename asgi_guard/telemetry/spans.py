@@ -186,12 +186,10 @@ class Spans:
         # Kept, since an import statement costs more than what a request needs of these.
         from opentelemetry import context, propagate, trace
 
-        from asgi_guard import __version__
-
         self._context, self._propagate, self._trace = context, propagate, trace
         self._server = trace.SpanKind.SERVER
         self._samples_blindly = _looks_at_nothing(getattr(provider, "sampler", None))
-        self._tracer = provider.get_tracer("asgi_guard", __version__, schema_url=SCHEMA)
+        self._tracer = provider.get_tracer("asgi_guard", sys.modules["asgi_guard"].__version__, schema_url=SCHEMA)
         return self._tracer
 
     def _parent(self, exchange: Exchange) -> tuple[Any, Sequence[Any]]:

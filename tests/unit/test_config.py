@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
-from asgi_guard import ConfigError, Guard, IPFilter, RateLimit, RequestID, RequestLimits
+from asgi_guard import ConfigError, Endpoints, Guard, IPFilter, RateLimit, RequestID, RequestLimits
 from asgi_guard.config.kinds import Kind, kinds_of
 from asgi_guard.config.part import Part
 from asgi_guard.config.sources import MAX_BYTES, from_env, from_mapping
@@ -570,3 +572,59 @@ def test_a_value_fits_by_its_type(hint, fitting, others) -> None:
 
     assert all(map(kind.fits, fitting))
     assert not any(map(kind.fits, others))
+
+
+class TestShortNames:
+    """`ASGI_GUARD_TOKEN` and `ASGI_GUARD_SHARED_DIR` say one field, and switch nothing on."""
+
+    LONG = "a-token-of-twenty-and-more"
+
+    def endpoints(self, variables: dict[str, str], file: Path | None = None) -> Any:
+        """Return the settings of the endpoints; None where they are off."""
+        guard = Guard.from_env(app, variables) if file is None else Guard.from_toml(app, file, variables)
+        return next((layer.settings for layer in guard.layers if layer.name == "endpoints"), None)
+
+    def test_a_token_stands_for_the_field(self) -> None:
+        """Alone, or beside other fields."""
+        assert self.endpoints(environment(TOKEN=self.LONG)) == Endpoints(token=self.LONG)
+        both = environment(TOKEN=self.LONG, ENDPOINTS__PREFIX="/internal")
+        assert self.endpoints(both) == Endpoints(token=self.LONG, prefix="/internal")
+        assert self.endpoints(environment(TOKEN=self.LONG, ENDPOINTS="local")) == Endpoints(token=self.LONG, local=True)
+
+    def test_it_wins_over_the_file(self, write) -> None:
+        """Field by field."""
+        path = write('endpoints = {token = "another-token-of-twenty", metrics = "/m"}')
+
+        assert self.endpoints(environment(TOKEN=self.LONG), path) == Endpoints(token=self.LONG, metrics="/m")
+
+    @pytest.mark.parametrize("variables", [{}, {"ENDPOINTS": "false"}], ids=["in the file", "in the environment"])
+    def test_a_part_that_is_off_stays_off(self, write, variables) -> None:
+        """Wherever that is said."""
+        path = write("endpoints = true" if variables else "endpoints = false")
+
+        assert self.endpoints(environment(TOKEN=self.LONG, **variables), path) is None
+
+    def test_to_say_it_twice_is_refused(self) -> None:
+        """Nobody can know which is meant."""
+        variables = environment(TOKEN=self.LONG, ENDPOINTS__TOKEN=self.LONG)
+
+        assert problems_of(lambda: Guard.from_env(app, variables)) == {"ASGI_GUARD_TOKEN": "AG520"}
+
+    def test_what_is_wrong_is_told_under_the_short_name(self) -> None:
+        """And never shown."""
+        with pytest.raises(ConfigError) as caught:
+            Guard.from_env(app, environment(TOKEN="0123"))
+
+        assert [(problem.id, problem.field) for problem in caught.value.problems] == [("AG820", "ASGI_GUARD_TOKEN")]
+        assert "0123" not in str(caught.value)
+
+    def test_a_folder_is_that_of_the_telemetry(self, tmp_path) -> None:
+        """It is shared by whatever counts in this process, so this is asked in one of its own."""
+        program = (
+            "import sys; from asgi_guard import Guard; "
+            "guard = Guard.from_env(print, {'ASGI_GUARD_SHARED_DIR': sys.argv[1]}); "
+            "print(type(guard.part('telemetry').aggregate).__name__)"
+        )
+        run = [sys.executable, "-c", program, str(tmp_path / "cells")]
+
+        assert subprocess.check_output(run, text=True).strip() == "SharedAggregate"

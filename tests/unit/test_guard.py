@@ -422,7 +422,7 @@ def test_every_problem_of_every_part_is_told_at_once() -> None:
     wrong: Any = {
         "security_headers": "strickt",
         "rate_limit": "fast",
-        "telemetry": True,
+        "telemetry": "otpl",
         "client_address": ["*"],
         "cors": "http://shop.example/",
         "trusted_host": "*",
@@ -503,10 +503,12 @@ def test_its_repr_names_the_application_and_the_parts_that_are_on() -> None:
     guard = Guard(Framework(), security_headers=False)
 
     assert "Framework" in repr(guard)
-    assert repr(guard).endswith(": client_address, request_id, error_envelope, request_limits, rate_limit, validation>")
+    assert repr(guard).endswith(
+        ": telemetry, client_address, request_id, error_envelope, endpoints, request_limits, rate_limit, validation>"
+    )
     assert repr(Guard(greet, **EVERYTHING)).endswith(
-        ": client_address, request_id, cors, security_headers, error_envelope, trusted_host, https, ip_filter, "
-        "request_limits, fetch_metadata, rate_limit, validation>"
+        ": telemetry, client_address, request_id, cors, security_headers, error_envelope, endpoints, trusted_host, "
+        "https, ip_filter, request_limits, fetch_metadata, rate_limit, validation>"
     )
     assert repr(Guard(greet, **dict.fromkeys(ORDER, False))).endswith(": nothing>")
 

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from asgi_guard.cli import main
+from asgi_guard.monitor import process
+from asgi_guard.monitor.process import default_folder
+from asgi_guard.serve.guarded import settings
 
 SHOP = """
 async def app(scope, receive, send): ...
@@ -105,6 +108,7 @@ def test_the_environment_counts_when_it_is_asked_for(
     assert {name for name in become[2] if name.startswith("ASGI_GUARD_")} == {
         "ASGI_GUARD_APP",
         "ASGI_GUARD_APP_DIR",
+        "ASGI_GUARD_RUN",
         "ASGI_GUARD_WORKERS",
         *settings,
     }
@@ -222,3 +226,65 @@ def test_wrong_arguments_are_refused(options: list[str], complaint: str, capsys:
 
     assert left.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the locks of a POSIX system")
+@pytest.mark.parametrize(
+    ("workers", "file", "variables", "is_shared"),
+    [
+        ("2", "", {}, True),
+        ("1", "", {}, False),
+        ("2", "telemetry = false", {}, False),
+        ("2", "[telemetry]\nshared_dir = 'cells'", {}, False),
+        ("2", "", {"ASGI_GUARD_SHARED_DIR": "cells"}, False),
+    ],
+    ids=["several", "one", "no telemetry", "a folder in the file", "a folder in the environment"],
+)
+def test_several_workers_count_together(  # noqa: PLR0917  fixtures and a case
+    become: list[Any],
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: str,
+    file: str,
+    variables: dict[str, str],
+    is_shared: bool,
+) -> None:
+    """In a folder of this process, which is the server from then on; unless another is named."""
+    monkeypatch.setattr(process, "_aggregate", None)
+    monkeypatch.setattr(process, "_folder", None)
+    Path("guard.toml").write_text(file, encoding="utf-8")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert run(port, "--workers", workers, "--config", "guard.toml") == 0
+
+    said = become[2].get("ASGI_GUARD_SHARED_DIR")
+    assert said == (str(default_folder(os.getpid())) if is_shared else variables.get("ASGI_GUARD_SHARED_DIR"))
+
+
+@pytest.mark.parametrize(
+    ("file", "local"),
+    [("", True), ("endpoints = true", True), ("[endpoints]\nlocal = false", False), ("endpoints = false", None)],
+    ids=["by default", "true", "said otherwise", "off"],
+)
+def test_whoever_asks_from_this_machine_may_see_the_endpoints(
+    become: list[Any], port: int, file: str, local: bool | None
+) -> None:
+    """It is for development; who says otherwise is obeyed."""
+    Path("guard.toml").write_text(file, encoding="utf-8")
+
+    assert run(port, "--config", "guard.toml") == 0
+
+    endpoints = settings(become[2])["endpoints"]
+    assert (endpoints.local if endpoints else None) is local
+
+
+def test_the_token_of_the_endpoints_goes_along(become: list[Any], port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also without --env, since it is meant for nothing else."""
+    monkeypatch.setenv("ASGI_GUARD_TOKEN", "a-token-of-twenty-and-more")
+    monkeypatch.setenv("ASGI_GUARD_RATE_LIMIT", "1/day")
+
+    assert run(port) == 0
+
+    assert become[2]["ASGI_GUARD_TOKEN"] == "a-token-of-twenty-and-more"
+    assert "ASGI_GUARD_RATE_LIMIT" not in become[2]

@@ -1,0 +1,58 @@
+"""Viewers: who may see what is not for everybody.
+
+Whoever shows the token (RFC 6750 section 2.1), asks from a listed address or, where that is allowed, from this very
+machine. Must never trust an address as local that a proxy may have forwarded for, never compare a token in a time that
+tells how much of it was right, and never show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hmac import compare_digest
+from typing import Final
+
+from asgi_guard.engine.request import Request
+from asgi_guard.networks import Networks, is_loopback, pack
+
+_FORWARDING: Final = frozenset({b"forwarded", b"x-real-ip", b"via"})
+
+
+class Viewers:
+    """Those who may see.
+
+    Args:
+        token: whoever shows it; None lets nobody in by a token.
+        allowed: the networks whose clients may.
+        is_local_allowed: whether clients on this machine may.
+    """
+
+    def __init__(self, token: str | None, allowed: Iterable[str], *, is_local_allowed: bool) -> None:
+        self._token = None if token is None else token.encode()
+        self._allowed = Networks(allowed)
+        self._is_local_allowed = is_local_allowed
+
+    def include(self, request: Request) -> bool:
+        """Tell whether the client of a request is one of them."""
+        return request.client in self._allowed or self._shows_token(request) or self._is_local(request)
+
+    def _shows_token(self, request: Request) -> bool:
+        lines = request.header_lines(b"authorization") if self._token is not None else ()
+        if self._token is None or len(lines) != 1:
+            return False
+        scheme, _, shown = lines[0].partition(b" ")
+        return scheme.lower() == b"bearer" and compare_digest(shown.strip(b" "), self._token)
+
+    def _is_local(self, request: Request) -> bool:
+        if not self._is_local_allowed or request.client is None or not is_loopback(request.client):
+            return False
+        names = {name.lower() for name, _ in request.scope.get("headers") or ()}
+        if any(name in _FORWARDING or name.startswith(b"x-forwarded-") for name in names):
+            return False
+        # A page whose name was rebound to 127.0.0.1 has the browser ask from this very machine, by that name.
+        return _is_nobodys(request.header(b"host") or b"")
+
+
+def _is_nobodys(host: bytes) -> bool:
+    """Tell whether a host is an address, a name of this machine, or one that nobody can register."""
+    name = host.lower().partition(b":")[0].rstrip(b".")
+    return b"." not in name or name.endswith(b".localhost") or pack(name.decode("latin-1")) is not None
