@@ -289,11 +289,12 @@ def _looks_at_nothing(sampler: Any) -> bool:
     Then a span that is dropped, as most are, needs no attributes, which cost more than the span.
     """
     found: Any = sys.modules.get("opentelemetry.sdk.trace.sampling")
-    kind: type[Any] = type(sampler)
+    kind: Any = sampler.__class__
+    state: dict[str, Any] = getattr(sampler, "__dict__", {})
     if found is None or kind.__module__ != found.__name__:
         return kind.__name__ == "KeepErrors" and kind.__module__ == _KEEPER and _looks_at_nothing(sampler.sampler)
     if isinstance(sampler, found.ParentBased):
-        asked: list[Any] = [value for value in vars(sampler).values() if isinstance(value, found.Sampler)]
+        asked: list[Any] = [value for value in state.values() if isinstance(value, found.Sampler)]
         return bool(asked) and all(map(_looks_at_nothing, asked))
     return isinstance(sampler, found.TraceIdRatioBased | found.StaticSampler)
 
