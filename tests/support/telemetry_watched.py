@@ -117,6 +117,7 @@ def ours(app: ASGIApp | None = None, **settings: Any) -> Watched:
         tracer_provider=tracing.provider,
         excluded_paths=[EXCLUDED],
         request_headers=CAPTURED,
+        traffic=True,
         **settings,
     )
     return Watched(guarded, diary, lambda: series_of(aggregate), tracing.spans)
