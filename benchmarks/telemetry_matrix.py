@@ -52,7 +52,7 @@ async def verdict(watched: Any, row: Any) -> dict[str, str]:
 
 async def attacked(watched: Any) -> dict[str, float]:
     """Attack, and count the series there are, and the memory that grew after a warm-up."""
-    from telemetry_rows import HOSTILE, WARM_UP, attack
+    from telemetry_attack import HOSTILE, WARM_UP, attack
 
     await attack(watched, range(WARM_UP))
     before = resident_bytes()

@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("opentelemetry.sdk")
 
-from telemetry_rows import HOSTILE, ROWS, WARM_UP, hostile_scope
+from telemetry_attack import HOSTILE, WARM_UP, hostile_scope
+from telemetry_rows import ROWS
 from telemetry_watched import ACTIVE, DURATION, SIZES, ours
 
 pytestmark = pytest.mark.anyio

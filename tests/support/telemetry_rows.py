@@ -18,7 +18,6 @@ from telemetry_shop import CHUNK
 from telemetry_watched import ACTIVE, DURATION, EXCLUDED, SIZES, Series, Watched
 
 from asgi_guard.testing import Response, StrictServer, call, http_scope, request_messages, websocket
-from asgi_guard.testing.scopes import raw_headers
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TOLERANCE_SECONDS = 0.005
@@ -387,20 +386,3 @@ async def _(watched: Watched) -> None:
     if not traces:
         raise Absent
     same(traces, (f"{span(watched).get_span_context().trace_id:032x}",))  # type: ignore[union-attr]
-
-
-# What an attacker sends.
-
-WARM_UP, HOSTILE = 1_000, 20_000
-
-
-def hostile_scope(number: int) -> dict[str, Any]:
-    """Make a request whose method, host, path and headers no other number has."""
-    fields = {"Host": f"h{number}.example", "User-Agent": f"agent-{number}", "X-Forwarded-For": f"203.0.113.{number}"}
-    return dict(http_scope(f"M{number}", f"/nowhere/{number}", headers=raw_headers(fields)))
-
-
-async def attack(watched: Watched, numbers: Iterable[int]) -> None:
-    """Send such requests."""
-    for number in numbers:
-        await StrictServer(hostile_scope(number), request_messages()).serve(watched.app)
