@@ -1,0 +1,259 @@
+"""OTLP: spans and numbers to a collector, as the `OTEL_*` variables of OpenTelemetry's specification say.
+
+Only what chooses between exporters is read here: `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`
+(`otlp`, `console`, `none`, several with commas between them; `otlp` by default) and `OTEL_EXPORTER_OTLP_PROTOCOL`, also
+with `_TRACES_` or `_METRICS_` in it (`http/protobuf` by default, `grpc`). Endpoint, headers, sampler, resource,
+intervals and queues are the SDK's to read.
+Rule 1: providers that somebody has set up are used, and never replaced.
+Rule 2: no request waits for a collector, and neither does the end of the process for more than a few seconds.
+Rule 3: nothing is set up by a constructor or an import: threads that it starts belong to the process that serves.
+
+| id    | rule that was broken                                         |
+|-------|--------------------------------------------------------------|
+| AG860 | an exporter is one of those that are known                   |
+| AG861 | the protocol of OTLP is one of those that are known          |
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from weakref import WeakSet
+
+from asgi_guard.errors.exceptions import MissingExtraError
+from asgi_guard.monitor.process import aggregate_of_process
+from asgi_guard.settings import Problems
+
+if TYPE_CHECKING:
+    from asgi_guard.monitor.cells import Aggregate
+
+SHUTDOWN_SECONDS: Final = 5.0
+"""How long the end of a process waits for the last numbers and spans to leave."""
+
+COMPLAINT_SECONDS: Final = 60.0
+"""How often an exporter complains of one thing: without a bound, a collector that is away fills the disk."""
+
+Signal: TypeAlias = Literal["traces", "metrics"]
+
+_FEATURE: Final = 'telemetry="otlp"'
+_EXPORTERS: Final = ("otlp", "console", "none")
+_PACKAGES: Final = {
+    "http/protobuf": ("opentelemetry.exporter.otlp.proto.http", "otel"),
+    "grpc": ("opentelemetry.exporter.otlp.proto.grpc", "otel-grpc"),
+}
+_CLASSES: Final = {
+    "traces": ("trace_exporter", "OTLPSpanExporter", "opentelemetry.sdk.trace.export", "ConsoleSpanExporter"),
+    "metrics": ("metric_exporter", "OTLPMetricExporter", "opentelemetry.sdk.metrics.export", "ConsoleMetricExporter"),
+}
+_NOT_SET_UP: Final = frozenset({"ProxyTracerProvider", "_ProxyMeterProvider"})
+
+_logger: Final = logging.getLogger("asgi_guard.telemetry")
+_lock: Final = Lock()
+_made: Final[WeakSet[Any]] = WeakSet()
+_current: Otlp | None = None
+
+
+class Otlp:
+    """What sends spans and numbers to a collector.
+
+    Attributes:
+        tracer_provider: where to get tracers from; None where no spans are wanted.
+        meter_provider: where numbers leave; None where none are wanted.
+        is_over: whether it was shut down.
+    """
+
+    def __init__(self, tracer_provider: Any, meter_provider: Any) -> None:
+        self.tracer_provider: Any = tracer_provider
+        self.meter_provider: Any = meter_provider
+        self.is_over: bool = False
+        atexit.register(self.shutdown)
+
+    def shutdown(self, timeout_seconds: float = SHUTDOWN_SECONDS) -> bool:
+        """Send what is left, and stop; providers that others have set up go on.
+
+        Args:
+            timeout_seconds: how long to wait, 0 or more. What has not left by then may still do so until the process
+                ends, and is lost with it.
+
+        Returns:
+            Whether everything was done in time.
+        """
+        atexit.unregister(self.shutdown)
+        if self.is_over:
+            return True
+        self.is_over = True
+        mine = [provider for provider in (self.tracer_provider, self.meter_provider) if provider in _made]
+        threads = [Thread(target=provider.shutdown, name="asgi_guard.otlp", daemon=True) for provider in mine]
+        deadline = time.monotonic() + timeout_seconds
+        for thread in threads:
+            try:
+                thread.start()
+            except RuntimeError:  # some versions of Python start no thread at exit
+                thread.run()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+
+def setup_otlp(
+    aggregate: Aggregate | None = None, environ: Mapping[str, str] = os.environ, *, keep_errors: bool = False
+) -> Otlp:
+    """Set up what sends spans and numbers to a collector; once a process, whoever asks.
+
+    Args:
+        aggregate: what to send; by default the aggregate of the process.
+        environ: the variables that choose between exporters. The SDK reads all others from the environment itself.
+        keep_errors: whether the sampler is asked again for requests that have failed; see `sampling.KeepErrors`.
+
+    Raises:
+        ConfigError: a variable has a value that is not known.
+        MissingExtraError: OpenTelemetry's SDK, or its exporter, is not installed.
+    """
+    global _current  # noqa: PLW0603  it is about the process
+    with _lock:
+        if _current is None or _current.is_over:
+            _current = _set_up(aggregate, environ, keep_errors=keep_errors)
+        return _current
+
+
+def _set_up(aggregate: Aggregate | None, environ: Mapping[str, str], *, keep_errors: bool) -> Otlp:
+    chosen = _chosen(environ)
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return Otlp(None, None)
+    makers = {signal: [_maker(signal, exporter) for exporter in exporters] for signal, exporters in chosen.items()}
+    resource = _load("opentelemetry.sdk.resources", "otel").Resource.create()
+    tracers = _tracer_provider(makers["traces"], resource, keep_errors=keep_errors) if makers["traces"] else None
+    meters = _meter_provider(makers["metrics"], resource, aggregate) if makers["metrics"] else None
+    return Otlp(tracers, meters)
+
+
+def _chosen(environ: Mapping[str, str]) -> dict[Signal, list[str]]:
+    """Read which exporters each signal has: `console`, or the protocol of OTLP."""
+    problems = Problems("environment")
+    chosen: dict[Signal, list[str]] = {"traces": [], "metrics": []}
+    for signal, exporters in chosen.items():
+        variable = f"OTEL_{signal.upper()}_EXPORTER"
+        for name in [part.strip().lower() for part in (environ.get(variable) or "otlp").split(",")]:
+            if name not in _EXPORTERS:
+                problems.add("AG860", variable, name, f"must be one of {', '.join(_EXPORTERS)}", "Choose one of them.")
+            elif name == "otlp":
+                exporters.append(_protocol(signal, environ, problems))
+            elif name == "console":
+                exporters.append(name)
+    problems.raise_if_any()
+    return chosen
+
+
+def _protocol(signal: Signal, environ: Mapping[str, str], problems: Problems) -> str:
+    general = "OTEL_EXPORTER_OTLP_PROTOCOL"
+    special = f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"
+    variable = special if environ.get(special) else general
+    protocol = (environ.get(variable) or "http/protobuf").strip()
+    if protocol not in _PACKAGES:
+        rule = f"must be one of {', '.join(_PACKAGES)}"
+        problems.add("AG861", variable, protocol, rule, "Leave it out for http/protobuf.")
+    return protocol
+
+
+def _maker(signal: Signal, exporter: str) -> Callable[[], Any]:
+    """Find the class of an exporter.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    module, otlp, console_module, console = _CLASSES[signal]
+    if exporter == "console":
+        found: Callable[[], Any] = getattr(_load(console_module, "otel"), console)
+    else:
+        package, extra = _PACKAGES[exporter]
+        found = getattr(_load(f"{package}.{module}", extra), otlp)
+        _quieten(logging.getLogger(f"{package}.{module}"))
+    return found
+
+
+class Seldom(logging.Filter):
+    """Lets through each message once a minute, whatever is filled in.
+
+    Args:
+        now: the time, in seconds since any moment.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._next: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record goes on: its place in the code says what it is about."""
+        place, now = (record.pathname, record.lineno), self._now()
+        if now < self._next.get(place, now):
+            return False
+        self._next[place] = now + COMPLAINT_SECONDS
+        return True
+
+
+def _quieten(logger: logging.Logger) -> None:
+    if not any(isinstance(found, Seldom) for found in logger.filters):
+        logger.addFilter(Seldom())
+
+
+def _load(module: str, extra: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingExtraError(_FEATURE, extra) from None
+
+
+def _tracer_provider(makers: Sequence[Callable[[], Any]], resource: Any, *, keep_errors: bool) -> Any:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    found = trace.get_tracer_provider()
+    if _is_theirs(found):
+        _logger.warning("%s: spans go to the tracer provider that is set up already", _FEATURE)
+        return found
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    if keep_errors:
+        from asgi_guard.telemetry.sampling import KeepErrors
+
+        provider.sampler = KeepErrors(provider.sampler)
+    for make in makers:
+        provider.add_span_processor(BatchSpanProcessor(make()))
+    _made.add(provider)
+    if found not in _made:  # there is one global provider in the life of a process, which may be over
+        trace.set_tracer_provider(provider)
+    return provider
+
+
+def _meter_provider(makers: Sequence[Callable[[], Any]], resource: Any, aggregate: Aggregate | None) -> Any:
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    from asgi_guard.telemetry.otel import Instruments
+    from asgi_guard.telemetry.otel_export import GuardMetricExporter
+
+    found = metrics.get_meter_provider()
+    if _is_theirs(found):
+        _logger.warning("%s: numbers go to the meter provider that is set up already", _FEATURE)
+        return found
+    readers = [PeriodicExportingMetricReader(GuardMetricExporter(make(), aggregate)) for make in makers]
+    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    Instruments(provider, aggregate or aggregate_of_process())
+    _made.add(provider)
+    if found not in _made:
+        metrics.set_meter_provider(provider)
+    return provider
+
+
+def _is_theirs(provider: Any) -> bool:
+    """Tell whether a provider is one that somebody else has set up."""
+    return type(provider).__name__ not in _NOT_SET_UP and provider not in _made
