@@ -31,7 +31,7 @@ from scenarios import (
 from stacks import LIMITS, blocking, engine_alone, full_guard, guard, marked, only, parts, unfused
 from timing import Samples, added, in_tasks, interleaved, ratio
 
-GETS = ("guard", "guard, validating", "nested", "nested, letting go", "unfused", "engine")
+GETS = ("guard", "guard, validating", "guard, whole", "nested", "nested, letting go", "unfused", "engine")
 FULL = ("full guard", "full nested", "full nested, letting go")
 ANSWERS = ("429", "413", "500", "403", "preflight")
 BY_HAND = {"hand-written middlewares": "nested", "hand-written middlewares, letting go": "nested, letting go"}
@@ -90,6 +90,7 @@ def contenders() -> dict[str, Contender]:
         "bare": Contender(null, get),
         "guard": Contender(guard(null), get),
         "guard, validating": Contender(guard(null, validation=True), get),
+        "guard, whole": Contender(guard(null, validation=True, telemetry=True, endpoints=True), get),
         "nested": Contender(nested(null), get),
         "nested, letting go": Contender(nested(null, lets_go=True), get),
         "unfused": Contender(unfused(null), get),

@@ -93,7 +93,7 @@ def headers_alone(rate: str = PLENTY, *, announces: bool = False) -> App:
 
 
 def asgi_guard(rate: str = PLENTY, *, announces: bool = False, detects: bool = False) -> App:
-    """Protect with everything that `Guard(app)` does unasked, and hosts and origins (and detect attacks)."""
+    """Protect with all that `Guard(app)` does unasked but measure, and hosts and origins (and detect attacks)."""
     from asgi_guard import Guard, RateLimit, RequestLimits
 
     return Guard(
@@ -104,6 +104,8 @@ def asgi_guard(rate: str = PLENTY, *, announces: bool = False, detects: bool = F
         request_limits=RequestLimits(max_body_bytes=MAX_BODY_BYTES),
         rate_limit=RateLimit(rate, headers=False, legacy_headers=announces),
         validation=detects,
+        telemetry=False,
+        endpoints=False,
     )
 
 

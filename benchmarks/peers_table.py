@@ -24,15 +24,15 @@ NAMES: Mapping[str, str] = MappingProxyType(
     {
         "bare": "the application alone",
         "headers alone": "the same headers, ready made, and no protection",
-        "asgi-guard": "**`Guard(app, validation=False)`**, with hosts and origins",
-        "asgi-guard, detecting": "**`Guard(app)`**, with hosts and origins: it looks for attacks as well",
+        "asgi-guard": "**`Guard(app)`** without detection and telemetry, with hosts and origins",
+        "asgi-guard, detecting": "**`Guard(app)`** without telemetry, with hosts and origins: it detects attacks",
         "assembled": "Starlette's CORS, hosts and body limit, `secure`, slowapi, asgi-correlation-id",
         "fastapi-guard, pure ASGI, no detection": "fastapi-guard, its pure ASGI class, detection off",
         "fastapi-guard, no detection": "fastapi-guard, detection off",
         "fastapi-guard": "fastapi-guard, detection on",
         "naive": "six classes of `BaseHTTPMiddleware`, as in tutorials",
         "headers alone, announcing": "the same headers and `X-RateLimit-*`, no protection",
-        "asgi-guard, announcing": "**`Guard(app, validation=False)`**, announcing what is left of the rate",
+        "asgi-guard, announcing": "**`Guard(app)`** without detection and telemetry, announcing what is left",
         "assembled, announcing": "Starlette's and the four packages, announcing the same",
     }
 )

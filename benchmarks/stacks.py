@@ -34,6 +34,8 @@ from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.layer import Layer
 
 ON_BY_DEFAULT = (
+    "telemetry",
+    "endpoints",
     "client_address",
     "request_id",
     "security_headers",
@@ -79,6 +81,8 @@ def parts() -> dict[str, Alone]:
         "request_limits, max_concurrent": Alone({"request_limits": RequestLimits(max_concurrent=MAX_CONCURRENT)}),
         "fetch_metadata": Alone({"fetch_metadata": True}),
         "rate_limit": Alone({"rate_limit": PLENTY}),
+        "telemetry": Alone({"telemetry": True}),
+        "endpoints": Alone({"endpoints": True}),
         "validation, no parameters": Alone({"validation": True}, plain),
         "validation, a search": Alone({"validation": True}, search),
     }
@@ -88,21 +92,25 @@ LIMITS = ("total_seconds", "idle_seconds", "max_concurrent")
 """The limits that `request_limits` has off by default."""
 
 
+TOLD_APART = ("telemetry", "endpoints", "validation")
+"""The parts that the hand-written middlewares have nothing to set against."""
+
+
 def blocking(count: int) -> IPFilter:
     """Block so many networks."""
     return IPFilter(block=networks(count))
 
 
 def guard(app: App, **settings: Any) -> Guard:
-    """Wrap in every part that is on by default but the validation, with a rate that is never exceeded.
+    """Wrap in every part that is on by default and protects, but the validation, with a rate that is never exceeded.
 
-    The validation is told apart: nothing that is written by hand looks for attacks.
+    What measures and what looks for attacks is told apart: nothing that is written by hand does either.
     """
-    return Guard(app, **{"rate_limit": PLENTY, "validation": False, **settings})
+    return Guard(app, **{"rate_limit": PLENTY, **dict.fromkeys(TOLD_APART, False), **settings})
 
 
 def full_guard(app: App, *, limits: Mapping[str, float] | None = None, **settings: Any) -> Guard:
-    """Wrap in every part but the validation, each told to do something; `limits` are those of `request_limits`."""
+    """Wrap in every part that protects but the validation, each told to do something; `limits` are for requests."""
     usual = {"total_seconds": TOTAL_SECONDS, "idle_seconds": IDLE_SECONDS, "max_concurrent": MAX_CONCURRENT}
     everything = {
         "client_address": PROXIES,
@@ -114,7 +122,7 @@ def full_guard(app: App, *, limits: Mapping[str, float] | None = None, **setting
         "request_limits": RequestLimits(**{**usual, **(limits or {})}),
         "fetch_metadata": True,
         "rate_limit": PLENTY,
-        "validation": False,
+        **dict.fromkeys(TOLD_APART, False),
     }
     return Guard(app, **{**everything, **settings})
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from asgi_guard.engine.replies import Reply
 
 
+FIRST_REFUSAL = 300
+"""From which status on an answer in the application's place is a refusal; one that has a fault is in any case."""
+
+
 class Exchange(Parking):
     """One request on its way through a plan: what layers may ask of it, and how it comes to an end."""
 
@@ -113,7 +117,7 @@ class Exchange(Parking):
     async def refuse(self, position: int, reply: Reply) -> None:
         """Let the layer at `position` answer instead of the application, and tell its listeners."""
         layer = self.plan.layers[position]
-        if layer.listeners:
+        if layer.listeners and (reply.status >= FIRST_REFUSAL or reply.fault is not None):
             notify(layer.listeners, RequestRefused(**self.about(layer), **_refusal(reply)))
         await self.answer(position, reply)
 

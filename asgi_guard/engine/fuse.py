@@ -75,6 +75,8 @@ class Middleware:
         aggregate = next((layer.aggregate for layer in layers if layer.aggregate is not None), None)
         for layer in layers if aggregate is not None else ():
             layer.count_in(aggregate)
+        for layer in layers:
+            layer.wraps(target)
         self._plan = Plan(layers)
         self._plans = plans(self._plan)
         for outer in tuple(self._fused_into):

@@ -40,6 +40,7 @@ class Layer:
         admit_deadline_seconds: how long `admit_async` may wait before it counts as failed with `TimeoutError`; None
             when the layer bounds its own wait.
         overridable: the fields of its settings that one request may override; see `override`.
+        is_aside: whether what it answers is no request of the application's, such as a probe: telemetry leaves it out.
         aggregate: where all layers of its stack count; a layer of telemetry has one.
         holds_start: keep the response start back until the first body message, at most 50 ms, so that an exception
             between the two is still a proper error; event streams, NDJSON and gRPC are never held.
@@ -48,6 +49,7 @@ class Layer:
     name: ClassVar[str] = "layer"
     settings: object = None
     decides: ClassVar[bool] = True
+    is_aside: ClassVar[bool] = False
     wants: frozenset[bytes] = frozenset()
     listeners: tuple[Listener, ...] = ()
     hears: Listener | None = None
@@ -114,6 +116,9 @@ class Layer:
 
     def take_over(self, previous: Layer) -> None:
         """Go on with what the layer that stood in this place has counted: the guard was reconfigured."""
+
+    def wraps(self, app: Any) -> None:
+        """Know the application that the stack stands around; it is told when a stack is assembled."""
 
     def count_in(self, aggregate: Any) -> None:
         """Take the handles of what this layer counts from an aggregate of `asgi_guard.monitor`.

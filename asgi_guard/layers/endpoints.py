@@ -190,6 +190,7 @@ class EndpointsLayer(Layer):
 
     name: ClassVar[str] = "endpoints"
     decides: ClassVar[bool] = False
+    is_aside: ClassVar[bool] = True
     admit_deadline_seconds: float | None = None  # each check has its own
 
     def __init__(

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
-from asgi_guard.engine.types import ASGIApp, Headers, Message, Scope
+from asgi_guard.engine.types import ASGIApp, Headers, Message
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.monitor.process import aggregate_of_process, share
 from asgi_guard.settings import build
@@ -90,9 +89,6 @@ class TelemetryLayer(Layer):
         settings: what to measure.
         now_ns: a clock for durations, in nanoseconds.
         chance: draws from 0 to 1, for the access log's share.
-
-    Attributes:
-        application: what is wrapped, where it is known: it may measure requests itself.
     """
 
     name: ClassVar[str] = "telemetry"
@@ -103,13 +99,12 @@ class TelemetryLayer(Layer):
         settings: Telemetry,
         now_ns: Callable[[], int] = perf_counter_ns,
         chance: Callable[[], float] = random.random,
-        application: Any = None,
     ) -> None:
         self.settings: object = settings
         self._now_ns = now_ns
         self._chance = chance
         self._http = settings.http
-        self._inside = Inside(application)
+        self._inside = Inside(None)
         self._is_alone = False
         self.aggregate: Aggregate = settings.aggregate or _aggregate(settings.shared_dir)
         self._durations: dict[str, Series] = {}
@@ -142,6 +137,11 @@ class TelemetryLayer(Layer):
             self.outbound = self._outbound  # type: ignore[method-assign]
         self._received = self.aggregate.series(MESSAGES, "received") if self._traffic else None
         self._sent = self.aggregate.series(MESSAGES, "sent") if self._traffic else None
+
+    def wraps(self, app: Any) -> None:
+        """Know the application, which may measure requests itself."""
+        self._inside = Inside(app)
+        self._is_alone = False
 
     def admit(self, exchange: Exchange) -> None:
         """Take the time."""
@@ -244,17 +244,22 @@ class TelemetryLayer(Layer):
         cell = exchange.cells.get(self)
         if cell is None:
             return
-        kind, _, opened, whose, sizes = cell
+        kind, started_ns, opened, whose, sizes = cell
         if kind is None or kind.is_socket:
             return
-        error = ""
-        if exchange.is_gone:
-            error = CLIENT_DISCONNECT
-        elif exchange.status >= FIRST_FAULT:
-            error = str(exchange.status) if exchange.failure is None else _name(exchange.failure)
-        self._record(exchange, cell, error)
         if not self._is_alone:
             self._inside.is_settled = True
+        took_ns = self._now_ns() - started_ns
+        if exchange.is_gone:
+            error = CLIENT_DISCONNECT
+        elif exchange.status < FIRST_FAULT:
+            error = ""
+        elif exchange.failure is not None:
+            error = _name(exchange.failure)
+        else:  # frameworks answer for an exception before they raise it
+            exchange.cells[self] = (kind, -took_ns, opened, whose, sizes)
+            return
+        self._record(exchange, cell, error, took_ns)
         exchange.cells[self] = (kind, 0, opened, whose, sizes)
 
     def finish(self, exchange: Exchange) -> None:
@@ -268,13 +273,16 @@ class TelemetryLayer(Layer):
         if kind is not None:
             if whose <= _OURS_UNLESS_MARKED:
                 kind.active.add(-1)
-            if started_ns:
+            if started_ns < 0:
+                error = str(exchange.status) if exchange.failure is None else _name(exchange.failure)
+                self._record(exchange, cell, error, -started_ns)
+            elif started_ns:
                 error = ""
                 if exchange.failure is not None and not exchange.is_gone:
                     error = _name(exchange.failure)
                 elif not kind.is_socket:
                     error = CLIENT_DISCONNECT if exchange.is_gone else INCOMPLETE
-                self._record(exchange, cell, error)
+                self._record(exchange, cell, error, self._now_ns() - started_ns)
         if opened is not None:
             opened.leave()
 
@@ -294,15 +302,16 @@ class TelemetryLayer(Layer):
 
     def _count_answer(self, exchange: Exchange) -> None:
         status = str(exchange.status) if exchange.status else ""
-        self.aggregate.series(ANSWERS, _answered_by(exchange), status).add()
+        self.aggregate.series(ANSWERS, exchange.plan.layers[exchange.answered_at].name, status).add()
 
-    def _record(self, exchange: Exchange, cell: tuple[Any, ...], error: str) -> None:
+    def _record(self, exchange: Exchange, cell: tuple[Any, ...], error: str, took_ns: int) -> None:
         kind: _Kind
         opened: Open | None
-        kind, started_ns, opened, whose, sizes = cell
-        scope = exchange.scope
-        took_ns = self._now_ns() - started_ns
-        root, template = route_of(scope)
+        kind, _, opened, whose, sizes = cell
+        answering = exchange.plan.layers[exchange.answered_at] if exchange.replied else None
+        if answering is not None and answering.is_aside:
+            return
+        root, template = route_of(exchange.scope)
         status = exchange.status
         if whose == _OURS or (whose != _THEIRS and _is_ours(exchange, whose)):
             known = kind.answers.get((root, template, status, error))
@@ -314,8 +323,13 @@ class TelemetryLayer(Layer):
                 known[2].record(sizes[1])
         if opened is not None and self._spans is not None:
             self._spans.end(exchange, opened, kind.method, root + template, error)
-        if self._log is not None:
-            self._tell(exchange, cell, root + template, error, took_ns)
+        if self._log is None or self._writer is None:
+            return
+        if error or status >= FIRST_FAILURE or self._chance() < self._log.share:
+            answered_by = "" if answering is None else answering.name
+            trace_id = 0 if opened is None else opened.trace_id
+            told = (kind.method, root + template, error, took_ns, sizes, trace_id, answered_by)
+            self._writer.put(access_log.access_of(exchange, *told, with_query=self._log.query))
 
     def _found(self, kind: _Kind, root: str, template: str, status: int, error: str) -> tuple[Series, ...]:
         """Find where a kind of answer is counted, and remember it while there is room."""
@@ -328,36 +342,6 @@ class TelemetryLayer(Layer):
             kind.answers[root, template, status, error] = found
         return found
 
-    def _tell(self, exchange: Exchange, cell: tuple[Any, ...], route: str, error: str, took_ns: int) -> None:
-        """Leave a line for the access log, if this request gets one."""
-        kind, _, opened, _, sizes = cell
-        status = exchange.status
-        if self._log is None or self._writer is None:
-            return
-        if not error and status < FIRST_FAILURE and self._chance() >= self._log.share:
-            return
-        scope: Scope = exchange.scope
-        longest = access_log.LONGEST
-        self._writer.put(
-            access_log.Access(
-                time.time(),
-                kind.method,
-                exchange.path[:longest],
-                scope.get("query_string", b"")[:longest].decode("latin-1") if self._log.query else "",
-                route,
-                status,
-                error,
-                took_ns,
-                sizes[0],
-                sizes[1],
-                exchange.client,
-                None if exchange.known_id is None else exchange.known_id[:longest],
-                0 if opened is None else opened.trace_id,
-                (exchange.header(b"user-agent") or b"")[:longest],
-                _answered_by(exchange) if exchange.replied else "",
-            )
-        )
-
 
 def _is_ours(exchange: Exchange, whose: int) -> bool:
     """Tell, now that a request is over, whether its duration is the guard's."""
@@ -365,11 +349,6 @@ def _is_ours(exchange: Exchange, whose: int) -> bool:
         return bool(exchange.replied) and exchange.failure is None
     # A FastAPI that is mounted further in could not be seen before.
     return exchange.scope.get(FASTAPI) is None or not coexistence.outside(exchange).durations
-
-
-def _answered_by(exchange: Exchange) -> str:
-    """Name the layer that has answered in the application's place."""
-    return exchange.plan.layers[exchange.answered_at].name
 
 
 def _aggregate(shared_dir: str | None) -> Aggregate:
@@ -397,4 +376,4 @@ class TelemetryMiddleware(Middleware):
     """
 
     def __init__(self, app: ASGIApp, settings: Telemetry | None = None, **fields: Unpack[TelemetryFields]) -> None:
-        super().__init__(app, TelemetryLayer(build(Telemetry, settings, fields), application=app))
+        super().__init__(app, TelemetryLayer(build(Telemetry, settings, fields)))

@@ -13,16 +13,20 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
-from typing import Any, Final, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 from weakref import WeakSet
 
 from asgi_guard.settings import Problems
 from asgi_guard.telemetry.secrets import redacted_query
+
+if TYPE_CHECKING:
+    from asgi_guard.engine.exchange import Exchange
 
 LONGEST: Final = 512
 """The characters kept of a path, a query, a user agent and a request id."""
@@ -125,6 +129,39 @@ def line_of(access: Access) -> str:
     }
     kept = {name: value for name, value in told.items() if value not in {"", None} or name == "path"}
     return json.dumps(kept, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def access_of(  # noqa: PLR0917  one for each of what a line tells
+    exchange: Exchange,
+    method: str,
+    route: str,
+    error: str,
+    took_ns: int,
+    sizes: Sequence[int],
+    trace_id: int,
+    answered_by: str,
+    *,
+    with_query: bool,
+) -> Access:
+    """Take from a request that is over what its line tells, each text cut to its bound."""
+    query = exchange.scope.get("query_string", b"") if with_query else b""
+    return Access(
+        time.time(),
+        method,
+        exchange.path[:LONGEST],
+        query[:LONGEST].decode("latin-1"),
+        route,
+        exchange.status,
+        error,
+        took_ns,
+        sizes[0],
+        sizes[1],
+        exchange.client,
+        None if exchange.known_id is None else exchange.known_id[:LONGEST],
+        trace_id,
+        (exchange.header(b"user-agent") or b"")[:LONGEST],
+        answered_by,
+    )
 
 
 class Writer:

@@ -9,12 +9,14 @@
 | AG804 | an aggregate of one's own cannot be shared by naming a folder               |
 | AG805 | an access log is True, False, `"errors"`, a share, or its settings          |
 | AG806 | a duration is above 0                                                       |
+| AG807 | the folder that workers share is an absolute path, or `"auto"`              |
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypedDict, cast
 
 from asgi_guard.engine.types import Scope
@@ -141,7 +143,10 @@ class Telemetry:
                 "AG803", "aggregate", aggregate, "must be an Aggregate", "Leave it out for that of the process."
             )
         if self.shared_dir is not None:
-            problems.text("shared_dir", self.shared_dir, max_length=_LONGEST_PATH, ascii_only=False)
+            is_text = problems.text("shared_dir", self.shared_dir, max_length=_LONGEST_PATH, ascii_only=False)
+            if is_text and self.shared_dir != "auto" and not Path(self.shared_dir).is_absolute():
+                rule, remedy = "must be an absolute path, or 'auto'", "Workers may stand in different folders."
+                problems.add("AG807", "shared_dir", self.shared_dir, rule, remedy)
             if aggregate is not None:
                 rule, remedy = "must not be given together with an aggregate", "Leave one of the two out."
                 problems.add("AG804", "shared_dir", self.shared_dir, rule, remedy)

@@ -133,10 +133,10 @@ class TestCheck:
         path.write_text('rate_limit = "5/second"\nerror_envelope = false\n', encoding="utf-8")
 
         assert main(["check", "--config", str(path)]) == 0
-        assert capsys.readouterr() == (
-            "All is well. On: client_address, request_id, security_headers, request_limits, rate_limit, validation.\n",
-            "",
+        on = (
+            "telemetry, client_address, request_id, security_headers, endpoints, request_limits, rate_limit, validation"
         )
+        assert capsys.readouterr() == (f"All is well. On: {on}.\n", "")
 
     def test_every_problem_is_printed(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """With its id, its place in the file, the rule, what to do, and what was likely meant."""

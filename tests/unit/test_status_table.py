@@ -14,6 +14,7 @@ from asgi_guard import (
     CORS,
     HTTPS,
     Bans,
+    Endpoints,
     Guard,
     IPFilter,
     OperationTimeoutError,
@@ -178,6 +179,7 @@ async def shake_hands_from_a_foreign_page() -> Response:
         return session.denial
 
 
+TOKEN = "a-token-of-twenty-and-more"
 CASES: dict[Row, Case] = {
     (308, ""): refused(https=True),
     (400, "MALFORMED_REQUEST"): refused(headers={"Content-Length": "4", "Transfer-Encoding": "chunked"}),
@@ -192,6 +194,9 @@ CASES: dict[Row, Case] = {
     (403, "ORIGIN_NOT_ALLOWED"): shake_hands_from_a_foreign_page,
     (403, "CROSS_SITE_REQUEST"): refused(headers={"Sec-Fetch-Site": "cross-site"}, fetch_metadata=True),
     (403, "HTTPS_REQUIRED"): refused(https="require"),
+    (405, "METHOD_NOT_ALLOWED"): refused(
+        unreachable, "POST", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, endpoints=Endpoints(token=TOKEN)
+    ),
     (408, "BODY_TOO_SLOW"): refused(greet, "POST", incoming=[HALF], request_limits=RequestLimits(idle_seconds=0.1)),
     (413, "BODY_TOO_LARGE"): refused(unreachable, "POST", headers={"Content-Length": "99999999"}),
     (413, "VALIDATION_TOO_LARGE"): refused(greet, "POST", headers={"Content-Length": "999999", **JSON}, incoming=[]),

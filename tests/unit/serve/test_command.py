@@ -235,8 +235,8 @@ def test_wrong_arguments_are_refused(options: list[str], complaint: str, capsys:
         ("2", "", {}, True),
         ("1", "", {}, False),
         ("2", "telemetry = false", {}, False),
-        ("2", "[telemetry]\nshared_dir = 'cells'", {}, False),
-        ("2", "", {"ASGI_GUARD_SHARED_DIR": "cells"}, False),
+        ("2", "[telemetry]\nshared_dir = '{here}/cells'", {}, False),
+        ("2", "", {"ASGI_GUARD_SHARED_DIR": "{here}/cells"}, False),
     ],
     ids=["several", "one", "no telemetry", "a folder in the file", "a folder in the environment"],
 )
@@ -252,7 +252,9 @@ def test_several_workers_count_together(  # noqa: PLR0917  fixtures and a case
     """In a folder of this process, which is the server from then on; unless another is named."""
     monkeypatch.setattr(process, "_aggregate", None)
     monkeypatch.setattr(process, "_folder", None)
-    Path("guard.toml").write_text(file, encoding="utf-8")
+    here = str(Path.cwd())
+    Path("guard.toml").write_text(file.replace("{here}", here), encoding="utf-8")
+    variables = {name: value.replace("{here}", here) for name, value in variables.items()}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 

@@ -59,7 +59,7 @@ class World:
 
     def layers(self, app: Any = None, **settings: Any) -> tuple[TelemetryLayer, RequestLimitsLayer]:
         """Return what a guard is made of here: telemetry, and one that refuses."""
-        telemetry = TelemetryLayer(Telemetry(aggregate=self.aggregate, **settings), application=app)
+        telemetry = TelemetryLayer(Telemetry(aggregate=self.aggregate, **settings))
         return telemetry, RequestLimitsLayer(RequestLimits(max_url_bytes=64))
 
     def guard(self, app: Any, **settings: Any) -> Middleware:
