@@ -69,10 +69,12 @@ if TYPE_CHECKING:
     from asgi_guard.monitor.health import HealthCheck
     from asgi_guard.presets import SecurityMiddleware
     from asgi_guard.resilience.events import CircuitChanged
+    from asgi_guard.telemetry.access_log import AccessLog
 
 __version__ = "0.1.0"
 
 _HOME: dict[str, str] = {
+    "AccessLog": "asgi_guard.telemetry.access_log",
     "AttackFound": "asgi_guard.inspection.events",
     "AuthenticationError": "asgi_guard.errors.ready",
     "AuthorizationError": "asgi_guard.errors.ready",
@@ -161,6 +163,7 @@ _HOME: dict[str, str] = {
 __all__ = [
     "CORS",
     "HTTPS",
+    "AccessLog",
     "AttackFound",
     "AuthenticationError",
     "AuthorizationError",

@@ -29,6 +29,9 @@ from asgi_guard.settings import Problem
 ALIASES: Final = MappingProxyType({"TOKEN": ("endpoints", "token"), "SHARED_DIR": ("telemetry", "shared_dir")})
 """Short names of fields: `ASGI_GUARD_TOKEN`. They say nothing of a part that is off."""
 
+FOREIGN: Final = MappingProxyType({"OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS": ("telemetry", "known_methods")})
+"""Names that others have given to fields of ours; our own name wins."""
+
 RESERVED: Final = frozenset({"APP", "APP_DIR", "CONFIG", "RUN", "WORKERS"})
 """What stands after the prefix in the names that say what to serve and by whom, and not how."""
 
@@ -138,8 +141,9 @@ def _environment(environ: Mapping[str, str], parts: Parts, prefix: str) -> Sourc
 
 def _add_aliases(source: Source, environ: Mapping[str, str], parts: Parts, prefix: str) -> None:
     """Add what the short names say of parts that the environment leaves on."""
-    for alias, (name, field) in ALIASES.items():
-        variable, part = prefix + alias, parts.get(name)
+    ours = {prefix + alias: field for alias, field in ALIASES.items()}
+    for variable, (name, field) in {**ours, **FOREIGN}.items():
+        part = parts.get(name)
         said = source.values.get(name, {})
         if variable not in environ or part is None or said is False:
             continue
@@ -147,9 +151,12 @@ def _add_aliases(source: Source, environ: Mapping[str, str], parts: Parts, prefi
         if table is None:  # it is wrong, and told as that
             continue
         if field in table:
+            if variable in FOREIGN:
+                continue
             _twice(source, variable)
         source.names[f"{name}.{field}"] = variable
-        source.values[name] = {**table, field: environ[variable]}
+        kind = kinds_of(part.settings_class).get(field)
+        source.values[name] = {**table, field: _read(source, f"{name}.{field}", kind, environ[variable])}
         if said == {}:
             source.asides.add(name)
 

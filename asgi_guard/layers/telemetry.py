@@ -23,6 +23,7 @@ from asgi_guard.monitor.process import aggregate_of_process, share
 from asgi_guard.settings import build
 from asgi_guard.telemetry import access_log, coexistence
 from asgi_guard.telemetry.coexistence import FASTAPI, NOTHING, Inside, Measured
+from asgi_guard.telemetry.out import Out
 from asgi_guard.telemetry.routes import route_of
 from asgi_guard.telemetry.semconv import (
     ACCESS_LOG_DROPPED,
@@ -107,6 +108,7 @@ class TelemetryLayer(Layer):
         self._inside = Inside(None)
         self._is_alone = False
         self.aggregate: Aggregate = settings.aggregate or _aggregate(settings.shared_dir)
+        self._out = Out(settings, self.aggregate)
         self._durations: dict[str, Series] = {}
         self._methods = {method: method for method in settings.known_methods}
         whole = {path for path in settings.excluded_paths if not path.endswith("*")}
@@ -152,6 +154,8 @@ class TelemetryLayer(Layer):
             return
         if exchange.is_repeated(self):
             return
+        if self._out.is_waiting:
+            self._out.set_up_late()
         scope = exchange.scope
         known = self._kinds.get((scope.get("method", ""), scope.get("scheme", ""), scope.get("http_version", "")))
         kind = known or self._kind(exchange)
@@ -293,11 +297,19 @@ class TelemetryLayer(Layer):
             series = self._durations[layer.name] = self.aggregate.series(LAYER_DURATION, layer.name)
         series.record(nanoseconds)
 
-    async def shutdown(self) -> None:
-        """Write what is left of the access log."""
-        if self._writer is not None:
+    async def start(self) -> None:
+        """Set up what sends the numbers out, if there is any."""
+        if self._out.is_waiting:
             from anyio import to_thread
 
+            await to_thread.run_sync(self._out.set_up)
+
+    async def shutdown(self) -> None:
+        """Send, and write, what is left."""
+        from anyio import to_thread
+
+        await to_thread.run_sync(self._out.shut_down)
+        if self._writer is not None:
             await to_thread.run_sync(self._writer.close)
 
     def _count_answer(self, exchange: Exchange) -> None:
@@ -337,7 +349,8 @@ class TelemetryLayer(Layer):
         if self._traffic and not kind.is_socket:
             metrics += [REQUEST_SIZE, RESPONSE_SIZE]
         values = (*kind.values, root + template, str(status) if status else "", error)
-        found = tuple([self.aggregate.series(metric, *values) for metric in metrics])
+        first, *others = [self.aggregate.series(metric, *values) for metric in metrics]
+        found = (self._out.both(first), *others)
         if len(kind.answers) < MAX_KNOWN:
             kind.answers[root, template, status, error] = found
         return found

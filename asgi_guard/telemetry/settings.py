@@ -9,6 +9,7 @@
 | AG804 | an aggregate of one's own cannot be shared by naming a folder               |
 | AG805 | an access log is True, False, `"errors"`, a share, or its settings          |
 | AG806 | a duration is above 0                                                       |
+| AG808 | a meter provider has `get_meter`                                            |
 | AG807 | the folder that workers share is an absolute path, or `"auto"`              |
 """
 
@@ -40,6 +41,13 @@ class TracerProvider(Protocol):
         """Return a tracer."""
 
 
+class MeterProvider(Protocol):
+    """Gives meters, as OpenTelemetry's does."""
+
+    def get_meter(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Return a meter."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
     """Settings of the telemetry.
@@ -56,6 +64,10 @@ class Telemetry:
         traffic: whether the bytes of bodies and the messages of WebSockets are counted, message by message.
         spans: whether each request gets a server span, as soon as there is a tracer provider.
         tracer_provider: whose; by default OpenTelemetry's global one.
+        metrics: whether a meter provider is told what is counted, as soon as there is one.
+        meter_provider: which; by default OpenTelemetry's global one. Durations cost several microseconds more there;
+            who wraps their exporter in an `otel_export.GuardMetricExporter` spares that.
+        export: `"otlp"` sets up OTLP, for spans and numbers, as the `OTEL_*` variables of the environment say.
         is_public: whether the trace of a client is only linked to, and not gone on with.
         slow_seconds: from which duration on a request gets a span though the sampler dropped it, as one that fails
             does; it needs `sampling.KeepErrors` in the provider. None leaves it to the sampler.
@@ -80,6 +92,9 @@ class Telemetry:
     traffic: bool = False
     spans: bool = True
     tracer_provider: TracerProvider | None = None
+    metrics: bool = True
+    meter_provider: MeterProvider | None = None
+    export: Literal["otlp"] | None = None
     is_public: bool = False
     slow_seconds: float | None = None
     request_headers: Sequence[str] = ()
@@ -91,7 +106,7 @@ class Telemetry:
     def __post_init__(self) -> None:
         problems = Problems("Telemetry")
         problems.choice("http", self.http, CHOICES)
-        for switch in ("traffic", "spans", "is_public"):
+        for switch in ("traffic", "spans", "is_public", "metrics"):
             problems.boolean(switch, getattr(self, switch))
         self._check_what_is_left_out(problems)
         self._check_methods(problems)
@@ -103,6 +118,11 @@ class Telemetry:
         if self.tracer_provider is not None and not callable(getattr(self.tracer_provider, "get_tracer", None)):
             rule, remedy = "must have `get_tracer`", "Give a TracerProvider of OpenTelemetry's SDK, not its name."
             problems.add("AG802", "tracer_provider", self.tracer_provider, rule, remedy)
+        if self.meter_provider is not None and not callable(getattr(self.meter_provider, "get_meter", None)):
+            rule, remedy = "must have `get_meter`", "Give a MeterProvider of OpenTelemetry's SDK, not its name."
+            problems.add("AG808", "meter_provider", self.meter_provider, rule, remedy)
+        if self.export is not None:
+            problems.choice("export", self.export, ("otlp",))
         slow = self.slow_seconds
         if slow is not None and problems.number("slow_seconds", slow) and slow <= 0:
             problems.add("AG806", "slow_seconds", slow, "must be above 0", "Write None to leave it to the sampler.")
@@ -171,6 +191,9 @@ class TelemetryFields(TypedDict, total=False):
     traffic: bool
     spans: bool
     tracer_provider: TracerProvider | None
+    metrics: bool
+    meter_provider: MeterProvider | None
+    export: Literal["otlp"] | None
     is_public: bool
     slow_seconds: float | None
     request_headers: Sequence[str]

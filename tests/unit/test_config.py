@@ -236,7 +236,7 @@ class TestProblems:
             "ASGI_GUARD_IP_FILTER[1]": "AG302",
             "ASGI_GUARD_SECURITY_HEADERS__HEADERS": "AG201",
             "ASGI_GUARD_REQUEST_ID__FACTORY": "AG502",
-            "ASGI_GUARD_TELEMETRY": "AG501",
+            "ASGI_GUARD_TELEMETRY": "AG105",
             "ASGI_GUARD_FETCH_METADATA": "AG501",
         }
 
@@ -617,6 +617,17 @@ class TestShortNames:
 
         assert [(problem.id, problem.field) for problem in caught.value.problems] == [("AG820", "ASGI_GUARD_TOKEN")]
         assert "0123" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("variables", "methods"),
+        [({}, ("GET", "PURGE")), ({"ASGI_GUARD_TELEMETRY__KNOWN_METHODS": "GET"}, ("GET",))],
+        ids=["alone", "beside ours"],
+    )
+    def test_a_name_of_opentelemetry_is_understood(self, variables, methods) -> None:
+        """Our own wins."""
+        variables = {"OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS": "GET, PURGE", **variables}
+
+        assert tuple(Guard.from_env(app, variables).part("telemetry").settings.known_methods) == methods
 
     def test_a_folder_is_that_of_the_telemetry(self, tmp_path) -> None:
         """It is shared by whatever counts in this process, so this is asked in one of its own."""

@@ -439,7 +439,7 @@ def test_every_problem_of_every_part_is_told_at_once() -> None:
     assert ids(caught.value) == {
         "Guard.app": "AG109",
         "Guard.listeners[0]": "AG109",
-        "Telemetry": "AG112",
+        "Telemetry.export": "AG105",
         "Guard.request_limits": "AG221",
         "Guard.ip_filter": "AG226",
         "ClientAddress.trusted": "AG305",

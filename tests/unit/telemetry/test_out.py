@@ -1,0 +1,186 @@
+"""What is counted reaches OpenTelemetry once, whoever has set it up, and nothing is set up unasked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExporter, MetricExportResult
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader as Periodic
+
+from asgi_guard import ConfigError, Guard, Telemetry, TelemetryMiddleware
+from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.telemetry.otel_export import GuardMetricExporter
+from asgi_guard.testing import call
+
+pytestmark = pytest.mark.anyio
+
+DURATION = "http.server.request.duration"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run on asyncio: nothing here knows an event loop."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """Let the SDK take its locks."""
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answer."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+class Kept(MetricExporter):
+    """Keeps what is exported."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    def export(self, metrics_data: Any, timeout_millis: float = 0, **options: Any) -> MetricExportResult:
+        """Keep it."""
+        self.kept.append(metrics_data)
+        return MetricExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis: float = 0) -> bool:
+        """Have nothing to do."""
+        return True
+
+    def shutdown(self, timeout_millis: float = 0, **options: Any) -> None:
+        """Have nothing to do."""
+
+
+def points(data: Any, name: str) -> list[Any]:
+    """Return the points of a metric, over all scopes."""
+    return [
+        point
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == name
+        for point in metric.data.data_points
+    ]
+
+
+async def test_a_meter_provider_of_ones_own_is_told() -> None:
+    """Durations and all else, each once, with a status that is a number."""
+    reader = InMemoryMetricReader()
+    telemetry = Telemetry(aggregate=Aggregate(), meter_provider=MeterProvider([reader]))
+    guarded = Guard(app, telemetry=telemetry, rate_limit="2/minute")
+
+    statuses = [(await call(guarded)).status for _ in range(4)]
+
+    data = reader.get_metrics_data()
+    while not points(data, "asgi_guard.answers"):  # an instrument for what is new is made beside the collection
+        data = reader.get_metrics_data()
+    told = {point.attributes["http.response.status_code"]: point.count for point in points(data, DURATION)}
+    assert statuses == [200, 200, 429, 429]
+    assert told == {200: 2, 429: 2}
+    (answered,) = points(data, "asgi_guard.answers")
+    assert (dict(answered.attributes), answered.value) == (
+        {"asgi_guard.layer": "rate_limit", "http.response.status_code": 429},
+        2,
+    )
+
+
+async def test_a_wrapped_exporter_tells_it_instead() -> None:
+    """Then the SDK's own histogram is never recorded in."""
+    aggregate, kept = Aggregate(), Kept()
+    provider = MeterProvider([Periodic(GuardMetricExporter(kept, aggregate), export_interval_millis=60_000)])
+    guarded = TelemetryMiddleware(app, aggregate=aggregate, meter_provider=provider)
+
+    for _ in range(3):
+        await call(guarded)
+    provider.shutdown()
+
+    assert [point.count for data in kept.kept for point in points(data, DURATION)] == [3]
+
+
+async def test_whoever_wants_no_numbers_there_gets_none() -> None:
+    """Neither through instruments nor by records."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+
+    await call(TelemetryMiddleware(app, aggregate=Aggregate(), meter_provider=provider, metrics=False))
+
+    assert reader.get_metrics_data() is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [("meter_provider", "global", "AG808"), ("export", "otpl", "AG105"), ("metrics", 1, "AG103")],
+)
+def test_what_cannot_work_does_not_start(field: str, value: object, problem: str) -> None:
+    """With its field."""
+    with pytest.raises(ConfigError) as caught:
+        Telemetry(**{field: value})  # type: ignore[arg-type]
+
+    assert [(found.id, found.field) for found in caught.value.problems] == [(problem, f"Telemetry.{field}")]
+
+
+GLOBAL = """
+import asyncio
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from asgi_guard import Guard
+from asgi_guard.testing import call
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body"})
+
+guarded = Guard(app)
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+asyncio.run(call(guarded))
+names = [m.name for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics for m in s.metrics]
+print("http.server.request.duration" in names, len(names) == len(set(names)))
+"""
+
+WITHOUT = """
+import sys
+for name in ("opentelemetry", "opentelemetry.sdk"):
+    sys.modules[name] = None
+from asgi_guard import Guard, MissingExtraError
+Guard(print)
+try:
+    Guard(print, telemetry="otlp")
+except MissingExtraError as error:
+    print(error)
+"""
+
+LAZY = """
+import sys
+from asgi_guard import Guard
+Guard(print, telemetry="otlp")
+print("opentelemetry.sdk.trace" in sys.modules, "opentelemetry.exporter.otlp.proto.http" in sys.modules)
+"""
+
+
+def run(program: str) -> str:
+    """Run a program in an interpreter of its own: a provider is global, and an import for good."""
+    return subprocess.check_output([sys.executable, "-c", program], text=True).strip()
+
+
+def test_the_global_meter_provider_is_told_once_it_is_there() -> None:
+    """Also where it was set up after the guard was built."""
+    assert run(GLOBAL) == "True True"
+
+
+def test_without_the_sdk_only_otlp_is_refused() -> None:
+    """When the guard is built, with what to install; all else works."""
+    assert "pip install 'asgi-guard[otel]'" in run(WITHOUT)
+
+
+def test_a_constructor_sets_nothing_up() -> None:
+    """Nor loads the SDK: that is for whoever serves."""
+    assert run(LAZY) == "False False"
