@@ -11,6 +11,7 @@ Must never lose a difference: what was not taken is told again, together with wh
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -32,7 +33,6 @@ from opentelemetry.sdk.metrics.export import Metric as SDKMetric
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from asgi_guard import __version__
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.monitor.metric import Kind
 from asgi_guard.monitor.process import aggregate_of_process
@@ -41,7 +41,7 @@ from asgi_guard.monitor.snapshot import Snapshot
 from asgi_guard.telemetry.otel_points import has_counted, to_otel
 from asgi_guard.telemetry.spans import SCHEMA
 
-SCOPE: Final = InstrumentationScope("asgi_guard", __version__, SCHEMA)
+SCOPE: Final = InstrumentationScope("asgi_guard", sys.modules["asgi_guard"].__version__, SCHEMA)
 """Under which all of it is told; the SDK makes the same one for our instruments."""
 
 _NOTHING: Final = Snapshot(())

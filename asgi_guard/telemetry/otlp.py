@@ -1,17 +1,10 @@
 """OTLP: spans and numbers to a collector, as the `OTEL_*` variables of OpenTelemetry's specification say.
 
-Only what chooses between exporters is read here: `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`
-(`otlp`, `console`, `none`, several with commas between them; `otlp` by default) and `OTEL_EXPORTER_OTLP_PROTOCOL`, also
-with `_TRACES_` or `_METRICS_` in it (`http/protobuf` by default, `grpc`). Endpoint, headers, sampler, resource,
-intervals and queues are the SDK's to read.
+Only `OTEL_SDK_DISABLED` and what chooses between exporters are read by us, see `otlp_variables`. Endpoint, headers,
+sampler, resource, intervals and queues are the SDK's to read.
 Rule 1: providers that somebody has set up are used, and never replaced.
 Rule 2: no request waits for a collector, and neither does the end of the process for more than a few seconds.
 Rule 3: nothing is set up by a constructor or an import: threads that it starts belong to the process that serves.
-
-| id    | rule that was broken                                         |
-|-------|--------------------------------------------------------------|
-| AG860 | an exporter is one of those that are known                   |
-| AG861 | the protocol of OTLP is one of those that are known          |
 """
 
 from __future__ import annotations
@@ -21,14 +14,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.monitor.process import aggregate_of_process
-from asgi_guard.settings import Problems
+from asgi_guard.telemetry.otlp_variables import FEATURE, chosen_exporters, exporter_class, need
 
 if TYPE_CHECKING:
     from asgi_guard.monitor.cells import Aggregate
@@ -36,21 +27,6 @@ if TYPE_CHECKING:
 SHUTDOWN_SECONDS: Final = 5.0
 """How long the end of a process waits for the last numbers and spans to leave."""
 
-COMPLAINT_SECONDS: Final = 60.0
-"""How often an exporter complains of one thing: without a bound, a collector that is away fills the disk."""
-
-Signal: TypeAlias = Literal["traces", "metrics"]
-
-_FEATURE: Final = 'telemetry="otlp"'
-_EXPORTERS: Final = ("otlp", "console", "none")
-_PACKAGES: Final = {
-    "http/protobuf": ("opentelemetry.exporter.otlp.proto.http", "otel"),
-    "grpc": ("opentelemetry.exporter.otlp.proto.grpc", "otel-grpc"),
-}
-_CLASSES: Final = {
-    "traces": ("trace_exporter", "OTLPSpanExporter", "opentelemetry.sdk.trace.export", "ConsoleSpanExporter"),
-    "metrics": ("metric_exporter", "OTLPMetricExporter", "opentelemetry.sdk.metrics.export", "ConsoleMetricExporter"),
-}
 _NOT_SET_UP: Final = frozenset({"ProxyTracerProvider", "_ProxyMeterProvider"})
 
 _logger: Final = logging.getLogger("asgi_guard.telemetry")
@@ -124,91 +100,16 @@ def setup_otlp(
 
 
 def _set_up(aggregate: Aggregate | None, environ: Mapping[str, str], *, keep_errors: bool) -> Otlp:
-    chosen = _chosen(environ)
+    chosen = chosen_exporters(environ)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return Otlp(None, None)
-    makers = {signal: [_maker(signal, exporter) for exporter in exporters] for signal, exporters in chosen.items()}
-    resource = _load("opentelemetry.sdk.resources", "otel").Resource.create()
+    makers = {
+        signal: [exporter_class(signal, exporter) for exporter in exporters] for signal, exporters in chosen.items()
+    }
+    resource = need("opentelemetry.sdk.resources", "otel").Resource.create()
     tracers = _tracer_provider(makers["traces"], resource, keep_errors=keep_errors) if makers["traces"] else None
     meters = _meter_provider(makers["metrics"], resource, aggregate) if makers["metrics"] else None
     return Otlp(tracers, meters)
-
-
-def _chosen(environ: Mapping[str, str]) -> dict[Signal, list[str]]:
-    """Read which exporters each signal has: `console`, or the protocol of OTLP."""
-    problems = Problems("environment")
-    chosen: dict[Signal, list[str]] = {"traces": [], "metrics": []}
-    for signal, exporters in chosen.items():
-        variable = f"OTEL_{signal.upper()}_EXPORTER"
-        for name in [part.strip().lower() for part in (environ.get(variable) or "otlp").split(",")]:
-            if name not in _EXPORTERS:
-                problems.add("AG860", variable, name, f"must be one of {', '.join(_EXPORTERS)}", "Choose one of them.")
-            elif name == "otlp":
-                exporters.append(_protocol(signal, environ, problems))
-            elif name == "console":
-                exporters.append(name)
-    problems.raise_if_any()
-    return chosen
-
-
-def _protocol(signal: Signal, environ: Mapping[str, str], problems: Problems) -> str:
-    general = "OTEL_EXPORTER_OTLP_PROTOCOL"
-    special = f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"
-    variable = special if environ.get(special) else general
-    protocol = (environ.get(variable) or "http/protobuf").strip()
-    if protocol not in _PACKAGES:
-        rule = f"must be one of {', '.join(_PACKAGES)}"
-        problems.add("AG861", variable, protocol, rule, "Leave it out for http/protobuf.")
-    return protocol
-
-
-def _maker(signal: Signal, exporter: str) -> Callable[[], Any]:
-    """Find the class of an exporter.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    module, otlp, console_module, console = _CLASSES[signal]
-    if exporter == "console":
-        found: Callable[[], Any] = getattr(_load(console_module, "otel"), console)
-    else:
-        package, extra = _PACKAGES[exporter]
-        found = getattr(_load(f"{package}.{module}", extra), otlp)
-        _quieten(logging.getLogger(f"{package}.{module}"))
-    return found
-
-
-class Seldom(logging.Filter):
-    """Lets through each message once a minute, whatever is filled in.
-
-    Args:
-        now: the time, in seconds since any moment.
-    """
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._now = now
-        self._next: dict[tuple[str, int], float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record goes on: its place in the code says what it is about."""
-        place, now = (record.pathname, record.lineno), self._now()
-        if now < self._next.get(place, now):
-            return False
-        self._next[place] = now + COMPLAINT_SECONDS
-        return True
-
-
-def _quieten(logger: logging.Logger) -> None:
-    if not any(isinstance(found, Seldom) for found in logger.filters):
-        logger.addFilter(Seldom())
-
-
-def _load(module: str, extra: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError:
-        raise MissingExtraError(_FEATURE, extra) from None
 
 
 def _tracer_provider(makers: Sequence[Callable[[], Any]], resource: Any, *, keep_errors: bool) -> Any:
@@ -218,7 +119,7 @@ def _tracer_provider(makers: Sequence[Callable[[], Any]], resource: Any, *, keep
 
     found = trace.get_tracer_provider()
     if _is_theirs(found):
-        _logger.warning("%s: spans go to the tracer provider that is set up already", _FEATURE)
+        _logger.warning("%s: spans go to the tracer provider that is set up already", FEATURE)
         return found
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     if keep_errors:
@@ -243,7 +144,7 @@ def _meter_provider(makers: Sequence[Callable[[], Any]], resource: Any, aggregat
 
     found = metrics.get_meter_provider()
     if _is_theirs(found):
-        _logger.warning("%s: numbers go to the meter provider that is set up already", _FEATURE)
+        _logger.warning("%s: numbers go to the meter provider that is set up already", FEATURE)
         return found
     readers = [PeriodicExportingMetricReader(GuardMetricExporter(make(), aggregate)) for make in makers]
     provider = MeterProvider(readers, resource, shutdown_on_exit=False)

@@ -1,0 +1,428 @@
+"""OTLP: real spans and points over real HTTP, to collectors that take them, and to some that do not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from otlp_collector import collecting
+from served import free_port
+
+from asgi_guard.errors import ConfigError, MissingExtraError
+from asgi_guard.telemetry.otlp_variables import COMPLAINT_SECONDS, Seldom, chosen_exporters, exporter_class
+
+pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+
+REQUESTS = 25
+
+SERVE = f"""
+import json, logging, os, time
+from asgi_guard.monitor.process import aggregate_of_process
+from asgi_guard.telemetry.otlp import setup_otlp
+from asgi_guard.telemetry.semconv import REQUEST_DURATION
+
+logging.basicConfig(level=logging.INFO)
+answers = aggregate_of_process().series(REQUEST_DURATION, "GET", "http", "1.1", "/items/{{id}}", "200", "")
+
+
+def serve(tracer_provider):
+    tracer = tracer_provider.get_tracer("test")
+    longest = 0
+    for _ in range({REQUESTS}):
+        began = time.perf_counter()
+        with tracer.start_as_current_span("GET /items/{{id}}") as span:
+            context = span.get_span_context()
+            answers.record(2_000_000, (context.trace_id, context.span_id))
+        longest = max(longest, time.perf_counter() - began)
+    return longest
+"""
+WHOLE = f"""{SERVE}
+otlp = setup_otlp()
+longest = serve(otlp.tracer_provider)
+began = time.monotonic()
+in_time = otlp.shutdown(float(os.environ.get("PATIENCE", "10")))
+print(json.dumps({{"in_time": in_time, "shutdown": time.monotonic() - began, "longest": longest}}))
+"""
+
+
+def start(code: str, **environ: str) -> subprocess.Popen[str]:
+    """Start a process that runs some code, with these variables beside those that every process has."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**plain, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ran(code: str, **environ: str) -> tuple[dict, str]:
+    """Run some code in a process, and return what it has printed, and its log."""
+    out, log = start(code, **environ).communicate(timeout=45)
+    assert out, log
+    return json.loads(out.splitlines()[-1]), log
+
+
+def at(port: int) -> dict[str, str]:
+    """Return the variable that names a collector."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
+
+
+def test_points_and_spans_arrive_as_they_were_counted() -> None:
+    """As many spans as requests, a histogram that has counted as many, and an exemplar of one of these spans."""
+    with collecting() as collector:
+        result, log = ran(WHOLE, **at(collector.port), OTEL_EXPORTER_OTLP_HEADERS="x-tenant=one")
+
+    assert (result["in_time"], log) == (True, "")
+    (point,) = collector.last("http.server.request.duration").values()
+    assert point.count == len(collector.spans) == REQUESTS
+    assert point.sum == pytest.approx(REQUESTS * 0.002)
+    assert (point.exemplars[0].trace_id, point.exemplars[0].span_id) in {
+        (span.trace_id, span.span_id) for _, span in collector.spans
+    }
+    assert not point.HasField("min"), "it is not known"
+    assert {headers["x-tenant"] for headers in collector.headers} == {"one"}
+
+
+@pytest.mark.parametrize("preference", ["cumulative", "delta"])
+@pytest.mark.parametrize("aggregation", ["explicit_bucket_histogram", "base2_exponential_bucket_histogram"])
+def test_the_variables_choose_how_numbers_are_told(preference, aggregation) -> None:
+    """Over several exports, differences add up to what was counted; so does the last of the cumulative points."""
+    code = f"""{SERVE}
+otlp = setup_otlp()
+for _ in range(4):
+    serve(otlp.tracer_provider)
+    otlp.meter_provider.force_flush()
+print(json.dumps({{"in_time": otlp.shutdown()}}))
+"""
+    names = {
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": preference,
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": aggregation,
+    }
+    with collecting() as collector:
+        ran(code, **at(collector.port), **names)
+
+    sent = [(metric, point) for _, metric, point in collector.metrics if metric.name == "http.server.request.duration"]
+    counts = [point.count for _, point in sent]
+    assert (sum(counts) if preference == "delta" else counts[-1]) == 4 * REQUESTS
+    assert {metric.WhichOneof("data") for metric, _ in sent} == {
+        "histogram" if aggregation.startswith("explicit") else "exponential_histogram"
+    }
+
+
+def test_each_process_tells_of_itself() -> None:
+    """Three processes are three instances, each with what it has counted."""
+    with collecting() as collector:
+        processes = [start(WHOLE, **at(collector.port)) for _ in range(3)]
+        for process in processes:
+            process.communicate(timeout=45)
+
+    points = collector.last("http.server.request.duration")
+    assert [point.count for point in points.values()] == [REQUESTS] * 3
+    assert len({span.trace_id for _, span in collector.spans}) == 3 * REQUESTS
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_forked_process_tells_of_itself_too() -> None:
+    """Providers that were set up before a fork go on in the child, as another instance that has counted nothing."""
+    code = f"""{SERVE}
+otlp = setup_otlp()
+serve(otlp.tracer_provider)
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+else:
+    serve(setup_otlp().tracer_provider)
+    serve(setup_otlp().tracer_provider)
+otlp.shutdown()
+print("{{}}", flush=True)
+"""
+    with collecting() as collector:
+        ran(code, **at(collector.port))
+
+    points = collector.last("http.server.request.duration")
+    assert sorted(point.count for point in points.values()) == [REQUESTS, 2 * REQUESTS]
+
+
+BAD = [
+    pytest.param({"status": 500}, True, id="it answers 500"),
+    pytest.param({"hangs": True}, False, id="it does not answer"),
+]
+
+
+@pytest.mark.parametrize(("how", "in_time"), BAD)
+def test_a_collector_that_fails_costs_a_request_nothing(how, in_time) -> None:
+    """No request waits, and the process ends within its time, whether or not what is left was taken."""
+    with collecting(**how) as collector:
+        result, log = ran(WHOLE, **at(collector.port), PATIENCE="1")
+
+    assert result["in_time"] is in_time
+    assert result["shutdown"] < 5
+    assert result["longest"] < 0.5
+    assert len(log.splitlines()) < 10
+
+
+def test_a_collector_that_is_away_costs_a_request_nothing() -> None:
+    """The same where nobody listens."""
+    result, log = ran(WHOLE, **at(free_port()), PATIENCE="1")
+
+    assert result["shutdown"] < 5
+    assert result["longest"] < 0.5
+    assert len(log.splitlines()) < 10
+
+
+def test_what_is_left_leaves_at_the_end_of_a_process() -> None:
+    """Nobody has to call shutdown: the end of the process does."""
+    with collecting() as collector:
+        ran(f'{SERVE}\nserve(setup_otlp().tracer_provider)\nprint("{{}}")', **at(collector.port))
+
+    (point,) = collector.last("http.server.request.duration").values()
+    assert point.count == len(collector.spans) == REQUESTS
+
+
+def test_set_up_twice_is_once() -> None:
+    """Who asks again gets the same; after a shutdown, a new one that works."""
+    code = f"""{SERVE}
+first = setup_otlp()
+same = setup_otlp() is first
+serve(first.tracer_provider)
+first.shutdown()
+again = setup_otlp()
+serve(again.tracer_provider)
+print(json.dumps({{"same": same, "new": again is not first, "in_time": again.shutdown()}}))
+"""
+    with collecting() as collector:
+        result, log = ran(code, **at(collector.port))
+
+    assert (result, log) == ({"same": True, "new": True, "in_time": True}, "")
+    assert len(collector.spans) == 2 * REQUESTS
+
+
+def test_providers_of_somebody_else_are_used() -> None:
+    """They stay the global ones, are told in the log, and outlive our shutdown."""
+    code = f"""{SERVE}
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+tracers, meters = TracerProvider(), MeterProvider()
+trace.set_tracer_provider(tracers)
+metrics.set_meter_provider(meters)
+otlp = setup_otlp()
+used = otlp.tracer_provider is tracers and otlp.meter_provider is meters
+stay = trace.get_tracer_provider() is tracers and metrics.get_meter_provider() is meters
+otlp.shutdown()
+setup_otlp()
+meters.shutdown()
+print(json.dumps([used, stay]))
+"""
+    with collecting() as collector:
+        result, log = ran(code, **at(collector.port))
+
+    assert result == [True, True]
+    assert log.count("set up already") == 4
+    assert not collector.headers
+
+
+NOTHING = [
+    pytest.param({"OTEL_SDK_DISABLED": "true"}, [None, None], id="the SDK is disabled"),
+    pytest.param({"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}, [None, None], id="no exporter"),
+]
+
+
+@pytest.mark.parametrize(("variables", "providers"), NOTHING)
+def test_what_is_not_wanted_is_not_set_up(variables, providers) -> None:
+    """There is no provider then, and nothing to shut down."""
+    code = f"{SERVE}\notlp = setup_otlp()\nprint(json.dumps([otlp.tracer_provider, otlp.meter_provider]))"
+
+    assert ran(code, **variables)[0] == providers
+
+
+def test_numbers_and_spans_can_be_printed() -> None:
+    """`console` prints them, as the specification wants it."""
+    process = start(WHOLE, OTEL_TRACES_EXPORTER="console", OTEL_METRICS_EXPORTER="console")
+
+    out, _ = process.communicate(timeout=45)
+
+    assert "http.server.request.duration" in out
+    assert out.count('"name": "GET /items/{id}"') == REQUESTS
+
+
+def test_exports_are_not_traced() -> None:
+    """What is instrumented in the process, such as the client that exports, makes no span of an export."""
+    code = f"""{SERVE}
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+import requests
+traced = []
+send = requests.Session.request
+def watched(self, *args, **kwargs):
+    traced.append(is_instrumentation_enabled())
+    return send(self, *args, **kwargs)
+requests.Session.request = watched
+otlp = setup_otlp()
+serve(otlp.tracer_provider)
+otlp.shutdown()
+print(json.dumps(traced))
+"""
+    pytest.importorskip("opentelemetry.instrumentation.utils")
+    with collecting() as collector:
+        result, _ = ran(code, **at(collector.port))
+
+    assert result == [False, False]
+
+
+CHOICES = [
+    pytest.param({}, ["http/protobuf"], ["http/protobuf"], id="the default"),
+    pytest.param({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, ["grpc"], ["grpc"], id="a protocol for both"),
+    pytest.param(
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"},
+        ["http/protobuf"],
+        ["grpc"],
+        id="one of them has its own",
+    ),
+    pytest.param({"OTEL_TRACES_EXPORTER": "none"}, [], ["http/protobuf"], id="none"),
+    pytest.param({"OTEL_METRICS_EXPORTER": "otlp, console"}, ["http/protobuf"], ["http/protobuf", "console"], id="two"),
+    pytest.param({"OTEL_TRACES_EXPORTER": "", "OTEL_EXPORTER_OTLP_PROTOCOL": ""}, *[["http/protobuf"]] * 2, id="empty"),
+]
+
+
+@pytest.mark.parametrize(("environ", "traces", "metrics"), CHOICES)
+def test_exporters_are_chosen_as_the_specification_says(environ, traces, metrics) -> None:
+    """An empty variable is one that is not set."""
+    assert chosen_exporters(environ) == {"traces": traces, "metrics": metrics}
+
+
+def test_all_wrong_values_are_told_at_once() -> None:
+    """Each with its variable, and with what it may be."""
+    environ = {"OTEL_TRACES_EXPORTER": "zipkin", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}
+
+    with pytest.raises(ConfigError) as caught:
+        chosen_exporters(environ)
+
+    assert [(problem.id, problem.field) for problem in caught.value.problems] == [
+        ("AG860", "environment.OTEL_TRACES_EXPORTER"),
+        ("AG861", "environment.OTEL_EXPORTER_OTLP_PROTOCOL"),
+    ]
+
+
+MISSING = [
+    pytest.param({}, "opentelemetry", "asgi-guard[otel]", id="no OpenTelemetry"),
+    pytest.param({}, "opentelemetry.sdk", "asgi-guard[otel]", id="no SDK"),
+    pytest.param({}, "opentelemetry.exporter.otlp.proto.http", "asgi-guard[otel]", id="no exporter"),
+    pytest.param(
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+        "opentelemetry.exporter.otlp.proto.grpc",
+        "asgi-guard[otel-grpc]",
+        id="no exporter for gRPC",
+    ),
+]
+
+
+@pytest.mark.parametrize(("variables", "module", "extra"), MISSING)
+def test_what_is_missing_is_named_with_the_command_that_installs_it(variables, module, extra) -> None:
+    """An import error that says what needs it, and what to do."""
+    code = f"""
+import json, sys
+sys.modules["{module}"] = None
+from asgi_guard.errors import MissingExtraError
+from asgi_guard.telemetry.otlp import setup_otlp
+try:
+    setup_otlp()
+except MissingExtraError as error:
+    print(json.dumps(str(error)))
+"""
+    assert ran(code, **variables)[0].endswith(f"pip install '{extra}'")
+
+
+def test_an_exporter_that_is_not_installed_is_missing() -> None:
+    """The error is an ImportError too."""
+    assert issubclass(MissingExtraError, ImportError)
+    assert exporter_class("traces", "console").__name__ == "ConsoleSpanExporter"
+
+
+def test_a_complaint_comes_once_a_minute() -> None:
+    """Whatever is filled in, the same place in the code is heard again when its time is up; others are heard."""
+    now = 0.0
+    seldom = Seldom(lambda: now)
+
+    def is_heard(line: int, *args: object) -> bool:
+        return seldom.filter(logging.LogRecord("exporter", logging.ERROR, "exporter.py", line, "%s", args, None))
+
+    assert [is_heard(1, "a"), is_heard(1, "b"), is_heard(2, "a")] == [True, False, True]
+    now = COMPLAINT_SECONDS
+    assert [is_heard(1, "c"), is_heard(1, "d")] == [True, False]
+
+
+def test_the_telemetry_of_a_guard_imports_no_opentelemetry() -> None:
+    """Who has not set it up does not pay for it."""
+    code = """
+import json, sys
+import asgi_guard.layers.telemetry, asgi_guard.telemetry.otlp
+print(json.dumps([name for name in sys.modules if name.startswith("opentelemetry")]))
+"""
+    assert ran(code)[0] == []
+
+
+@pytest.fixture
+def oteltap():
+    """Import it where no loop would be blocked by that."""
+    return pytest.importorskip("oteltap")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_oteltap_receives_it(oteltap) -> None:
+    """A receiver that others have written finds the same count, and the exemplar's span among the spans."""
+    settings = oteltap.OtelTapHttpProtobufReceiverSettings(http_port=free_port())
+    async with oteltap.OtelTapHttpProtobufReceiver(settings) as receiver:
+        running = asyncio.create_task(asyncio.to_thread(ran, WHOLE, **at(settings.http_port)))
+        metric = await receiver.await_metric(lambda metric: metric.name == "http.server.request.duration", 30)
+        (point,) = metric.histogram.data_points
+        trace_id = point.exemplars[0].trace_id
+        span = await receiver.await_trace(lambda span: span.trace_id == trace_id, 30)
+        result, log = await running
+
+    assert (point.count, span.span_id) == (REQUESTS, point.exemplars[0].span_id)
+    assert (result["in_time"], log) == (True, "")
+
+
+def test_a_collector_of_the_trade_receives_it(tmp_path: Path) -> None:
+    """Rotel, as it runs beside applications, shows the same count, and the exemplar's span among the spans."""
+    rotel = pytest.importorskip("rotel")
+    agent = Path(rotel.__file__).parent / "rotel-agent"
+    port = free_port()
+    command = [agent, "start", "--exporter", "blackhole", "--otlp-http-endpoint", f"127.0.0.1:{port}"]
+    command += ["--otlp-grpc-endpoint", f"127.0.0.1:{free_port()}", "--debug-log-verbosity", "detailed"]
+    command += ["--debug-log", "metrics", "--debug-log", "traces"]
+    log = tmp_path / "rotel.log"
+    with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, cwd=tmp_path) as collector:
+        try:
+            _wait_for(log, "Starting Rotel")
+            result, complaints = ran(WHOLE, **at(port))
+            _wait_for(log, f"Span #{REQUESTS - 1}\n")
+        finally:
+            collector.terminate()
+
+    shown = log.read_text()
+    assert (result["in_time"], complaints) == (True, "")
+    assert f"Count: {REQUESTS}\n" in shown
+    assert "http.response.status_code: Int(200)" in shown
+    exemplar, *spans = re.findall(r"Trace ID *: (\w{32})", shown)
+    assert len(spans) == REQUESTS
+    assert exemplar in spans
+
+
+def _wait_for(log: Path, text: str) -> None:
+    deadline = time.monotonic() + 20
+    while text not in log.read_text(errors="replace"):
+        assert time.monotonic() < deadline, log.read_text(errors="replace")
+        time.sleep(0.01)
