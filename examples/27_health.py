@@ -27,7 +27,7 @@ from asgi_guard.testing import call
 
 logging.getLogger("asgi_guard").addHandler(logging.NullHandler())  # it says what fails
 TOKEN = {"Authorization": "Bearer for-the-sake-of-the-example"}
-is_up = False
+database = {"is_up": False}
 
 
 async def app(scope, receive, send):
@@ -36,7 +36,7 @@ async def app(scope, receive, send):
 
 
 async def ping_database():
-    return is_up
+    return database["is_up"]
 
 
 def ping_cache():
@@ -54,14 +54,13 @@ def told(answer):
 
 
 async def main():
-    global is_up
     guarded = guard()
     for path in ("/livez", "/readyz"):
         answer = await call(guarded, "GET", path)
         print(path, answer.status, answer.json())
     answer = await call(guarded, "GET", "/readyz", headers=TOKEN)
     print("/readyz", answer.status, told(answer))
-    is_up = True
+    database["is_up"] = True
     answer = await call(guard(), "GET", "/readyz", headers=TOKEN)  # what the first one found holds for a while
     print("/readyz", answer.status, told(answer))
     print("/metrics", (await call(guarded, "GET", "/metrics")).status)
