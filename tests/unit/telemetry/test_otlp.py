@@ -383,16 +383,22 @@ def oteltap():
 async def test_oteltap_receives_it(oteltap) -> None:
     """A receiver that others have written finds the same count, and the exemplar's span among the spans."""
     settings = oteltap.OtelTapHttpProtobufReceiverSettings(http_port=free_port())
-    async with oteltap.OtelTapHttpProtobufReceiver(settings) as receiver:
-        running = asyncio.create_task(asyncio.to_thread(ran, WHOLE, **at(settings.http_port)))
-        metric = await receiver.await_metric(lambda metric: metric.name == "http.server.request.duration", 30)
-        (point,) = metric.histogram.data_points
-        trace_id = point.exemplars[0].trace_id
-        span = await receiver.await_trace(lambda span: span.trace_id == trace_id, 30)
-        result, log = await running
+    spans = []
 
-    assert (point.count, span.span_id) == (REQUESTS, point.exemplars[0].span_id)
-    assert (result["in_time"], log) == (True, "")
+    def is_last(span) -> bool:
+        spans.append(span)
+        return len(spans) == REQUESTS
+
+    async with oteltap.OtelTapHttpProtobufReceiver(settings) as receiver:
+        (result, log), metric, _ = await asyncio.gather(
+            asyncio.to_thread(ran, WHOLE, **at(settings.http_port)),
+            receiver.await_metric(lambda metric: metric.name == "http.server.request.duration", 30),
+            receiver.await_trace(is_last, 30),
+        )
+
+    (point,) = metric.histogram.data_points
+    assert (point.count, result["in_time"], log) == (REQUESTS, True, "")
+    assert point.exemplars[0].span_id in {span.span_id for span in spans}
 
 
 def test_a_collector_of_the_trade_receives_it(tmp_path: Path) -> None:
@@ -402,13 +408,14 @@ def test_a_collector_of_the_trade_receives_it(tmp_path: Path) -> None:
     port = free_port()
     command = [agent, "start", "--exporter", "blackhole", "--otlp-http-endpoint", f"127.0.0.1:{port}"]
     command += ["--otlp-grpc-endpoint", f"127.0.0.1:{free_port()}", "--debug-log-verbosity", "detailed"]
-    command += ["--debug-log", "metrics", "--debug-log", "traces"]
+    command += ["--debug-log", "metrics", "--debug-log", "traces", "--pid-file", tmp_path / "pid"]
     log = tmp_path / "rotel.log"
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, cwd=tmp_path) as collector:
         try:
             _wait_for(log, "Starting Rotel")
             result, complaints = ran(WHOLE, **at(port))
             _wait_for(log, f"Span #{REQUESTS - 1}\n")
+            _wait_for(log, "Exemplar #0\n")
         finally:
             collector.terminate()
 
@@ -416,7 +423,8 @@ def test_a_collector_of_the_trade_receives_it(tmp_path: Path) -> None:
     assert (result["in_time"], complaints) == (True, "")
     assert f"Count: {REQUESTS}\n" in shown
     assert "http.response.status_code: Int(200)" in shown
-    exemplar, *spans = re.findall(r"Trace ID *: (\w{32})", shown)
+    spans = re.findall(r"Trace ID +: (\w{32})", shown)
+    (exemplar,) = re.findall(r"-> Trace ID: (\w{32})", shown)
     assert len(spans) == REQUESTS
     assert exemplar in spans
 
