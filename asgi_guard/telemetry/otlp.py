@@ -23,6 +23,7 @@ from asgi_guard.telemetry.otlp_variables import FEATURE, chosen_exporters, expor
 
 if TYPE_CHECKING:
     from asgi_guard.monitor.cells import Aggregate
+    from asgi_guard.telemetry.otel import Instruments
 
 SHUTDOWN_SECONDS: Final = 5.0
 """How long the end of a process waits for the last numbers and spans to leave."""
@@ -41,12 +42,14 @@ class Otlp:
     Attributes:
         tracer_provider: where to get tracers from; None where no spans are wanted.
         meter_provider: where numbers leave; None where none are wanted.
+        instruments: ours at it; they record durations only where it is somebody else's.
         is_over: whether it was shut down.
     """
 
-    def __init__(self, tracer_provider: Any, meter_provider: Any) -> None:
+    def __init__(self, tracer_provider: Any, meter_provider: Any, instruments: Instruments | None) -> None:
         self.tracer_provider: Any = tracer_provider
         self.meter_provider: Any = meter_provider
+        self.instruments: Instruments | None = instruments
         self.is_over: bool = False
         atexit.register(self.shutdown)
 
@@ -102,14 +105,18 @@ def setup_otlp(
 def _set_up(aggregate: Aggregate | None, environ: Mapping[str, str], *, keep_errors: bool) -> Otlp:
     chosen = chosen_exporters(environ)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return Otlp(None, None)
+        return Otlp(None, None, None)
     makers = {
         signal: [exporter_class(signal, exporter) for exporter in exporters] for signal, exporters in chosen.items()
     }
     resource = need("opentelemetry.sdk.resources", "otel").Resource.create()
     tracers = _tracer_provider(makers["traces"], resource, keep_errors=keep_errors) if makers["traces"] else None
     meters = _meter_provider(makers["metrics"], resource, aggregate) if makers["metrics"] else None
-    return Otlp(tracers, meters)
+    if meters is None:
+        return Otlp(tracers, None, None)
+    from asgi_guard.telemetry.otel import Instruments
+
+    return Otlp(tracers, meters, Instruments(meters, aggregate or aggregate_of_process()))
 
 
 def _tracer_provider(makers: Sequence[Callable[[], Any]], resource: Any, *, keep_errors: bool) -> Any:
@@ -139,7 +146,6 @@ def _meter_provider(makers: Sequence[Callable[[], Any]], resource: Any, aggregat
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    from asgi_guard.telemetry.otel import Instruments
     from asgi_guard.telemetry.otel_export import GuardMetricExporter
 
     found = metrics.get_meter_provider()
@@ -148,7 +154,6 @@ def _meter_provider(makers: Sequence[Callable[[], Any]], resource: Any, aggregat
         return found
     readers = [PeriodicExportingMetricReader(GuardMetricExporter(make(), aggregate)) for make in makers]
     provider = MeterProvider(readers, resource, shutdown_on_exit=False)
-    Instruments(provider, aggregate or aggregate_of_process())
     _made.add(provider)
     if found not in _made:
         metrics.set_meter_provider(provider)

@@ -24,6 +24,7 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.monitor.metric import Kind, Metric
 from asgi_guard.monitor.process import aggregate_of_process
+from asgi_guard.monitor.shared_memory import SharedAggregate
 from asgi_guard.telemetry.otel import SERIES, Instruments
 from asgi_guard.telemetry.otel_export import GuardMetricExporter, GuardMetricReader, is_told
 
@@ -70,8 +71,8 @@ class Kept(MetricExporter):
 class Exporting:
     """A meter provider whose reader exports through the wrapper, when it is told to."""
 
-    def __init__(self, **preferred) -> None:
-        self.aggregate = Aggregate()
+    def __init__(self, aggregate: Aggregate | None = None, **preferred) -> None:
+        self.aggregate = aggregate or Aggregate()
         self.kept = Kept(**preferred)
         self.exporter = GuardMetricExporter(self.kept, self.aggregate)
         self.reader = PeriodicExportingMetricReader(self.exporter, export_interval_millis=float("inf"))
@@ -87,8 +88,8 @@ def made():
     """Make meter providers, and shut them down."""
     providers = []
 
-    def make(**preferred) -> Exporting:
-        exporting = Exporting(**preferred)
+    def make(*aggregate: Aggregate, **preferred) -> Exporting:
+        exporting = Exporting(*aggregate, **preferred)
         providers.append(exporting.provider)
         return exporting
 
@@ -260,9 +261,10 @@ def test_a_reader_that_others_pull_from_reads_ours_too() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_forked_process_tells_nothing_of_its_parents(made) -> None:
+@pytest.mark.parametrize("is_shared", [False, True], ids=["alone", "in shared memory"])
+def test_a_forked_process_tells_nothing_of_its_parents(made, is_shared, tmp_path) -> None:
     """The child is another instance: it tells of its own requests, and the parent of its own."""
-    exporting = made()
+    exporting = made(SharedAggregate(tmp_path / "shared")) if is_shared else made()
     series = exporting.aggregate.series(HITS, "a")
     series.add(5)
 

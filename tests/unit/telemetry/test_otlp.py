@@ -18,7 +18,10 @@ from otlp_collector import collecting
 from served import free_port
 
 from asgi_guard.errors import ConfigError, MissingExtraError
+from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.telemetry.otlp import setup_otlp
 from asgi_guard.telemetry.otlp_variables import COMPLAINT_SECONDS, Seldom, chosen_exporters, exporter_class
+from asgi_guard.telemetry.semconv import REQUEST_DURATION
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
@@ -209,26 +212,29 @@ print(json.dumps({{"same": same, "new": again is not first, "in_time": again.shu
 
 
 def test_providers_of_somebody_else_are_used() -> None:
-    """They stay the global ones, are told in the log, and outlive our shutdown."""
+    """They stay the global ones, are named in the log, get our numbers, and outlive our shutdown."""
     code = f"""{SERVE}
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-tracers, meters = TracerProvider(), MeterProvider()
+reader = InMemoryMetricReader()
+tracers, meters = TracerProvider(), MeterProvider([reader])
 trace.set_tracer_provider(tracers)
 metrics.set_meter_provider(meters)
 otlp = setup_otlp()
 used = otlp.tracer_provider is tracers and otlp.meter_provider is meters
 stay = trace.get_tracer_provider() is tracers and metrics.get_meter_provider() is meters
+otlp.instruments.recorder(answers)(0.1)
 otlp.shutdown()
 setup_otlp()
-meters.shutdown()
-print(json.dumps([used, stay]))
+metrics = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+print(json.dumps([used, stay, sorted(metric.name for metric in metrics)]))
 """
     with collecting() as collector:
         result, log = ran(code, **at(collector.port))
 
-    assert result == [True, True]
+    assert result == [True, True, ["asgi_guard.telemetry.series", "http.server.request.duration"]]
     assert log.count("set up already") == 4
     assert not collector.headers
 
@@ -278,6 +284,42 @@ print(json.dumps(traced))
         result, _ = ran(code, **at(collector.port))
 
     assert result == [False, False]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch):
+    """Let this process have no global providers, and get none: they could not be taken away again."""
+    from opentelemetry import metrics, trace
+
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
+    monkeypatch.setattr(metrics, "get_meter_provider", metrics._internal._ProxyMeterProvider)
+    monkeypatch.setattr(trace, "set_tracer_provider", lambda provider: None)
+    monkeypatch.setattr(metrics, "set_meter_provider", lambda provider: None)
+
+
+def test_what_is_sent_is_the_aggregate_that_was_named(alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not be that of the process; a second shutdown changes nothing."""
+    aggregate = Aggregate()
+    aggregate.series(REQUEST_DURATION, "GET", "http", "1.1", "/", "200", "").record(1)
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.port}")
+        otlp = setup_otlp(aggregate)
+        otlp.tracer_provider.get_tracer("test").start_span("one").end()
+        assert [otlp.shutdown(10), otlp.shutdown(10)] == [True, True]
+
+    assert [point.count for point in collector.last(REQUEST_DURATION.name).values()] == [1]
+    assert [span.name for _, span in collector.spans] == ["one"]
+
+
+def test_errors_are_kept_where_that_is_wanted(alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sampler that the environment names is asked first."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    otlp = setup_otlp(environ={"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none"}, keep_errors=True)
+
+    assert otlp.tracer_provider.sampler.get_description() == "KeepErrors(AlwaysOffSampler)"
+    assert otlp.shutdown(10)
 
 
 CHOICES = [
