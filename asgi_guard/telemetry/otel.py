@@ -10,6 +10,7 @@ Must never make an instrument while it is asked: the SDK holds a lock then which
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from threading import Lock, Thread
 from typing import Any, Final, TypeAlias
@@ -66,7 +67,8 @@ class Instruments:
         """Take the snapshot that all instruments are read from: this one was made first, and is asked first."""
         self._snapshot = self._aggregate.snapshot(with_exponential=False)
         if not is_told(self._aggregate) and not self._observable().keys() <= self._observed:
-            Thread(target=self._discover, name="asgi_guard.instruments", daemon=True).start()
+            with suppress(RuntimeError):  # no thread starts when the process ends
+                Thread(target=self._discover, name="asgi_guard.instruments", daemon=True).start()
         yield Observation(len(self._snapshot))
 
     def _observable(self) -> dict[str, Metric]:
