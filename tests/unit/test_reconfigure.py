@@ -177,7 +177,7 @@ async def test_nothing_changes_unless_everything_is_right() -> None:
             telemetry="otpl",
         )
 
-    assert sorted(problem.id for problem in caught.value.problems) == ["AG110", "AG112", "AG210", "AG302"]
+    assert sorted(problem.id for problem in caught.value.problems) == ["AG105", "AG110", "AG210", "AG302"]
     assert guard.explain() == told
     assert (await call(guard)).status == 429
 
