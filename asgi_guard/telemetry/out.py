@@ -85,6 +85,8 @@ class Out:
         return series if recorder is None else _Both(series, recorder)
 
     def _recorder(self, series: Series) -> Any:
+        if self._otlp is not None:  # it has instruments where somebody else has set up the provider that it uses
+            return None if self._otlp.instruments is None else self._otlp.instruments.recorder(series)
         provider = self._found() if self._is_wanted else None
         if provider is None:
             return None
@@ -97,7 +99,7 @@ class Out:
 
     def _found(self) -> Any:
         """Return the meter provider; None where there is none that does anything."""
-        if self._provider is not None or self._otlp is not None:
+        if self._provider is not None:
             return self._provider
         api: Any = sys.modules.get("opentelemetry.metrics")
         if not hasattr(api, "get_meter_provider"):  # absent, or another thread is importing it
