@@ -87,7 +87,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"(?:\.{3,8}/\.{0,2}/?){2,8}|(?:\?\.|\?\?|\.\?)[/%]\S{0,8}(?:\?\.|\?\?|\.\?)[/%]",
+        pattern=r"(?:\.{3,8}/\.{0,2}/?){2}|(?:\?\.|\?\?|\.\?)[/%]\S{0,8}(?:\?\.|\?\?|\.\?)[/%]",
         needs=("...", "?.", "??", ".?"),
         why="A filter that takes `../` out once leaves it behind; others take a question mark for a character.",
         positives=("....//....//x", ".../.../etc", "..../\\..../\\boot.ini", "??/??/etc/issue"),
@@ -99,7 +99,10 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"(?:(?:0x2e|\.){2}(?:[JUNK]|0x2f|0x5c|2f|5c|%\w{0,6}[^\w\s.]?){1,3}){2,8}".replace("JUNK", _JUNK),
+        pattern=(
+            r"(?:0x2e|\.){2}(?:[JUNK]|0x2f|0x5c|2f|5c|%\w{0,6}[^\w\s.]?){1,3}"
+            r"(?:0x2e|\.){2}(?:[JUNK]|0x2f|0x5c|2f|5c|%)"
+        ).replace("JUNK", _JUNK),
         needs=("..", "0x2e"),
         why="Steps upwards in encodings that are broken, and that lenient decoders take all the same.",
         positives=("0x2e0x2e0x2f0x2e0x2e0x2fx", "..2f..2f..2fx", "..%bx..%bx", "..%uf025..%uf025x"),
@@ -151,7 +154,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"^/?(?:[JUNK][^\w\s/]?[^\w\s/]?[^\w\s/]?[^\w\s/]?/){2,20}\w".replace("JUNK", _JUNK),
+        pattern=r"^/?(?:[JUNK][^\w\s/]{0,4}/){2,20}\w".replace("JUNK", _JUNK),
         needs=("/",),
         why="Steps upwards of which a broken encoding has left nothing but the slashes.",
         positives=("%c0%5e%c0%5e/%c0%5e%c0%5e/x", "%c0%fe%c0%fe\\%c0%fe%c0%fe\\x"),
