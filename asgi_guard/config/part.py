@@ -27,6 +27,7 @@ class Part:
         forms: the types of a short form; none where there is no such form.
         wraps: whether a text alone stands for a list of it.
         many: what problems call the list of settings of a part that may be given several times; empty for the others.
+        takes_table: whether code may give a table of its fields as well, as files do.
         default: makes the layer of a part that is given as True, where that is not what its settings' defaults say.
     """
 
@@ -35,6 +36,7 @@ class Part:
     forms: tuple[type[Any], ...] = ()
     wraps: bool = False
     many: str = ""
+    takes_table: bool = False
     default: Callable[[], Layer] | None = None
 
     @property

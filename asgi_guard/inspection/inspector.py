@@ -37,7 +37,7 @@ class Inspector:
         found: in how many values something was found so far, whatever it came to.
     """
 
-    __slots__ = ("_counts", "_known_lines", "_known_paths", "_policy", "found", "limits", "scanner")
+    __slots__ = ("_graphql", "_known_lines", "_known_paths", "_policy", "found", "limits", "scanner")
 
     def __init__(self, settings: Validation) -> None:
         self.limits: Limits = settings.limits
@@ -45,7 +45,7 @@ class Inspector:
         self.found: int = 0
         self._known_paths: set[bytes] = set()
         self._known_lines: set[tuple[bytes, bytes]] = set()
-        self._counts = settings.attacks.get("graphql") != "off"
+        self._graphql = settings.attacks.get("graphql", "block")
         self._policy = Policy(settings.level, settings.attacks, settings.exclude)
 
     def kind_of(self, content_type: bytes) -> bodies.Kind:
@@ -103,19 +103,30 @@ class Inspector:
             values: of the request.
             scope: of the request, for what is excluded.
         """
+        told: list[CrossedError] = []
         try:
-            for findings in self.scanner.scan(self._counted(values) if self._counts else values):
+            for findings in self.scanner.scan(values if self._graphql == "off" else self._counted(values, told)):
+                yield from told
+                told.clear()
                 self.found += findings is not None
                 yield None if findings is None else self._policy.judge(findings, scope)
         except CrossedError as crossed:
             self.found += 1  # what was not looked at is not harmless
             yield crossed
+        yield from told
 
-    def _counted(self, values: Iterable[Value]) -> Iterator[Value]:
-        """Count what GraphQL documents ask for, on the way to the scanner."""
+    def _counted(self, values: Iterable[Value], told: list[CrossedError]) -> Iterator[Value]:
+        """Count what GraphQL documents ask for, on the way to the scanner; where that is only detected, go on."""
         for value in values:
             if value.name in _DOCUMENTS and "{" in value.text:
-                check_document(value.text, self.limits)
+                try:
+                    check_document(value.text, self.limits)
+                except CrossedError as crossed:
+                    if self._graphql == "block":
+                        raise
+                    crossed.is_only_told = True
+                    self.found += 1
+                    told.append(crossed)
             yield value
 
 

@@ -16,12 +16,16 @@ class CrossedError(Exception):
     Args:
         limit: the field of `Limits`, or what could not be read.
         status: the HTTP status that says so.
+
+    Attributes:
+        is_only_told: whether it is of a class of attack that the settings only detect.
     """
 
     def __init__(self, limit: str, status: int = 413) -> None:
         super().__init__(limit)
         self.limit: str = limit
         self.status: int = status
+        self.is_only_told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

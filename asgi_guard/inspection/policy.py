@@ -5,7 +5,7 @@ Must never let an exclusion of one parameter, path or rule reach another one.
 | id    | rule that was broken                                                             |
 |-------|----------------------------------------------------------------------------------|
 | AG707 | an exclusion says what it is about                                               |
-| AG708 | a path begins with a slash                                                       |
+| AG708 | a path begins with a slash, and is no pattern                                    |
 | AG709 | a rule, or a class of rules, that there is                                       |
 """
 
@@ -59,7 +59,7 @@ class Exclusion:
         problems.sequence_of_text("names", self.names)
         if problems.sequence_of_text("rules", self.rules):
             for index, rule in enumerate(self.rules):
-                if not is_id(rule) and not rule.islower():  # which classes there are, the validation knows
+                if not is_id(rule.upper()) and not rule.islower():  # which ones there are, the validation knows
                     remedy = f"Write an id such as AG-SQLI-012, or one of {', '.join(ATTACKS)}."
                     problems.add("AG709", f"rules[{index}]", rule, "must be a rule or a class", remedy)
         problems.raise_if_any()

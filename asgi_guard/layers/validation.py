@@ -288,11 +288,12 @@ class ValidationLayer(Layer):
     def _crossed(self, exchange: Exchange, crossed: CrossedError) -> Reply | None:
         """Refuse what goes on beyond a limit, or only tell."""
         reply = _LIMITS[crossed.status]
-        is_refused = self._settings.on_limit == "refuse" and self._mode(exchange) == "block"
+        refuses = self._settings.on_limit == "refuse" and not crossed.is_only_told
+        is_refused = refuses and self._mode(exchange) == "block"
         self._tell_crossed(exchange, crossed.limit, is_refused=is_refused)
         if is_refused:
             return reply
-        if self._settings.on_limit == "refuse":
+        if refuses:
             exchange.would_refuse(self, reply)
         return None
 
