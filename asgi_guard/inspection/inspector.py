@@ -74,6 +74,20 @@ class Inspector:
             self._known_paths.add(path)
         self._known_lines.update([line for line in headers if len(line[1]) <= _MEMO_LENGTH >= len(line[0])])
 
+    def is_for_the_application(self, body: bytes, content_type: bytes, encoding: bytes) -> bool:
+        """Tell whether nothing but the application reads this: a file of which no parser would take anything.
+
+        Args:
+            body: as much of it as was read, as it was sent.
+            content_type: of the request.
+            encoding: its Content-Encoding; what cannot be undone here is opaque.
+        """
+        if not bodies.is_file(content_type):
+            return False
+        if encoding:
+            return bodies.sniff(bodies.beginning(body, encoding), content_type) not in {"json", "xml"}
+        return bodies.is_binary(body)
+
     def body(self, body: bytes, kind: bodies.Kind, content_type: bytes, encoding: bytes = b"") -> Iterator[Value]:
         """Give out the values of a whole body.
 

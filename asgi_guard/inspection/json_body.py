@@ -20,11 +20,19 @@ _decoder: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=bool, pars
 
 # What ends nowhere is a string to the end: else each quote in it would be tried, to the end again.
 _STRING: Final = re.compile(r""""((?:\\.|[^"\\])*+)(?:"|\\?\Z)|'((?:\\.|[^'\\])*+)(?:'|\\?\Z)""", re.DOTALL)
+_CSP: Final = ("type", "csp-violation")
+_SAMPLES: Final = frozenset(("script-sample", "sample"))
+_LONGEST_SAMPLE: Final = 64  # browsers quote 40 characters, and may say that there were more
 _INNER_LIMITS: Final = Limits()
 
 
-def json_values(body: bytes, limits: Limits) -> Iterator[Value]:
+def json_values(body: bytes, limits: Limits, *, is_report: bool = False) -> Iterator[Value]:
     """Give out the texts of a JSON document, each named by the nearest key, and its keys.
+
+    Args:
+        body: as it was sent.
+        limits: how deep it may be nested, and how many texts and keys it may have.
+        is_report: whether it is said to be one of a browser's, which quotes what was kept from running.
 
     Raises:
         CrossedError: it is nested too deep, or has too many texts and keys.
@@ -36,7 +44,27 @@ def json_values(body: bytes, limits: Limits) -> Iterator[Value]:
         return _strings(written, text(body), limits)
     except RecursionError:
         raise CrossedError("depth", 400) from None
-    return leaves(document, limits)
+    return leaves(_unquoted(document) if is_report else document, limits)
+
+
+def _unquoted(report: Any) -> Any:
+    """Leave out what a browser quotes from a page (CSP 3, section 5.3), where it does: a short sample, and once."""
+    if report.__class__ is list:  # application/reports+json
+        return [_without_sample(one, "body") if one.__class__ is tuple and _CSP in one else one for one in report]
+    return _without_sample(report, "csp-report") if report.__class__ is tuple else report
+
+
+def _without_sample(report: Any, where: str) -> Any:
+    return tuple(
+        (key, tuple(pair for pair in inner if not _is_sample(*pair)))
+        if key == where and inner.__class__ is tuple
+        else (key, inner)
+        for key, inner in report
+    )
+
+
+def _is_sample(name: str, value: Any) -> bool:
+    return name in _SAMPLES and value.__class__ is str and len(value) <= _LONGEST_SAMPLE
 
 
 def _strings(written: str, whole: str, limits: Limits) -> Iterator[Value]:

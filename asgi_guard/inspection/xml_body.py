@@ -7,6 +7,7 @@ Must never expand an entity, and never look further back than one markup.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -14,6 +15,12 @@ from typing import Final
 from asgi_guard.inspection.extract import Value
 from asgi_guard.inspection.limits import CrossedError, Limits
 
+EBCDIC: Final = "<?xm".encode("cp037")
+"""What every document in EBCDIC begins with (XML 1.0, appendix F); in each of its code pages the same."""
+
+_UTF_7: Final = re.compile(
+    rb"""\s{0,16}<\?xml[^>]{1,64}?\bencoding\s{0,8}=\s{0,8}["'](?:unicode-1-1-)?utf-?7["']""", re.IGNORECASE
+)
 _ROOT: Final = re.compile(r"<[A-Za-z_]")
 _ATTRIBUTE: Final = re.compile(r"""(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
 # A well-formed start tag (XML 1.0, section 3.1). None of its parts may hold a "<": no search goes past the next one.
@@ -25,6 +32,14 @@ _CDATA: Final = "<![CDATA["
 _COMMENT: Final = "<!--"
 _SECTIONS: Final = ((_CDATA, "]]>"), (_COMMENT, "-->"))
 _MARKUP: Final = ("<", ">")
+
+
+def decoded(document: bytes) -> str:
+    """Decode a document as a parser would, where what is ASCII in it does not read as such otherwise."""
+    if document.startswith(EBCDIC):
+        return document.decode("cp037", "replace")
+    encoding = "utf-7" if _UTF_7.match(document) else json.detect_encoding(document)
+    return document.decode(encoding, "replace").removeprefix("\ufeff")
 
 
 def xml_values(document: str, limits: Limits) -> Iterator[Value]:

@@ -40,6 +40,9 @@ _BREATH: Final = 4_096
 """The characters that are looked at before others may run: well under a millisecond."""
 
 _HEAD_BYTES: Final = 65_536
+_UNDECIDED: Final = 8
+"""The bytes that are kept of a body while it cannot be told what it begins like: a character, in any encoding."""
+
 _MAX_EVENTS: Final = 16
 
 
@@ -137,25 +140,37 @@ class ValidationLayer(Layer):
         kind = self._inspector.kind_of(content_type)
         if kind == "multipart" and not encoding:
             return await self._look_at_parts(exchange, content_type, receive)
+        if kind == "other" and not encoding:
+            return await self._look_at_other(exchange, content_type, receive)
         if kind != "other" and self._is_declared_too_large(exchange):
             return self._crossed(exchange, _TOO_LARGE)
-        begun: list[bytes] = []
-        is_whole = False
-        if kind == "other" and not encoding:
-            begun, is_whole, begins_like = await self._begin(receive, content_type)
-            if begins_like == "text":
-                return await self._look_at_text(exchange, begun, is_whole=is_whole)
-            if begins_like not in {"json", "xml"}:
-                return None
-        body = await self._read(exchange, receive, begun, is_whole=is_whole)
-        is_too_large = body is None or len(body) > self._limits.body_bytes
-        refusal = self._crossed(exchange, _TOO_LARGE) if is_too_large else None
-        return refusal or await self._look_at_whole(exchange, body or b"", kind)
+        body = await self._read(exchange, receive, [], is_whole=False)
+        return await self._look_at_whole(exchange, body, kind, encoding)
 
-    async def _look_at_whole(self, exchange: Exchange, body: bytes, kind: Kind) -> Reply | None:
+    async def _look_at_other(self, exchange: Exchange, content_type: bytes, receive: LookAhead) -> Reply | None:
+        """Look at a body of a type that says nothing: what it begins like says more."""
+        begun, is_whole, begins_like = await self._begin(receive, content_type)
+        is_parsed = begins_like in {"json", "xml"}
+        if begins_like == "text" or (is_parsed and _is_chunk(exchange, content_type)):
+            return await self._look_at_text(exchange, begun, is_whole=is_whole)
+        if not is_parsed:
+            return None
+        body = await self._read(exchange, receive, begun, is_whole=is_whole)
+        return await self._look_at_whole(exchange, body, "other")
+
+    async def _look_at_whole(
+        self, exchange: Exchange, body: bytes | None, kind: Kind, encoding: bytes = b""
+    ) -> Reply | None:
+        """Look at what was read of a body: all of it, or more than is looked at."""
         content_type = exchange.header(b"content-type") or b""
+        if body and kind == "other" and self._inspector.is_for_the_application(body, content_type, encoding):
+            return None
+        if body is None or len(body) > self._limits.body_bytes:
+            refusal = self._crossed(exchange, _TOO_LARGE)
+            if refusal is not None:
+                return refusal
         try:
-            values = self._inspector.body(body, kind, content_type, _encoding(exchange))
+            values = self._inspector.body(body or b"", kind, content_type, encoding)
         except CrossedError as crossed:
             return self._crossed(exchange, crossed)
         return await self._look_slowly(exchange, values)
@@ -163,11 +178,13 @@ class ValidationLayer(Layer):
     async def _begin(self, receive: LookAhead, content_type: bytes) -> tuple[list[bytes], bool, Kind | None]:
         """Read until it can be told what a body begins like; its first message does, unless it is blank."""
         pieces: list[bytes] = []
+        beginning = b""
         is_whole, begins_like = False, None
         while begins_like is None and not is_whole and (message := await receive()) is not None:
             pieces.append(message.get("body") or b"")
             is_whole = not message.get("more_body", False)
-            begins_like = self._inspector.sniff(pieces[-1], content_type)
+            beginning = beginning[-_UNDECIDED:] + pieces[-1]
+            begins_like = self._inspector.sniff(beginning, content_type)
         return pieces, is_whole, begins_like
 
     async def _read(
@@ -325,6 +342,12 @@ def _refusal(status: int, code: str, message: str, *, close_connection: bool = F
         status=status, code=code, message=message, category=ErrorCategory.VALIDATION, severity=ErrorSeverity.MEDIUM
     )
     return Reply.refusal(fault, close_connection=close_connection)
+
+
+def _is_chunk(exchange: Exchange, content_type: bytes) -> bool:
+    """Tell whether this is a piece of an upload (tus 1.0), which begins anywhere in its file."""
+    is_tus = content_type.strip().lower() == b"application/offset+octet-stream"
+    return is_tus and exchange.scope.get("method") == "PATCH"
 
 
 def _encoding(exchange: Exchange) -> bytes:
