@@ -129,27 +129,17 @@ PIECE: Final = 4_096
 """The characters of a long text that are decoded in one step."""
 
 _BETWEEN = re.compile(r"[%&\\](?![89abAB])|[^%&\\#;{}\w]")  # where nothing is cut in two that is decoded as a whole
-_RUN = re.compile(r"""[\s\x00-\x20\xa0+"'^`$@*/.\\]{32,}""")
-_REPEATED = re.compile(r"""[\s\x00-\x20\xa0+]{2,}|["'^`$@*]{2,}""")
 
 
 def decode_slowly(text: str) -> Generator[None, None, str]:
     """Do what `decode` does, and let others run in between where the text is long."""
-    return _slowly(text, decode, _BETWEEN)
+    return slowly(text, decode, _BETWEEN)
 
 
-def squeeze_slowly(text: str) -> Generator[None, None, str]:
-    """Take out what stretches an attack over more than a window: long runs of one character or of blanks, comments."""
-    if "/*" in text:
-        text = _uncommented(text)
-    return _slowly(text, _squeeze, None)
-
-
-def _squeeze(text: str) -> str:
-    return _RUN.sub(lambda run: _REPEATED.sub(lambda match: match[0][0], _path(run[0])), text)
-
-
-def _slowly(text: str, change: Callable[[str], str], between: re.Pattern[str] | None) -> Generator[None, None, str]:
+def slowly(
+    text: str, change: Callable[[str], str], between: re.Pattern[str] | None = None
+) -> Generator[None, None, str]:
+    """Change a text piece by piece, none of which ends but where a pattern says, and let others run in between."""
     pieces: list[str] = []
     size, start = len(text), 0
     while start < size:
@@ -222,7 +212,7 @@ _SLASHES = re.compile(r"/(?:\.?/)+")
 
 def _sql(text: str) -> str:
     if "/*" in text:
-        text = _uncommented(_EXECUTABLE.sub(" ", text)).replace("*/", " ")
+        text = uncommented(_EXECUTABLE.sub(" ", text)).replace("*/", " ")
     if "\n" in text:
         last = text.rindex("\n") + 1  # behind it no comment ends: each that begins would be looked for in vain
         text = _LINE_COMMENT.sub(" ", text[:last]) + text[last:]
@@ -233,7 +223,8 @@ def _sql(text: str) -> str:
     return f"{before}{' '.join(text.split())}{after}"
 
 
-def _uncommented(text: str) -> str:
+def uncommented(text: str) -> str:
+    """Put a blank for each comment of the kind that many languages have."""
     pieces: list[str] = []
     at = 0
     while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:

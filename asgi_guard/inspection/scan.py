@@ -20,12 +20,12 @@ from asgi_guard.inspection.decode import (
     decode_slowly,
     fold,
     is_odd,
-    squeeze_slowly,
     unbase64,
 )
 from asgi_guard.inspection.engines import CUT, Engine, has_re2, matcher
 from asgi_guard.inspection.extract import Value
 from asgi_guard.inspection.json_body import inner_values
+from asgi_guard.inspection.padding import is_padded, unpad, unpad_slowly
 from asgi_guard.inspection.rule import LEVELS, VIEWS, Place, Rule, View
 from asgi_guard.inspection.rules import load
 from asgi_guard.inspection.verdict import Finding, excerpt
@@ -103,7 +103,7 @@ class Scanner:
         """Look at short values: once at those that are plain, at each of the others in all that it may become."""
         for value in values:
             place, text = value.place, value.text
-            if is_odd(text) or (len(text) >= MIN_BASE64 and " " not in text and unbase64(text)):
+            if is_odd(text) or is_padded(text) or (len(text) >= MIN_BASE64 and " " not in text and unbase64(text)):
                 yield from self._scan_alone(value)
             elif found := self._find(fold(text), place, _PLAIN):
                 yield [self._finding(index, "plain", value) for index in found]
@@ -154,17 +154,15 @@ class Scanner:
             seen.update(texts)
 
     def _look_at_windows(self, text: str, value: Value, found: dict[int, View]) -> Generator[None]:
-        """Look at a text that a value became; cuts stand where a window ends and the text goes on."""
+        """Look at a text that a value became, and at what it is without padding; cuts stand where a window ends."""
         begun, goes_on = value.is_cut
-        size = len(text)
-        if size <= WINDOW:
-            cuts = CUT * begun, CUT * goes_on
-            yield from self._look_at_views(text, value.place, found, cuts)
-            return
-        squeezed = yield from squeeze_slowly(text)
-        for each in (text,) if squeezed == text else (text, squeezed):
+        if len(text) <= WINDOW:
+            unpadded = unpad(text) if is_padded(text) else text
+        else:
+            unpadded = yield from unpad_slowly(text)
+        for each in (text,) if unpadded == text else (text, unpadded):
             size = len(each)
-            for start in range(0, max(size - OVERLAP, 1), WINDOW - OVERLAP):
+            for start in range(0, max(size - OVERLAP, 1), WINDOW - OVERLAP) if size > WINDOW else (0,):
                 end = start + WINDOW
                 cuts = CUT * (begun or start > 0), CUT * (goes_on or end < size)
                 yield from self._look_at_views(each[start:end], value.place, found, cuts)
