@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 
 from asgi_guard.inspection.decode import percent
@@ -71,7 +72,7 @@ _QUOTED: Final = re.compile(rb"['\"<>`]|\$\{|\(\) ?\{")
 
 
 def head(path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]], limits: Limits) -> Iterator[Value]:
-    """Give out the values of a request's head.
+    """Give out the values of a request's head; a limit that is crossed ends the query or the line that does so.
 
     Args:
         path: as it was sent.
@@ -82,23 +83,26 @@ def head(path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]], limi
     Raises:
         CrossedError: there are more.
     """
-    yield Value("path", "", text(path))
-    if query:
-        yield from pairs(text(query), "query", limits)
-    for name, value in headers:
-        name = name.lower()  # noqa: PLW2901
-        if name == _USER_AGENT:
-            yield Value("user_agent", "user-agent", text(value))
-        elif name == _COOKIE:
-            yield from cookies(text(value), limits)
-        elif name == _REFERER:
-            yield from pairs(text(value).partition("?")[2], "referer", limits)
-        elif name not in HARMLESS and not name.startswith(b"sec-"):
-            yield Value("header", text(name), text(value))
-            continue
-        # Look-ups of logs and old shells are attacks in any header; some headers are also put into queries and pages.
-        if (_QUOTED if name in _WRITTEN_DOWN else _LOOKED_UP).search(value):
-            yield Value("header", text(name), text(value))
+    beginning = iter((Value("path", "", text(path)),))
+    parameters = pairs(text(query), "query", limits) if query else ()
+    return chain(beginning, parameters, chain.from_iterable(_line(name, value, limits) for name, value in headers))
+
+
+def _line(name: bytes, value: bytes, limits: Limits) -> Iterator[Value]:
+    """Give out the values of a header line."""
+    name = name.lower()
+    if name == _USER_AGENT:
+        yield Value("user_agent", "user-agent", text(value))
+    elif name == _COOKIE:
+        yield from cookies(text(value), limits)
+    elif name == _REFERER:
+        yield from pairs(text(value).partition("?")[2], "referer", limits)
+    elif name not in HARMLESS and not name.startswith(b"sec-"):
+        yield Value("header", text(name), text(value))
+        return
+    # Look-ups of logs and old shells are attacks in any header; some headers are also put into queries and pages.
+    if (_QUOTED if name in _WRITTEN_DOWN else _LOOKED_UP).search(value):
+        yield Value("header", text(name), text(value))
 
 
 def text(octets: bytes) -> str:
@@ -112,9 +116,7 @@ def pairs(encoded: str, place: Place, limits: Limits) -> Iterator[Value]:
     Raises:
         CrossedError: there are too many.
     """
-    if encoded.count("&") >= limits.fields:
-        raise CrossedError("fields", 400)
-    for field in encoded.split("&"):
+    for field in _fields(encoded, "&", limits):
         if not field:
             continue
         name, equals, value = field.partition("=")
@@ -133,10 +135,17 @@ def cookies(line: str, limits: Limits) -> Iterator[Value]:
     Raises:
         CrossedError: there are too many.
     """
-    if line.count(";") >= limits.fields:
-        raise CrossedError("fields", 400)
-    for cookie in line.split(";"):
+    for cookie in _fields(line, ";", limits):
         name, equals, value = cookie.strip().partition("=")
         if equals:
             yield Value("name", name, name)
         yield Value("cookie", name if equals else "", value if equals else name)
+
+
+def _fields(line: str, between: str, limits: Limits) -> Iterator[str]:
+    """Split a line: what is within the limit is looked at, however much more there is."""
+    *fields, rest = line.split(between, limits.fields)
+    yield from fields
+    if len(fields) == limits.fields:
+        raise CrossedError("fields", 400)
+    yield rest

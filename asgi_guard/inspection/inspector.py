@@ -117,31 +117,38 @@ class Inspector:
             values: of the request.
             scope: of the request, for what is excluded.
         """
-        told: list[CrossedError] = []
-        try:
-            for findings in self.scanner.scan(values if self._graphql == "off" else self._counted(values, told)):
-                yield from told
-                told.clear()
-                self.found += findings is not None
-                yield None if findings is None else self._policy.judge(findings, scope)
-        except CrossedError as crossed:
-            self.found += 1  # what was not looked at is not harmless
-            yield crossed
-        yield from told
+        following = iter(values)
+        is_more = True
+        while is_more:  # what crossed a limit is at its end, but not what stands beside it
+            crossed: list[CrossedError] = []
+            try:
+                for findings in self.scanner.scan(self._counted(following, crossed)):
+                    self.found += findings is not None
+                    yield None if findings is None else self._policy.judge(findings, scope)
+            except CrossedError as error:  # in JSON inside of a value
+                crossed.append(error)
+            self.found += len(crossed)  # what was not looked at is not harmless
+            yield from crossed
+            is_more = bool(crossed)
 
-    def _counted(self, values: Iterable[Value], told: list[CrossedError]) -> Iterator[Value]:
-        """Count what GraphQL documents ask for, on the way to the scanner; where that is only detected, go on."""
-        for value in values:
-            if value.name in _DOCUMENTS and "{" in value.text:
-                try:
-                    check_document(value.text, self.limits)
-                except CrossedError as crossed:
-                    if self._graphql == "block":
-                        raise
-                    crossed.is_only_told = True
-                    self.found += 1
-                    told.append(crossed)
-            yield value
+    def _counted(self, values: Iterable[Value], crossed: list[CrossedError]) -> Iterator[Value]:
+        """Hand values on, and count what GraphQL documents ask for, until a limit is crossed."""
+        try:
+            for value in values:
+                yield value
+                if value.name in _DOCUMENTS and "{" in value.text:
+                    self._count(value.text)
+        except CrossedError as error:
+            crossed.append(error)
+
+    def _count(self, document: str) -> None:
+        if self._graphql == "off":
+            return
+        try:
+            check_document(document, self.limits)
+        except CrossedError as crossed:
+            crossed.is_only_told = self._graphql == "detect"
+            raise
 
 
 def _scanner(settings: Validation) -> Scanner:

@@ -102,12 +102,14 @@ def leaves(document: Any, limits: Limits) -> Iterator[Value]:
         CrossedError: it is nested too deep, or has too many texts and keys.
     """
     left = limits.leaves
+    is_too_deep = False
     names: set[str] = set()
     waiting: list[tuple[str, int, Any]] = [("", 0, [document])]
     while waiting:
         name, depth, node = waiting.pop()
         if depth > limits.depth:
-            raise CrossedError("depth", 400)
+            is_too_deep = True
+            continue
         if node.__class__ is list:
             items = [(name, item) for item in node]
         else:
@@ -125,3 +127,5 @@ def leaves(document: Any, limits: Limits) -> Iterator[Value]:
                 waiting.append((key, depth + 1, item))
         if left < 0:
             raise CrossedError("leaves")
+    if is_too_deep:  # what is not is looked at first
+        raise CrossedError("depth", 400)

@@ -1,0 +1,68 @@
+"""Validation: what crosses a limit hides nothing that stands beside it, where it is only flagged."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from asgi_guard import AttackFound, LimitCrossed, Validation, ValidationMiddleware
+from asgi_guard.testing import call, capture_events
+
+pytestmark = pytest.mark.anyio
+
+ATTACK = "<script>steal(1)</script>"
+MANY = "&".join(["a=1"] * 20)
+DEEP: Any = [[[[[[["x"]]]]]]]
+FLAG = Validation(on_limit="flag", max_fields=10, max_depth=4, max_aliases=2)
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Read the body, and answer."""
+    while (await receive()).get("more_body", False):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"path": f"/?q={ATTACK}&{MANY}"},
+        {"path": f"/?{MANY}", "headers": {"X-Name": ATTACK}},
+        {"path": f"/?{MANY}", "headers": {"Cookie": f"a={ATTACK}"}},
+        {"headers": {"Cookie": MANY.replace("&", ";"), "X-Name": ATTACK}},
+        {"headers": {"Cookie": MANY.replace("&", ";"), "Referer": f"/?{MANY}", "X-Name": ATTACK}},
+        {"method": "POST", "headers": {"Content-Type": "application/json"}, "body": json.dumps([ATTACK, DEEP])},
+        {"method": "POST", "headers": {"Content-Type": "application/json"}, "body": json.dumps([DEEP, [[ATTACK]]])},
+        {
+            "method": "POST",
+            "headers": {"Content-Type": "application/json"},
+            "body": json.dumps({"query": "{a: b, c: d, e: f}", "variables": {"q": ATTACK}}),
+        },
+    ],
+    ids=str,
+)
+async def test_a_crossed_limit_hides_nothing_beside_it(request_: dict[str, Any]) -> None:
+    """One cookie line too long must not be a way past for the other headers."""
+    events = capture_events()
+    method = request_.get("method", "GET")
+    sent = {"path": "/", **request_, "body": request_.get("body", "").encode()}
+    sent.pop("method", None)
+
+    response = await call(ValidationMiddleware(app, FLAG, listeners=[events]), method, **sent)
+
+    assert response.status == 400
+    assert any(isinstance(event, AttackFound) for event in events)
+
+
+async def test_every_limit_that_is_crossed_is_told() -> None:
+    """And the request passes, where nothing else is in it."""
+    events = capture_events()
+    headers = {"Cookie": MANY.replace("&", ";"), "Referer": f"/?{MANY}"}
+
+    response = await call(ValidationMiddleware(app, FLAG, listeners=[events]), path=f"/?{MANY}", headers=headers)
+
+    assert response.status == 200
+    assert [event.limit for event in events if isinstance(event, LimitCrossed)] == ["fields"] * 3
