@@ -9,8 +9,11 @@ Must never stop at what cannot be decoded, and never give out more than the limi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from asgi_guard.inspection.decode import percent
@@ -65,10 +68,18 @@ HARMLESS: Final = frozenset(
 )
 """Headers of the standards, whose values applications do not take for input; all that begin with `sec-` as well."""
 
-_COOKIE, _REFERER, _USER_AGENT = b"cookie", b"referer", b"user-agent"
-_WRITTEN_DOWN: Final = frozenset((b"user-agent", b"referer", b"host", b"origin", b"accept-language", b"accept"))
+_COOKIE, _REFERER, _USER_AGENT, _AUTHORIZATION = b"cookie", b"referer", b"user-agent", b"authorization"
 _LOOKED_UP: Final = re.compile(rb"\$\{|\(\) ?\{")
-_QUOTED: Final = re.compile(rb"['\"<>`]|\$\{|\(\) ?\{")
+_QUOTED: Final = re.compile(rb"['\"<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]")
+_BROKEN: Final = re.compile(rb"['<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]")
+_UNUSUAL: Final[Mapping[bytes, re.Pattern[bytes]]] = MappingProxyType(
+    dict.fromkeys((b"user-agent", b"referer", b"host", b"origin", b"accept-language", b"accept"), _QUOTED)
+    | dict.fromkeys((b"content-type", b"content-disposition", b"forwarded", b"if-none-match"), _BROKEN)
+)
+"""What an ordinary value does not have, of those headers that are put into queries, pages, names and logs."""
+
+_ESCAPED: Final = re.compile(r"%|\.\.|//")
+_BASIC: Final = re.compile(r"(?i)basic +([a-z0-9+/_-]{4,4096}={0,2})\s*\Z")
 
 
 def head(path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]], limits: Limits) -> Iterator[Value]:
@@ -96,13 +107,35 @@ def _line(name: bytes, value: bytes, limits: Limits) -> Iterator[Value]:
     elif name == _COOKIE:
         yield from cookies(text(value), limits)
     elif name == _REFERER:
-        yield from pairs(text(value).partition("?")[2], "referer", limits)
+        address, _, query = text(value).partition("?")
+        yield from _path(address)
+        yield from pairs(query, "referer", limits)
+    elif name == _AUTHORIZATION:
+        yield from _credentials(text(value))
     elif name not in HARMLESS and not name.startswith(b"sec-"):
         yield Value("header", text(name), text(value))
         return
     # Look-ups of logs and old shells are attacks in any header; some headers are also put into queries and pages.
-    if (_QUOTED if name in _WRITTEN_DOWN else _LOOKED_UP).search(value):
+    if _UNUSUAL.get(name, _LOOKED_UP).search(value):
         yield Value("header", text(name), text(value))
+
+
+def _path(address: str) -> Iterator[Value]:
+    """Give out the path of an address, where there is more in it than names."""
+    path = address.partition("://")[2].partition("/")[2]
+    if _ESCAPED.search(path):
+        yield Value("header", "referer", f"/{path}")
+
+
+def _credentials(line: str) -> Iterator[Value]:
+    """Give out who says to be who, and by which password (RFC 7617)."""
+    match = _BASIC.match(line)
+    if match is None:
+        return
+    with suppress(ValueError):
+        name, _, password = text(b64decode(f"{match[1]}==", b"+/")).partition(":")
+        yield Value("header", "authorization", name)
+        yield Value("header", "authorization", password)
 
 
 def text(octets: bytes) -> str:
