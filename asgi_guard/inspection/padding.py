@@ -20,40 +20,57 @@ from asgi_guard.inspection.decode import slowly, uncommented
 
 _LONGEST_WORD: Final = 32
 _LONGEST_START: Final = 56
+_LONGEST_LITERAL: Final = 24
 _KEPT: Final = 8
+_SHORTEST: Final = 12
 
 # Whether there may be any ---------------------------------------------------------------------------------------------
 
 _WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 _TOKEN = _WORD + b"-./+=:,"
-_WORDS = bytes.maketrans(_WORD, b"w" * len(_WORD))
+_BLANK = bytes(range(33))
+_QUOTES = b"\"'^`$@*"
+_OPERATORS = b"+~!*/%\\"
+_KINDS = bytes.maketrans(
+    _WORD + _BLANK + _QUOTES, b"w" * len(_WORD) + b" " * len(_BLANK) + b"'" * len(_QUOTES)
+)  # what each character is
+_SIGNS = bytes.maketrans(_OPERATORS, b"-" * len(_OPERATORS))
+_BETWEEN_SIGNS = b" \t\n\r.0123456789"
 _LONG_WORD = b"w" * (_LONGEST_WORD + 1)
-_SIGNS = bytes.maketrans(b"+~!*/%", b"------")
-_BETWEEN_SIGNS = b" \t\n\r0123456789"
-_RUNS = (b"----", b"(((", b")))")
-_STRETCHED = ("   ", "\t\t\t", "\n\n\n", "\r\n\r\n", "\t ", " \t", "/*", "not not ")
+_MANY_QUOTES = b"'" * 32
+_MANY_SIGNS = b"----"
+_MANY_STEPS = b"-" * 32
 
 
 def is_padded(text: str) -> bool:
     """Tell at a low price whether a text may be padded: a token alone is not, however long it is."""
+    if len(text) <= _SHORTEST:
+        return False
     octets = text.encode(errors="replace")
     if not octets.translate(None, _TOKEN):
         return False
-    signs = octets.translate(_SIGNS, _BETWEEN_SIGNS)
+    kinds, signs = octets.translate(_KINDS), octets.translate(_SIGNS, _BETWEEN_SIGNS)
     return (
-        (len(octets) > _LONGEST_WORD and _LONG_WORD in octets.translate(_WORDS))
-        or any(run in signs for run in _RUNS)
-        or any(run in text for run in _STRETCHED)
-        or _LITERAL.search(text) is not None
-        or _NAME.match(text) is not None
-        or _start(text) > 0
+        _LONG_WORD in kinds
+        or b"   " in kinds
+        or _MANY_SIGNS in signs
+        or b"(((" in signs
+        or b")))" in signs
+        or "/*" in text
+        or "not not " in text.casefold()
+        or _MANY_QUOTES in kinds
+        or (len(octets) > _LONGEST_LITERAL and _is_literal_or_start(text))
     )
+
+
+def _is_literal_or_start(text: str) -> bool:
+    return _LITERAL.search(text) is not None or _NAME.match(text) is not None or _start(text) > 0
 
 
 # How it is made short -------------------------------------------------------------------------------------------------
 
 _BLANKS = re.compile(r"[\s\x00-\x20\xa0]{32,}|(?<=\S)[ \t\xa0]{3,}(?=\S)")
-_REPEATED = re.compile(r"""(?<!["'^`$@*+])(?:["'^`$@*]{32,}|\+{4,})""")
+_QUOTED = re.compile(r"""(?<!["'^`$@*])["'^`$@*]{32,}""")
 _STEPS = re.compile(r"[/\\](?:\.?[/\\]){31,}")
 _BRACKETS = re.compile(r"\((?:\s?\(){2,}|\)(?:\s?\)){2,}")
 _NOT = re.compile(r"\b(?:[nN][oO][tT] ){2,}")
@@ -86,12 +103,24 @@ def unpad_slowly(text: str) -> Generator[None, None, str]:
 
 
 def _squeeze(text: str) -> str:
-    text = _BLANKS.sub(_blank, text)
-    text = _STEPS.sub("/", _REPEATED.sub(_first, text))
-    text = _LONG.sub(_end_of_word, text)
-    text = _LITERAL.sub(_ends, text)
-    text = _BRACKETS.sub(_first, _NOT.sub("not ", text))
-    return _SIGNED.sub(_sign, _SUM.sub(_first_of_sum, text))
+    """Look for each kind of padding where there may be any: a look at what each character is costs next to nothing."""
+    octets = text.encode(errors="replace")
+    kinds, signs = octets.translate(_KINDS), octets.translate(_SIGNS, _BETWEEN_SIGNS)
+    if b"   " in kinds or "\xa0\xa0" in text:
+        text = _BLANKS.sub(_blank, text)
+    if _MANY_QUOTES in kinds:
+        text = _QUOTED.sub(_first, text)
+    if _MANY_STEPS in signs:
+        text = _STEPS.sub("/", text)
+    if _LONG_WORD in kinds:
+        text = _LONG.sub(_end_of_word, text)
+    if b"'" in kinds:
+        text = _LITERAL.sub(_ends, text)
+    if b"(((" in signs or b")))" in signs:
+        text = _BRACKETS.sub(_first, text)
+    if _MANY_SIGNS in signs:
+        text = _SIGNED.sub(_sign, _SUM.sub(_first_of_sum, text))
+    return _NOT.sub("not ", text) if "not not " in text.casefold() else text
 
 
 def _first(run: Match[str]) -> str:

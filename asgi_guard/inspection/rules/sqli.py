@@ -124,10 +124,10 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"""(?:^|[ '"`)(%\]}*/\d])(?:(?:x?or|and|where|having|when|rlike|like)\b ?[( ]{0,6}|(?:\|\|"""
-        r"""|&&) ?\(?)(?:not |[-+~!]){0,3}"""
+        r"""|&&) ?\(?)(?:not |[-+~!] ?){0,3}"""
         r"""(?:0x[0-9a-f]{1,32}|\d{1,12}(?:[-+*/% .]\d{1,12}){0,8})[) ]{0,4}(?:={1,2}|<>|!=|[<>]=|like |rlike """
-        r"""|regexp |between )[( ]{0,6}(?:not |[-+~]){0,3}(?:0x[0-9a-f]{1,32}|\d{1,12})(?:$|[^\w ]| (?:$|[^a-z]|(?:x?or|and"""
-        r"""|union|order|group|limit|select|having|where|like|rlike|procedure|into|between|in|then|else)\b"""
+        r"""|regexp |between )[( ]{0,6}(?:not |[-+~] ?){0,3}(?:0x[0-9a-f]{1,32}|\d{1,12})(?:$|[^\w ]| (?:$|[^a-z]"""
+        r"""|(?:x?or|and|union|order|group|limit|select|having|where|like|rlike|procedure|into|between|in|then|else)\b"""
         r"""|is (?:not )?(?:null|true|false|unknown)\b))""",
         needs=(*EQUATIONS, "0x", "like ", "regexp ", "between "),
         why="Two numbers are compared: the outcome was known before.",
@@ -157,8 +157,8 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"""^[^<>=]{0,80}(?:^|[ '"`)(%*/\d])(?:(?:x?or|and|where|having)\b ?[( ]{0,6}|(?:\|\|"""
-        r"""|&&) ?\(?)(?:not |[-+~!]){0,3}"""
-        r"""\d{1,12}[) ]{0,4}[<>][( ]{0,6}(?:not |[-+~]){0,3}\d{1,12}\b""",
+        r"""|&&) ?\(?)(?:not |[-+~!] ?){0,3}"""
+        r"""\d{1,12}[) ]{0,4}[<>][( ]{0,6}(?:not |[-+~] ?){0,3}\d{1,12}\b""",
         needs=("<", ">"),
         why="One number is compared with another one; where others are compared before, it may be mathematics.",
         positives=("1 and 5>2", "x' or (8<2)*3", " or 2>1"),
