@@ -22,7 +22,7 @@ from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Message
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
-from asgi_guard.events import Listener, notify
+from asgi_guard.events import Listener, notify, printable
 from asgi_guard.inspection.events import AttackFound, LimitCrossed
 from asgi_guard.inspection.limits import CrossedError
 from asgi_guard.inspection.settings import MODES, Validation, ValidationFields
@@ -44,6 +44,7 @@ _UNDECIDED: Final = 8
 """The bytes that are kept of a body while it cannot be told what it begins like: a character, in any encoding."""
 
 _MAX_EVENTS: Final = 16
+_MAX_NAME: Final = 64
 
 
 class _Own:
@@ -278,13 +279,23 @@ class ValidationLayer(Layer):
             if seen is None:
                 yield None
                 continue
+            if told >= _MAX_EVENTS and not self._refuses(exchange, seen):
+                yield None  # no more is told, but what is only told must hide nothing that stands behind it
+                continue
             told += 1
             yield self._crossed(exchange, seen) if isinstance(seen, CrossedError) else self._tell(exchange, seen)
-            if told == _MAX_EVENTS:
-                return
+
+    def _refuses(self, exchange: Exchange, seen: Judgement | CrossedError) -> bool:
+        return self._would_refuse(seen) and self._mode(exchange) == "block"
+
+    def _would_refuse(self, seen: Judgement | CrossedError) -> bool:
+        """Tell whether this is refused where the mode is to block."""
+        if isinstance(seen, CrossedError):
+            return self._settings.on_limit == "refuse" and not seen.is_only_told
+        return seen.blocks
 
     def _tell(self, exchange: Exchange, judgement: Judgement) -> Reply | None:
-        is_refused = judgement.blocks and self._mode(exchange) == "block"
+        is_refused = self._refuses(exchange, judgement)
         if self.listeners:
             gravest = judgement.findings[0]
             event = AttackFound(
@@ -292,7 +303,7 @@ class ValidationLayer(Layer):
                 attack=gravest.rule.attack,
                 rules=tuple(finding.rule.id for finding in judgement.findings[:16]),
                 place=gravest.place,
-                name="" if gravest.place == "name" else gravest.name[:64],
+                name="" if gravest.place == "name" else printable(gravest.name, _MAX_NAME),
                 score=judgement.score,
                 is_refused=is_refused,
                 excerpt=gravest.excerpt,
@@ -305,12 +316,11 @@ class ValidationLayer(Layer):
     def _crossed(self, exchange: Exchange, crossed: CrossedError) -> Reply | None:
         """Refuse what goes on beyond a limit, or only tell."""
         reply = _LIMITS[crossed.status]
-        refuses = self._settings.on_limit == "refuse" and not crossed.is_only_told
-        is_refused = refuses and self._mode(exchange) == "block"
+        is_refused = self._refuses(exchange, crossed)
         self._tell_crossed(exchange, crossed.limit, is_refused=is_refused)
         if is_refused:
             return reply
-        if refuses:
+        if self._would_refuse(crossed):
             exchange.would_refuse(self, reply)
         return None
 

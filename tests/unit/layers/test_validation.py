@@ -383,6 +383,23 @@ async def test_a_name_that_is_the_attack_is_not_told() -> None:
     assert [(event.place, event.name) for event in events if isinstance(event, AttackFound)] == [("name", "")]
 
 
+async def test_what_an_event_tells_is_printable() -> None:
+    """A name, a path and an excerpt move no cursor, end no line, and can be written as JSON and as UTF-8."""
+    events = capture_events()
+    guarded = ValidationMiddleware(Reader(), excerpts=True, listeners=[events])
+    name = "a\x1b\u2028\ud800" * 30
+
+    body = json.dumps({name: f"\ud800 {ATTACK}\x1b[2J\n"}).encode()
+    await call(guarded, "POST", "/a\x1b%C3%A9", headers=JSON, body=body)
+
+    event = next(event for event in events if isinstance(event, AttackFound))
+    for told, most in ((event.name, 64), (event.path, 256), (event.excerpt, 80)):
+        assert 0 < len(told) <= most
+        assert told.isascii()
+        assert told.isprintable()
+    assert event.name.startswith("a\\x1b\\u2028\\ud800")
+
+
 async def test_an_excerpt_is_given_on_request_and_redacted() -> None:
     """What a person has written is hidden; what the rule looks for is not."""
     events = capture_events()

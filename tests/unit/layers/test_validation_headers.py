@@ -63,7 +63,7 @@ async def test_an_attack_in_a_header_of_the_standards_is_refused(name: str, line
         ("If-None-Match", 'W/"2d-5f--gzip"'),
         ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"),
         ("Referer", "https://a.example/%E4%BD%A0/x%20y/"),
-        ("Referer", "https://a.example/a//b/../c"),
+        ("Referer", "https://a.example/a//b/..c"),
     ],
 )
 async def test_an_ordinary_header_passes(name: str, line: str, level: int) -> None:
