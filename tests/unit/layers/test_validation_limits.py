@@ -66,3 +66,39 @@ async def test_every_limit_that_is_crossed_is_told() -> None:
 
     assert response.status == 200
     assert [event.limit for event in events if isinstance(event, LimitCrossed)] == ["fields"] * 3
+
+
+@pytest.mark.parametrize(
+    ("before", "settings"),
+    [
+        ("a=1 union select b from c&", {"attacks": {"sqli": "detect"}}),
+        ("query={a{b{c{d{e{f}}}}}}&", {"attacks": {"graphql": "detect"}, "max_depth": 4}),
+        ("query={a{b{c{d{e{f}}}}}}&", {"on_limit": "flag", "max_depth": 4}),
+    ],
+    ids=["a class", "a limit of a class", "a limit"],
+)
+async def test_what_is_only_told_hides_nothing_behind_it(before: str, settings: dict[str, Any]) -> None:
+    """However often: there is an end to what listeners are told of one request, and none to what is refused."""
+    events = capture_events()
+
+    response = await call(ValidationMiddleware(app, listeners=[events], **settings), path=f"/?{before * 40}q={ATTACK}")
+
+    assert response.status == 400
+    found = [event for event in events if isinstance(event, AttackFound | LimitCrossed)]
+    assert len(found) == 17
+    assert isinstance(found[-1], AttackFound)
+    assert (found[-1].attack, found[-1].is_refused) == ("xss", True)
+
+
+async def test_detected_attacks_are_told_to_an_end() -> None:
+    """A request that is full of them fills no log."""
+    events = capture_events()
+    sent = json.dumps([ATTACK] * 100).encode()
+
+    response = await call(
+        ValidationMiddleware(app, mode="detect", listeners=[events]), "POST", "/",
+        headers={"Content-Type": "application/json"}, body=sent,
+    )  # fmt: skip
+
+    assert response.status == 200
+    assert len([event for event in events if isinstance(event, AttackFound)]) == 16
