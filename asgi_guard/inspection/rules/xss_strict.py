@@ -142,7 +142,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="xss",
         score=5,
         level=2,
-        pattern=r"<[a-z][^>]{0,80}[\s/\"'`]style\s{0,4}=[^>]{0,80}(?:url\s?\(|[{}\[])|(?:(?:&|<wbr>)#x?[0-9a-f]{2,7};?){2}"
+        pattern=r"<[a-z][^>]{0,80}[\s/\"'`]style\s{0,4}=[^>]{0,80}(?:url\s?\([\s\"']{0,2}(?:https?:|//)|[{}\[])|(?:(?:&|<wbr>)#x?[0-9a-f]{2,7};?){2}"
         r"|(?:(?:\?|\|\|)\s?['\"]{2}:?['\"]?[^;]{0,16};\s?\w{1,8}\s?=|['\"][a-z]{1,6}['\"]\s?(?:\+|\|\|)\s?['\"][a-z]{1,6}['\"]\s?\|\|)",
         needs=("style", "#", "?", "||"),
         why="A style that loads or leaves its attribute, letters by their numbers, a name made of pieces.",
