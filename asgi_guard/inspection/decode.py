@@ -17,9 +17,11 @@ from collections.abc import Callable, Generator, Mapping
 from html.entities import html5
 from re import Match
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from asgi_guard.inspection.rule import View
+
+Breath = TypeVar("Breath")
 
 ROUNDS: Final = 3
 """How often a value is decoded; each round undoes every encoding, so that three of them are undone in any order."""
@@ -85,11 +87,22 @@ def _unpercent(match: Match[str]) -> str:
     try:
         octets = bytes.fromhex(run.replace("%", " "))
     except ValueError:  # %c0%9v is what decoders take that add up whatever letter there is
-        octets = bytes(int(pair[0], 36) * 16 + int(pair[1], 36) & 0xFF for pair in run[1:].split("%"))
+        octets = bytes(map(_OCTETS.__getitem__, run[1:].split("%")))
     try:
         return octets.decode()
     except UnicodeDecodeError:  # overlong UTF-8 is what old decoders take: %c0%af is a slash
         return _OVERLONG.sub(_shorten, octets).decode("utf-8", "replace")
+
+
+class _Octets(dict[str, int]):
+    """What the pairs of characters behind a percent sign are, if letters count on; each is added up once."""
+
+    def __missing__(self, pair: str) -> int:
+        octet = self[pair] = int(pair[0], 36) * 16 + int(pair[1], 36) & 0xFF
+        return octet
+
+
+_OCTETS: Final = _Octets()
 
 
 def _shorten(match: Match[bytes]) -> bytes:
@@ -128,17 +141,23 @@ def _narrow(match: Match[str]) -> str:
 PIECE: Final = 4_096
 """The characters of a long text that are decoded in one step."""
 
-_BETWEEN = re.compile(r"[%&\\](?![89abAB])|[^%&\\#;{}\w]")  # where nothing is cut in two that is decoded as a whole
+# Where nothing is cut in two that is decoded as a whole: neither an escape nor a character of several.
+_BETWEEN = re.compile(r"(?<!%[cC][01])(?<!%[bB][gG])[%&\\](?![89aA]|[bB](?![gG]))|[^%&\\#;{}\w]")
+
+
+def percent_slowly(text: str, breath: Breath) -> Generator[Breath, None, str]:
+    """Do what `percent` does, and give out a breath wherever others may run."""
+    return slowly(text, percent, _BETWEEN, breath)
 
 
 def decode_slowly(text: str) -> Generator[None, None, str]:
     """Do what `decode` does, and let others run in between where the text is long."""
-    return slowly(text, decode, _BETWEEN)
+    return slowly(text, decode, _BETWEEN, None)
 
 
 def slowly(
-    text: str, change: Callable[[str], str], between: re.Pattern[str] | None = None
-) -> Generator[None, None, str]:
+    text: str, change: Callable[[str], str], between: re.Pattern[str] | None, breath: Breath
+) -> Generator[Breath, None, str]:
     """Change a text piece by piece, none of which ends but where a pattern says, and let others run in between."""
     pieces: list[str] = []
     size, start = len(text), 0
@@ -149,7 +168,7 @@ def slowly(
             end = match.start() if match else size
         pieces.append(change(text[start:end]))
         start = end
-        yield
+        yield breath
     return "".join(pieces)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
-from asgi_guard.inspection.extract import Value, text
+from asgi_guard.inspection.extract import BREATH, Value, text
 from asgi_guard.inspection.limits import CrossedError, Limits
 
 _decoder: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=bool, parse_float=bool, parse_constant=bool)
@@ -23,6 +23,8 @@ _STRING: Final = re.compile(r""""((?:\\.|[^"\\])*+)(?:"|\\?\Z)|'((?:\\.|[^'\\])*
 _CSP: Final = ("type", "csp-violation")
 _SAMPLES: Final = frozenset(("script-sample", "sample"))
 _LONGEST_SAMPLE: Final = 64  # browsers quote 40 characters, and may say that there were more
+_NODES_OF_A_LEAF: Final = 8
+_BREATH: Final = 1_024
 _INNER_LIMITS: Final = Limits()
 
 
@@ -102,6 +104,7 @@ def leaves(document: Any, limits: Limits) -> Iterator[Value]:
         CrossedError: it is nested too deep, or has too many texts and keys.
     """
     left = limits.leaves
+    nodes = left * _NODES_OF_A_LEAF
     is_too_deep = False
     names: set[str] = set()
     waiting: list[tuple[str, int, Any]] = [("", 0, [document])]
@@ -111,7 +114,7 @@ def leaves(document: Any, limits: Limits) -> Iterator[Value]:
             is_too_deep = True
             continue
         if node.__class__ is list:
-            items = [(name, item) for item in node]
+            items = ((name, item) for item in node)
         else:
             items = node
             new = {key for key, _ in node} - names
@@ -125,7 +128,10 @@ def leaves(document: Any, limits: Limits) -> Iterator[Value]:
                 yield Value("body", key, item)
             elif kind is list or kind is tuple:
                 waiting.append((key, depth + 1, item))
-        if left < 0:
-            raise CrossedError("leaves")
+                nodes -= 1
+                if not nodes % _BREATH:
+                    yield BREATH
+            if left < 0 or nodes < 0:  # what has nothing in it takes time as well
+                raise CrossedError("leaves")
     if is_too_deep:  # what is not is looked at first
         raise CrossedError("depth", 400)

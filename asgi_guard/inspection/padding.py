@@ -98,7 +98,7 @@ def unpad(text: str) -> str:
 
 def unpad_slowly(text: str) -> Generator[None, None, str]:
     """Do so piece by piece, and let others run in between."""
-    text = yield from slowly(uncommented(text), _squeeze)
+    text = yield from slowly(uncommented(text), _squeeze, None, None)
     return _without_start(text)
 
 

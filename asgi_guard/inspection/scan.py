@@ -14,6 +14,7 @@ from typing import Final
 
 from asgi_guard.inspection.decode import (
     MIN_BASE64,
+    PIECE,
     ROUNDS,
     TRANSFORMS,
     decode,
@@ -23,7 +24,7 @@ from asgi_guard.inspection.decode import (
     unbase64,
 )
 from asgi_guard.inspection.engines import CUT, Engine, has_re2, matcher
-from asgi_guard.inspection.extract import Value
+from asgi_guard.inspection.extract import BREATH, Value
 from asgi_guard.inspection.json_body import inner_values
 from asgi_guard.inspection.padding import is_padded, unpad, unpad_slowly
 from asgi_guard.inspection.rule import LEVELS, VIEWS, Place, Rule, View
@@ -83,6 +84,10 @@ class Scanner:
         size = 0
         clean = self._clean
         for value in values:
+            if value is BREATH:
+                self.scanned += PIECE
+                yield None
+                continue
             place, text = value.place, value.text
             length = len(text)
             if (length < self._longest_word and text.isalnum() and text.isascii()) or (place, text) in clean:
@@ -147,11 +152,23 @@ class Scanner:
                 if inside is not None:
                     may_be_base64 = False
                     following.append(inside)
-                following.append(decode(each) if len(each) <= WINDOW else (yield from decode_slowly(each)))
+                following.append(
+                    decode(each) if len(each) <= WINDOW else (yield from self._counted(decode_slowly(each)))
+                )
             texts = [each for each in following if each not in seen]
             if not texts:
                 return
             seen.update(texts)
+
+    def _counted(self, steps: Generator[None, None, str]) -> Generator[None, None, str]:
+        """Count what is decoded as what is looked at: it takes its time as well, and others may run in between."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return str(end.value)
+            self.scanned += PIECE
+            yield
 
     def _look_at_windows(self, text: str, value: Value, found: dict[int, View]) -> Generator[None]:
         """Look at a text that a value became, and at what it is without padding; cuts stand where a window ends."""
@@ -159,7 +176,7 @@ class Scanner:
         if len(text) <= WINDOW:
             unpadded = unpad(text) if is_padded(text) else text
         else:
-            unpadded = yield from unpad_slowly(text)
+            unpadded = yield from self._counted(unpad_slowly(text))
         for each in (text,) if unpadded == text else (text, unpadded):
             size = len(each)
             for start in range(0, max(size - OVERLAP, 1), WINDOW - OVERLAP) if size > WINDOW else (0,):

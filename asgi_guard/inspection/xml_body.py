@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
-from asgi_guard.inspection.extract import Value
+from asgi_guard.inspection.extract import BREATH, Value
 from asgi_guard.inspection.limits import CrossedError, Limits
 
 EBCDIC: Final = "<?xm".encode("cp037")
@@ -27,6 +28,7 @@ _ATTRIBUTE: Final = re.compile(r"""(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:"([^"]*+)"
 _TAG: Final = re.compile(r"""[^\s<>"'/=]++(?:\s++[^\s<>"'/=]++\s*+=\s*+(?:"[^"<]*+"|'[^'<]*+'))*+\s*+/?>""")
 _NAME: Final = re.compile(r"[\s/>]")
 _FINDS_A_LEAF: Final = 8
+_BREATH: Final = 256
 _LONGEST_NAME: Final = 64
 _CDATA: Final = "<![CDATA["
 _COMMENT: Final = "<!--"
@@ -54,15 +56,17 @@ def xml_values(document: str, limits: Limits) -> Iterator[Value]:
     if root is None or _CDATA in document[:start]:  # no document: all of it may be text to a lenient parser
         start = 0
     left = limits.leaves
-    for count, found in enumerate(_found(document, start)):
+    for count, found in enumerate(_found(document, start, left)):
         left -= len(found)
         if left < 0 or count > limits.leaves * _FINDS_A_LEAF:  # tags with nothing in them take time as well
             raise CrossedError("leaves")
         yield from found
+        if count % _BREATH == _BREATH - 1:
+            yield BREATH
 
 
-def _found(document: str, at: int) -> Iterator[list[Value]]:
-    """Give out what is found from here on, markup by markup."""
+def _found(document: str, at: int, most: int) -> Iterator[list[Value]]:
+    """Give out what is found from here on, markup by markup; of no markup much more than `most`."""
     name = ""
     texts: list[str] = []  # of one element: sections and comments do not end what a parser gives in one piece
     while (opening := document.find("<", at)) >= 0:
@@ -78,7 +82,7 @@ def _found(document: str, at: int) -> Iterator[list[Value]]:
             yield [Value("body", name, document[first:closing])]
         elif document[first : first + 1] in {"!", "?"}:  # behind what only looks like a root, in a comment say
             markup = document[first:closing]
-            yield [Value("xml", "", f"<{markup}>"), *_attributes(markup)]
+            yield [Value("xml", "", f"<{markup}>"), *_attributes(markup, most)]
         else:
             yield _joined(name, texts)
             tag = _TAG.match(document, first)
@@ -87,14 +91,15 @@ def _found(document: str, at: int) -> Iterator[list[Value]]:
                 at = tag.end()
             markup = document[first : at - 1]
             name = name if markup[:1] == "/" else _NAME.split(markup, 1)[0]
-            yield _attributes(markup)
+            yield _attributes(markup, most)
     texts.append(document[at:])
     yield _joined(name, texts)
 
 
-def _attributes(markup: str) -> list[Value]:
+def _attributes(markup: str, most: int) -> list[Value]:
     return [
-        Value("body", match[1][:_LONGEST_NAME], match[2] or match[3] or "") for match in _ATTRIBUTE.finditer(markup)
+        Value("body", match[1][:_LONGEST_NAME], match[2] or match[3] or "")
+        for match in islice(_ATTRIBUTE.finditer(markup), most + 1)
     ]
 
 

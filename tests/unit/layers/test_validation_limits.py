@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from anyio import create_task_group
+from anyio.lowlevel import checkpoint
 
 from asgi_guard import AttackFound, LimitCrossed, Validation, ValidationMiddleware
 from asgi_guard.testing import call, capture_events
@@ -102,3 +104,34 @@ async def test_detected_attacks_are_told_to_an_end() -> None:
 
     assert response.status == 200
     assert len([event for event in events if isinstance(event, AttackFound)]) == 16
+
+
+@pytest.mark.parametrize(
+    ("content_type", "unit"),
+    [
+        ("application/x-www-form-urlencoded", b"%bg%pq"),
+        ("application/x-www-form-urlencoded", b"%u0041"),
+        ("text/plain", b"%c0%af"),
+        ("text/xml", b"<a>"),
+        ("application/json", b"[],"),
+    ],
+)
+async def test_others_run_while_a_long_body_is_taken_apart_and_decoded(content_type: str, unit: bytes) -> None:
+    """Not only while it is looked at: to decode takes its time as well, counted here in turns of the loop."""
+    size = 200_000 if content_type != "application/json" else 90_000
+    body = {b"%": b"a=", b"<": b"<a>", b"[": b"["}[unit[:1]] + unit * (size // len(unit))
+    turns = 0
+    is_done = False
+
+    async def count() -> None:
+        nonlocal turns
+        while not is_done:
+            turns += 1
+            await checkpoint()
+
+    async with create_task_group() as group:
+        group.start_soon(count)
+        await call(ValidationMiddleware(app), "POST", "/", headers={"Content-Type": content_type}, body=body)
+        is_done = True
+
+    assert turns >= len(body) // 8_192
