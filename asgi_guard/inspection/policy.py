@@ -35,7 +35,8 @@ class Exclusion:
         paths: under which paths, with all that is below them; as the application routes them, without the path under
             which it is mounted.
         places: where in the request, such as `body` or `cookie`.
-        names: of the parameter, the cookie, the header or the key; `*` stands for anything, `comment*`.
+        names: of the parameter, the cookie, the header or the key; `*` stands for anything, `comment*`. Only those of
+            headers are the same in capitals.
         rules: ids of rules, or classes of them, such as `AG-SQLI-012` or `sqli`; yours too.
 
     Raises:
@@ -56,7 +57,7 @@ class Exclusion:
         if problems.sequence_of_text("places", self.places):
             for index, place in enumerate(self.places):
                 problems.choice(f"places[{index}]", place, PLACES)
-        problems.sequence_of_text("names", self.names)
+        problems.sequence_of_text("names", self.names, ascii_only=False)  # forms and JSON have them in any language
         if problems.sequence_of_text("rules", self.rules):
             for index, rule in enumerate(self.rules):
                 if not is_id(rule.upper()) and not rule.islower():  # which ones there are, the validation knows
@@ -125,10 +126,15 @@ class Policy:
         return any(
             (not one.places or finding.place in one.places)
             and (not one.rules or finding.rule.id in one.rules or finding.rule.attack in one.rules)
-            and (not names or any(fnmatchcase(finding.name, name) for name in names))
+            and (not names or any(_is_called(finding, name) for name in names))
             and (prefixes is None or prefixes.cover(scope))
             for one, names, prefixes in self._exclusions
         )
+
+
+def _is_called(finding: Finding, name: str) -> bool:
+    """Compare names; those of headers have no case (RFC 9110 section 5.1)."""
+    return fnmatchcase(finding.name, name.lower() if finding.place == "header" else name)
 
 
 def _only_stars(name: str) -> str:

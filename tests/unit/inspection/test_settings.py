@@ -161,3 +161,20 @@ async def test_a_graphql_document_that_is_too_deep_is_refused_only_where_its_cla
         "block": [True], "detect": [False], "off": []
     }[action]  # fmt: skip
     assert (await call(guard, path=deep + "&q=%3Cscript%3Ealert(1)")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("names", "sent", "status"),
+    [
+        (["X-Note"], {"headers": {"x-note": "<script>alert(1)</script>"}}, 200),
+        (["x-note"], {"headers": {"X-Note": "<script>alert(1)</script>"}}, 200),
+        (["Note"], {"path": "/?Note=<script>alert(1)</script>"}, 200),
+        (["Note"], {"path": "/?note=<script>alert(1)</script>"}, 400),
+        (["prénom"], {"path": "/?pr%C3%A9nom=<script>alert(1)</script>"}, 200),
+    ],
+)
+async def test_names_are_excluded_as_applications_know_them(names: list[str], sent: Any, status: int) -> None:
+    """In any language, and those of headers in any case."""
+    guarded = Guard(app, validation=Validation(exclude=[Exclusion(names=names)]))
+
+    assert (await call(guarded, "GET", **{"path": "/", **sent})).status == status
