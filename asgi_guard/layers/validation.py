@@ -12,19 +12,19 @@ is looked at in steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
+from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer, LookAhead
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Message
-from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
-from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener, notify, printable
 from asgi_guard.inspection.events import AttackFound, LimitCrossed
 from asgi_guard.inspection.limits import CrossedError
+from asgi_guard.inspection.log import MAX_NAME, RefusalLog
+from asgi_guard.inspection.refusals import OF_LIMIT, of_attack
 from asgi_guard.inspection.settings import MODES, Validation, ValidationFields
 from asgi_guard.settings import Problems, build
 
@@ -44,7 +44,6 @@ _UNDECIDED: Final = 8
 """The bytes that are kept of a body while it cannot be told what it begins like: a character, in any encoding."""
 
 _MAX_EVENTS: Final = 16
-_MAX_NAME: Final = 64
 
 
 class _Own:
@@ -66,21 +65,25 @@ class ValidationLayer(Layer):
     admit_deadline_seconds: float | None = None  # it waits for nothing: it lets others run
     overridable: frozenset[str] = frozenset({"mode"})
 
-    def __init__(self, settings: Validation) -> None:
+    def __init__(self, settings: Validation, clock: Clock = SYSTEM_CLOCK) -> None:
         self.settings: object = settings
         self._settings = settings
         self._limits = settings.limits
         self.body_look_ahead_bytes: int = self._limits.body_bytes + 1
         self._made: Inspector | None = None
-        self._attack = _refusal(settings.status, "VALIDATION_REFUSED", "The request looks like an attack.")
+        self._attack = of_attack(settings.status)
+        self._log = RefusalLog(clock)
 
     async def start(self) -> None:
         """Compile the rules, which takes a tenth of a second, before there is a request to wait for it."""
         self._prepare().scanner.prepare()
 
     def take_over(self, previous: Layer) -> None:
-        """Get ready in the thread that reconfigures, where the layer before this one was ready."""
-        if isinstance(previous, ValidationLayer) and previous._made is not None:  # noqa: SLF001
+        """Go on with its log, and get ready in the thread that reconfigures, where it was ready."""
+        if not isinstance(previous, ValidationLayer):
+            return
+        self._log = previous._log  # noqa: SLF001
+        if previous._made is not None:  # noqa: SLF001
             self._prepare().scanner.prepare()
 
     @property
@@ -303,26 +306,28 @@ class ValidationLayer(Layer):
                 attack=gravest.rule.attack,
                 rules=tuple(finding.rule.id for finding in judgement.findings[:16]),
                 place=gravest.place,
-                name="" if gravest.place == "name" else printable(gravest.name, _MAX_NAME),
+                name="" if gravest.place == "name" else printable(gravest.name, MAX_NAME),
                 score=judgement.score,
                 is_refused=is_refused,
                 excerpt=gravest.excerpt,
             )
             notify(self.listeners, event)
-        if judgement.blocks and not is_refused:
-            exchange.would_refuse(self, self._attack)
+        if judgement.blocks:
+            self._log.attack(judgement, exchange.known_id, is_refused=is_refused)
+            if not is_refused:
+                exchange.would_refuse(self, self._attack)
         return self._attack if is_refused else None
 
     def _crossed(self, exchange: Exchange, crossed: CrossedError) -> Reply | None:
         """Refuse what goes on beyond a limit, or only tell."""
-        reply = _LIMITS[crossed.status]
+        reply = OF_LIMIT[crossed.status]
         is_refused = self._refuses(exchange, crossed)
         self._tell_crossed(exchange, crossed.limit, is_refused=is_refused)
-        if is_refused:
-            return reply
         if self._would_refuse(crossed):
-            exchange.would_refuse(self, reply)
-        return None
+            self._log.limit(crossed.limit, exchange.known_id, is_refused=is_refused)
+            if not is_refused:
+                exchange.would_refuse(self, reply)
+        return reply if is_refused else None
 
     def _tell_crossed(self, exchange: Exchange, limit: str, *, is_refused: bool) -> None:
         if self.listeners:
@@ -347,13 +352,6 @@ class ValidationLayer(Layer):
         return (attacks, size, "400 for one that is nested too deep, and 415 for one whose encoding cannot be undone")
 
 
-def _refusal(status: int, code: str, message: str, *, close_connection: bool = False) -> Reply:
-    fault = Fault(
-        status=status, code=code, message=message, category=ErrorCategory.VALIDATION, severity=ErrorSeverity.MEDIUM
-    )
-    return Reply.refusal(fault, close_connection=close_connection)
-
-
 def _is_chunk(exchange: Exchange, content_type: bytes) -> bool:
     """Tell whether this is a piece of an upload (tus 1.0), which begins anywhere in its file."""
     is_tus = content_type.strip().lower() == b"application/offset+octet-stream"
@@ -367,16 +365,6 @@ def _encoding(exchange: Exchange) -> bytes:
 
 
 _TOO_LARGE: Final = CrossedError("body_bytes")
-_LIMITS: Final[Mapping[int, Reply]] = MappingProxyType(
-    {
-        status: _refusal(status, code, message, close_connection=True)
-        for status, code, message in (
-            (400, "VALIDATION_TOO_COMPLEX", "The request is malformed, or nested too deep, to be looked at."),
-            (413, "VALIDATION_TOO_LARGE", "The request is too large to be looked at."),
-            (415, "VALIDATION_ENCODING", "The encoding of the request cannot be undone."),
-        )
-    }
-)
 
 
 class ValidationMiddleware(Middleware):
