@@ -2,7 +2,7 @@ r"""Decode: the texts that one value may become on its way through an applicatio
 
 An attacker writes `<script>` as `%3Cscript%3E`, `%253C...`, `&#x3c;...`, `\x3c...` or in full-width letters, and it
 becomes one again where it is used. So a value is decoded until nothing changes, and each text on the way is looked at,
-since a decoding may also destroy what an application would have seen. One level of base64 may stand on the way.
+since a decoding may also destroy what an application would have seen. Two levels of base64 may stand on the way.
 Every function is linear in its text: each pattern begins with a character that its repeats have not. Must never give
 out a text that is longer than the one it was given, but for the bound that a full-width character has.
 """
@@ -25,6 +25,9 @@ Breath = TypeVar("Breath")
 
 ROUNDS: Final = 3
 """How often a value is decoded; each round undoes every encoding, so that three of them are undone in any order."""
+
+BASE64_LEVELS: Final = 2
+"""How often a value may be base64 of base64."""
 
 MIN_BASE64: Final = 12
 """The characters from which on a value may be base64; what is shorter is a word."""
@@ -174,23 +177,36 @@ def slowly(
 
 # Base64 ---------------------------------------------------------------------------------------------------------------
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{12,}={0,2}\s*\Z", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9+/_=.-]{12,}\Z")
+_MOST_SEGMENTS: Final = 5  # those of an encrypted token (RFC 7516)
 _URL_SAFE = str.maketrans("-_", "+/")
 _PROBE: Final = 64
 
 
 def unbase64(text: str) -> str | None:
-    """Return the text that a value is the base64 of; None where it is none, or not canonical, or no text."""
-    if len(text) < MIN_BASE64 or not _BASE64.match(text):
+    """Return the text that a value is the base64 of; None where it is none, or not canonical, or no text.
+
+    Line breaks and blanks in it are passed over, as decoders do. Of a token, such as a signed cookie or a JWT, each
+    segment may be one.
+    """
+    if len(text) < MIN_BASE64:
         return None
-    text = text.rstrip("=").translate(_URL_SAFE)
+    if "." in text and _TOKEN.match(text):
+        segments = map(_plain, text.split(".")[:_MOST_SEGMENTS])
+        return "\n".join([segment for segment in segments if segment]) or None
+    return _plain(text)
+
+
+def _plain(text: str) -> str | None:
+    if not _BASE64.match(text):
+        return None
+    text = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
     if len(text) % 4 == 1 or not _begins_text(text[:_PROBE]):
         return None
     octets = _octets(text)
-    if octets is None or not _is_text(octets):
-        return None
     try:
-        return octets.decode()
+        return octets.decode() if octets is not None and _is_text(octets) else None
     except UnicodeDecodeError:
         return None
 

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from asgi_guard.inspection.decode import (
+    BASE64_LEVELS,
     MIN_BASE64,
     PIECE,
     ROUNDS,
@@ -143,14 +144,14 @@ class Scanner:
         """Look at each text that this one may become; fill in the rules that match, by their index, with the view."""
         texts = [value.text]
         seen = {value.text}
-        may_be_base64 = True
+        levels = BASE64_LEVELS
         for _ in range(ROUNDS + 1):
             following: list[str] = []
             for each in texts:
                 yield from self._look_at_windows(each, value, found)
-                inside = unbase64(each) if may_be_base64 else None
+                inside = unbase64(each) if levels else None
                 if inside is not None:
-                    may_be_base64 = False
+                    levels -= 1
                     following.append(inside)
                 following.append(
                     decode(each) if len(each) <= WINDOW else (yield from self._counted(decode_slowly(each)))
