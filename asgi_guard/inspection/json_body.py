@@ -23,7 +23,7 @@ _STRING: Final = re.compile(r""""((?:\\.|[^"\\])*+)(?:"|\\?\Z)|'((?:\\.|[^'\\])*
 _CSP: Final = ("type", "csp-violation")
 _SAMPLES: Final = frozenset(("script-sample", "sample"))
 _LONGEST_SAMPLE: Final = 64  # browsers quote 40 characters, and may say that there were more
-_NODES_OF_A_LEAF: Final = 8
+_NODES_OF_A_LEAF: Final = 2
 _BREATH: Final = 1_024
 _INNER_LIMITS: Final = Limits()
 

@@ -44,6 +44,6 @@ class Limits:
     body_bytes: int = 262_144
     fields: int = 1_000
     depth: int = 32
-    leaves: int = 4_096
+    leaves: int = 16_384
     parts: int = 100
     aliases: int = 50

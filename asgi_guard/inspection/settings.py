@@ -72,7 +72,7 @@ class Validation:
     max_body_bytes: int | None = None
     max_fields: int = 1_000
     max_depth: int = 32
-    max_leaves: int = 4_096
+    max_leaves: int = 16_384
     max_parts: int = 100
     max_aliases: int = 50
     excerpts: bool = False

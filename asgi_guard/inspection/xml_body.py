@@ -27,7 +27,7 @@ _ATTRIBUTE: Final = re.compile(r"""(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:"([^"]*+)"
 # A well-formed start tag (XML 1.0, section 3.1). None of its parts may hold a "<": no search goes past the next one.
 _TAG: Final = re.compile(r"""[^\s<>"'/=]++(?:\s++[^\s<>"'/=]++\s*+=\s*+(?:"[^"<]*+"|'[^'<]*+'))*+\s*+/?>""")
 _NAME: Final = re.compile(r"[\s/>]")
-_FINDS_A_LEAF: Final = 8
+_FINDS_A_LEAF: Final = 2
 _BREATH: Final = 256
 _LONGEST_NAME: Final = 64
 _CDATA: Final = "<![CDATA["

@@ -157,6 +157,10 @@ async def test_an_attack_in_the_body_is_refused(headers: dict[str, str], body: b
     [
         (FORM, b"a=1&q=a+b"),
         (JSON, b'{"a": "it is fine"}'),
+        (
+            JSON,
+            json.dumps([{"id": number, "name": f"item {number}", "tags": ["a"]} for number in range(4_000)]).encode(),
+        ),
         (JSON, b""),
         ({"Content-Type": "application/csp-report"}, json.dumps({"csp-report": {"script-sample": ATTACK}}).encode()),
         ({"Content-Type": "application/reports+json"}, CSP_REPORT.encode()),
@@ -702,7 +706,7 @@ async def test_json_inside_of_a_value_is_taken_apart(value) -> None:
 
 async def test_more_json_inside_of_a_value_than_is_looked_at_is_told() -> None:
     """It is no place to hide behind."""
-    body = f"q={quote(json.dumps([['x'] * 5_000]))}".encode()
+    body = f"q={quote(json.dumps(['x'] * 17_000, separators=(',', ':')))}".encode()
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[body])).status == 413
 
