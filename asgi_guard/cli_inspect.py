@@ -128,8 +128,7 @@ def _written(report: dict[str, Any], looks: list[Look], settings: Validation, *,
     for each in told:
         yield from _value(each)
     if len(told) < len(looks):
-        more = "more " if told else ""
-        yield f"{len(looks) - len(told):,} {more}values in which nothing was found (--all shows them)"
+        yield f"Nothing was found in {len(looks) - len(told):,} of {len(looks):,} values (--all shows them)."
     for limit in report["limits_crossed"]:
         size = getattr(settings.limits, limit, None)
         yield f"beyond the limit: {limit}" + (f" (max_{limit} = {size:,})" if size else "")

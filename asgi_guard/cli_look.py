@@ -20,6 +20,8 @@ from asgi_guard.inspection.settings import Validation
 if TYPE_CHECKING:  # loaded with the rules
     from asgi_guard.inspection.extract import Value
     from asgi_guard.inspection.inspector import Inspector
+    from asgi_guard.inspection.multipart import MultipartReader
+    from asgi_guard.inspection.text_body import TextReader
 
 SECRET: Final = re.compile(r"(?i)pass(?:wor[dt]|wd|phrase|code)|\bpass\b|\bpwd|secret|token|api_?key")
 """What the name of a value is like that is never put into anything: it is hashed, or compared."""
@@ -61,7 +63,8 @@ def look(sent: Sent, settings: Validation) -> tuple[list[Look], list[CrossedErro
     looks: list[Look] = []
     crossed: list[CrossedError] = []
     head = inspector.head(scope["raw_path"], scope["query_string"], scope["headers"])
-    for values in (head, _body(inspector, sent)):
+    body = _body(inspector, sent, crossed, goes_on=settings.on_limit == "flag")
+    for values in (head, body):
         for value in _until_its_end(values, crossed):
             seen = [one for one in inspector.look([value], scope) if one is not None]
             crossed += [one for one in seen if isinstance(one, CrossedError)]
@@ -83,15 +86,41 @@ def _until_its_end(values: Iterable[Value], crossed: list[CrossedError]) -> Iter
             is_more = True
 
 
-def _body(inspector: Inspector, sent: Sent) -> Iterator[Value]:
+def _body(inspector: Inspector, sent: Sent, crossed: list[CrossedError], *, goes_on: bool) -> Iterator[Value]:
+    """Give out what the layer would look at of this body, which goes on behind a limit that is only flagged."""
+    types = {value for name, value in sent.headers if name.lower() == b"content-type"}
+    if len(types) > 1:
+        crossed.append(CrossedError("content_type", 400))
+        if not goes_on:
+            return
     content_type, encoding = sent.header(b"content-type"), sent.header(b"content-encoding")
+    encoding = b"" if encoding.strip().lower() == b"identity" else encoding
     kind = inspector.kind_of(content_type)
-    if not sent.body or (kind == "other" and inspector.is_for_the_application(sent.body, content_type, encoding)):
+    if kind == "multipart" and not encoding:
+        yield from _streamed(inspector.parts(content_type), sent.body)
         return
-    if kind != "other" or encoding or inspector.sniff(sent.body, content_type) != "other":
-        if kind != "multipart" and len(sent.body) > inspector.limits.body_bytes:
-            raise CrossedError("body_bytes")
-        yield from inspector.body(sent.body, kind, content_type, encoding)
+    if kind == "other":
+        begins_like = "encoded" if encoding else inspector.sniff(sent.body, content_type)
+        if begins_like == "text":
+            yield from _streamed(inspector.text(), sent.body)
+            return
+        is_read = begins_like in {"json", "xml", "encoded"}
+        if not is_read or inspector.is_for_the_application(sent.body, content_type, encoding):
+            return
+    if len(sent.body) > inspector.limits.body_bytes:
+        crossed.append(CrossedError("body_bytes"))
+        if not goes_on:
+            return
+    yield from inspector.body(sent.body, kind, content_type, encoding)
+
+
+def _streamed(reader: MultipartReader | TextReader, body: bytes) -> Iterator[Value]:
+    yield from reader.feed(body)
+    yield from reader.close()
+    if reader.is_beyond:
+        beyond = CrossedError("body_bytes")
+        beyond.is_only_told = True
+        raise beyond
 
 
 def _look(

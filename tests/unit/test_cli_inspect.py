@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asgi_guard import Exclusion, Validation
+from asgi_guard import Exclusion, Validation, ValidationMiddleware
 from asgi_guard.cli import main
+from asgi_guard.testing import call
 
 ATTACK = ["curl", "http://x/search?q=1%20union%20select%20a%20from%20b"]
 
@@ -178,7 +181,7 @@ def test_only_what_matches_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", "curl 'http://x/?a=1&b=2&q=1%20union%20select%20a%20from%20b'"])
     told = capsys.readouterr().out
     assert "query      a " not in told
-    assert "more values in which nothing was found (--all shows them)\n" in told
+    assert "Nothing was found in 7 of 8 values (--all shows them).\n" in told
 
     main(["inspect", "--all", "curl 'http://x/?a=1&b=2&q=1%20union%20select%20a%20from%20b'"])
     told = capsys.readouterr().out
@@ -276,3 +279,56 @@ def test_what_is_only_detected_is_told_so(tmp_path: Path, capsys: pytest.Capture
     assert "an attack that is only detected\n" in capsys.readouterr().out
     assert main(["inspect", "--config", str(file), "curl 'http://x/?query={a{b{c{d}}}}'"]) == 0
     assert "beyond the limit: depth (max_depth = 2)\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("on_limit", ["refuse", "flag"])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ((), b"1 union select a from b"),
+        (("Content-Encoding: identity",), b"1 union select a from b"),
+        (("Content-Encoding: br",), b"1 union select a from b"),
+        ((), b"word " * 60_000),
+        (("Content-Type: text/plain",), b"word " * 60_000),
+        (("Content-Type: application/json",), b'["1 union select a from b"]'),
+        (("Content-Type: application/json", "Content-Type: text/plain"), b"[1]"),
+        (("Content-Type: application/json", "Content-Type: text/plain"), b"1 union select a from b"),
+        (("Content-Type: text/plain",), b"1 union select a from b " * 20_000),
+        (("Content-Type: application/octet-stream",), b'["1 union select a from b"]'),
+        (("Content-Type: application/octet-stream",), b"\x00\x01\xff" * 200_000),
+        (("Content-Type: image/png",), b"\x89PNG\r\n\x1a\n" + b"\x00" * 1_000),
+        (("Content-Type: multipart/form-data",), b"a"),
+        (
+            ("Content-Type: multipart/form-data; boundary=b",),
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1 union select a from b\r\n--b--\r\n',
+        ),
+        (
+            ("Content-Type: multipart/form-data; boundary=b",),
+            b'--b\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'
+            + b"1 union select a from b" * 20_000
+            + b"\r\n--b--\r\n",
+        ),
+    ],
+)
+def test_its_verdict_is_that_of_the_layer(headers: tuple[str, ...], body: bytes, on_limit: Any, tmp_path: Path) -> None:
+    """Whatever a body is: what is looked at is the same."""
+    file = tmp_path / "request"
+    file.write_bytes("\r\n".join(["POST /a HTTP/1.1", *headers, "", ""]).encode() + body)
+    lines = [(name.lower().encode(), value.encode()) for name, value in (line.split(": ") for line in headers)]
+
+    config = tmp_path / "guard.toml"
+    config.write_text(f'[validation]\non_limit = "{on_limit}"', encoding="utf-8")
+
+    status = asyncio.run(_asked(lines, body, on_limit))
+
+    assert main(["inspect", "--config", str(config), "--raw", str(file)]) == int(status != 200)
+
+
+async def _asked(headers: list[tuple[bytes, bytes]], body: bytes, on_limit: Any) -> int:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body", False):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    return (await call(ValidationMiddleware(app, on_limit=on_limit), "POST", "/a", headers=headers, body=body)).status
