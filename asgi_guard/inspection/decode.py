@@ -177,7 +177,7 @@ def slowly(
 
 # Base64 ---------------------------------------------------------------------------------------------------------------
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{12,}={0,2}\s*\Z", re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{12,}+={0,2}\s*+\Z", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9+/_=.-]{12,}\Z")
 _MOST_SEGMENTS: Final = 5  # those of an encrypted token (RFC 7516)
 _URL_SAFE = str.maketrans("-_", "+/")
