@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from asgi_guard.cli_curl import Sent
 from asgi_guard.engine.types import Scope
 from asgi_guard.errors.exceptions import ConfigError
-from asgi_guard.inspection.limits import CrossedError
+from asgi_guard.inspection.limits import HEAD_BYTES, CrossedError
 from asgi_guard.inspection.policy import Exclusion, Judgement, Policy
 from asgi_guard.inspection.settings import Validation
 
@@ -62,6 +62,8 @@ def look(sent: Sent, settings: Validation) -> tuple[list[Look], list[CrossedErro
     scope = sent.scope
     looks: list[Look] = []
     crossed: list[CrossedError] = []
+    if len(sent.target) + sum(len(name) + len(value) for name, value in sent.headers) > HEAD_BYTES:
+        crossed.append(CrossedError("head_bytes"))
     head = inspector.head(scope["raw_path"], scope["query_string"], scope["headers"])
     body = _body(inspector, sent, crossed, goes_on=settings.on_limit == "flag")
     for values in (head, body):

@@ -8,6 +8,10 @@ Must never be crossed by a request that no attacker has sized: the defaults are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+HEAD_BYTES: Final = 65_536
+"""Of the path, the query and all headers together: more than most servers take."""
 
 
 class CrossedError(Exception):

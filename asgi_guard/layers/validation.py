@@ -22,7 +22,7 @@ from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Message
 from asgi_guard.events import Listener, notify, printable
 from asgi_guard.inspection.events import AttackFound, LimitCrossed
-from asgi_guard.inspection.limits import CrossedError
+from asgi_guard.inspection.limits import HEAD_BYTES, CrossedError
 from asgi_guard.inspection.log import MAX_NAME, RefusalLog
 from asgi_guard.inspection.refusals import OF_LIMIT, of_attack
 from asgi_guard.inspection.settings import MODES, Validation, ValidationFields
@@ -39,7 +39,6 @@ if TYPE_CHECKING:  # loaded when a lifespan begins, or with the first request
 _BREATH: Final = 4_096
 """The characters that are looked at before others may run: well under a millisecond."""
 
-_HEAD_BYTES: Final = 65_536
 _UNDECIDED: Final = 8
 """The bytes that are kept of a body while it cannot be told what it begins like: a character, in any encoding."""
 
@@ -125,8 +124,10 @@ class ValidationLayer(Layer):
                 return None
         except TypeError:  # pairs that are lists have no hash
             headers = [(name, value) for name, value in headers]
-        if len(path) + len(query) + exchange.header_bytes > _HEAD_BYTES:
-            return self._crossed(exchange, CrossedError("head_bytes"))
+        if len(path) + len(query) + exchange.header_bytes > HEAD_BYTES:
+            refusal = self._crossed(exchange, CrossedError("head_bytes"))
+            if refusal is not None:
+                return refusal
         found = inspector.found
         reply = await self._look_slowly(exchange, inspector.head(path, query, headers))
         if inspector.found == found and reply is None:
@@ -244,7 +245,10 @@ class ValidationLayer(Layer):
         elif self._settings.websocket_messages and message.get("text"):
             said = message["text"]
             if len(said) > self._limits.body_bytes:
-                return self._crossed(exchange, _TOO_LARGE)
+                refusal = self._crossed(exchange, _TOO_LARGE)
+                if refusal is not None:
+                    return refusal
+                said = said[: self._limits.body_bytes]
             values = self._inspector.body(said.encode(errors="replace"), "text", b"")
         else:
             return None

@@ -289,6 +289,7 @@ def test_what_is_only_detected_is_told_so(tmp_path: Path, capsys: pytest.Capture
         (("Content-Encoding: identity",), b"1 union select a from b"),
         (("Content-Encoding: br",), b"1 union select a from b"),
         ((), b"word " * 60_000),
+        (("X-Padding: " + "a" * 70_000,), b"word"),
         (("Content-Type: text/plain",), b"word " * 60_000),
         (("Content-Type: application/json",), b'["1 union select a from b"]'),
         (("Content-Type: application/json", "Content-Type: text/plain"), b"[1]"),

@@ -10,7 +10,7 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from asgi_guard import AttackFound, LimitCrossed, Validation, ValidationMiddleware
-from asgi_guard.testing import call, capture_events
+from asgi_guard.testing import call, capture_events, websocket
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +35,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         {"path": f"/?{MANY}", "headers": {"X-Name": ATTACK}},
         {"path": f"/?{MANY}", "headers": {"Cookie": f"a={ATTACK}"}},
         {"headers": {"Cookie": MANY.replace("&", ";"), "X-Name": ATTACK}},
+        {"path": f"/?q={ATTACK}", "headers": {"X-Padding": "a" * 70_000}},
+        {"headers": {"X-Name": ATTACK, "X-Padding": "a" * 70_000}},
         {"headers": {"Cookie": MANY.replace("&", ";"), "Referer": f"/?{MANY}", "X-Name": ATTACK}},
         {"method": "POST", "headers": {"Content-Type": "application/json"}, "body": json.dumps([ATTACK, DEEP])},
         {"method": "POST", "headers": {"Content-Type": "application/json"}, "body": json.dumps([DEEP, [[ATTACK]]])},
@@ -44,7 +46,6 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             "body": json.dumps({"query": "{a: b, c: d, e: f}", "variables": {"q": ATTACK}}),
         },
     ],
-    ids=str,
 )
 async def test_a_crossed_limit_hides_nothing_beside_it(request_: dict[str, Any]) -> None:
     """One cookie line too long must not be a way past for the other headers."""
@@ -135,3 +136,26 @@ async def test_others_run_while_a_long_body_is_taken_apart_and_decoded(content_t
         is_done = True
 
     assert turns >= len(body) // 8_192
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Send back what comes."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
+@pytest.mark.parametrize(
+    "said", [f"{ATTACK} {'word ' * 1_000}", json.dumps({"q": ATTACK, "padding": "word " * 1_000})], ids=["text", "json"]
+)
+async def test_a_long_message_of_a_websocket_hides_nothing_at_its_beginning(said: str) -> None:
+    """As much of it is looked at as of a short one."""
+    guarded = ValidationMiddleware(echo, on_limit="flag", max_body_bytes=1_024, websocket_messages=True)
+
+    async with websocket(guarded) as session:
+        session.send("word " * 1_000)
+        assert await session.receive() == "word " * 1_000
+        session.send(said)
+        assert await session.receive() is None
+        assert session.close_code == 1008
