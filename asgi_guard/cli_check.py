@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
+from asgi_guard.cli_settings import add_sources, configured
 from asgi_guard.errors.exceptions import ConfigError
-from asgi_guard.guard import Guard
 
 
 def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -25,7 +22,7 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="say whether the settings can work, and what is wrong with them",
         description="Read the settings as a server would, and tell every problem. Exit code 1 if there is one.",
     )
-    _add_sources(check)
+    add_sources(check)
     check.add_argument("--json", action="store_true", help="tell it to a program")
     check.set_defaults(handler=run_check, parser=check)
 
@@ -37,7 +34,7 @@ def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="print each layer in order, its settings and what it refuses",
         description="Print each layer, outermost first; told nothing, those of a guard that is told nothing.",
     )
-    _add_sources(explain)
+    add_sources(explain)
     explain.set_defaults(handler=run_explain)
 
 
@@ -46,7 +43,7 @@ def run_check(options: argparse.Namespace) -> int:
     if options.config is None and not options.env:
         options.parser.error("nothing to check: give --config FILE, --env or both")
     try:
-        guard, error = _guard(options), None
+        guard, error = configured(options), None
     except ConfigError as found:
         guard, error = None, found
     if options.json:
@@ -62,24 +59,8 @@ def run_check(options: argparse.Namespace) -> int:
 def run_explain(options: argparse.Namespace) -> int:
     """Print the standard stack as it is configured."""
     try:
-        print(_guard(options).explain())
+        print(configured(options).explain())
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _add_sources(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--config", metavar="FILE", help="a TOML file, such as guard.toml")
-    command.add_argument("--env", action="store_true", help="the ASGI_GUARD_ variables, which win over the file")
-
-
-def _guard(options: argparse.Namespace) -> Guard:
-    environ: Mapping[str, str] = os.environ if options.env else {}
-    if options.config is None:
-        return Guard.from_env(_nothing, environ)
-    return Guard.from_toml(_nothing, options.config, environ)
-
-
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
-    """Stand for the application."""

@@ -10,42 +10,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from textwrap import fill, indent
 from typing import Any, Final
 
 from asgi_guard.cli_curl import Sent, UnreadableError, read_curl, read_raw, split
+from asgi_guard.cli_look import Look, look, shown
+from asgi_guard.cli_settings import add_sources, configured
 from asgi_guard.errors.exceptions import ConfigError
-from asgi_guard.guard import Guard
 from asgi_guard.inspection.engines import has_re2
+from asgi_guard.inspection.policy import Exclusion
 from asgi_guard.inspection.settings import Validation
 
-_SHOWN: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One rule that a value matches."""
-
-    rule: str
-    attack: str
-    score: int
-    view: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one value came to."""
-
-    place: str
-    name: str
-    value: str
-    views: tuple[str, ...]
-    matches: tuple[Match, ...]
-    score: int
-    blocks: bool
+_WIDTH: Final = 100
+_EXCLUSIONS: Final = 5
 
 
 def add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -59,9 +39,15 @@ def add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     inspect.add_argument("--raw", metavar="FILE", help="a file with the request as it is sent; - is the input")
     inspect.add_argument("--level", type=int, choices=(1, 2, 3), help="1 balanced, 2 strict, 3 paranoid (default: 1)")
     inspect.add_argument("--engine", choices=("re2", "re"), help="what matches the rules (default: what is installed)")
-    inspect.add_argument("--config", metavar="FILE", help="a TOML file, such as guard.toml, with settings to look with")
+    add_sources(inspect)
+    inspect.add_argument("--all", action="store_true", help="show also the values in which nothing was found")
     inspect.add_argument("--json", action="store_true", help="tell it to a program")
-    inspect.add_argument("curl", nargs=argparse.REMAINDER, metavar="curl ...", help="a curl command line")
+    inspect.add_argument(
+        "curl",
+        nargs=argparse.REMAINDER,
+        metavar="curl ...",
+        help="a curl command line; - or none is one, or a request, on the input",
+    )
     inspect.set_defaults(handler=run_inspect, parser=inspect)
 
 
@@ -75,28 +61,33 @@ def run_inspect(options: argparse.Namespace) -> int:
         return 2
     looks, crossed = look(sent, settings)
     attacks = sorted({match.attack for each in looks if each.blocks for match in each.matches})
-    refusing = [*attacks, *(crossed if settings.on_limit == "refuse" else [])]
-    verdict = "passes" if not refusing else "refused" if settings.mode == "block" else "told"
+    limits = [limit.limit for limit in crossed]
+    refusing = [limit for limit in crossed if settings.on_limit == "refuse" and not limit.is_only_told]
+    verdict = "passes" if not (attacks or refusing) else "refused" if settings.mode == "block" else "told"
     report: dict[str, Any] = {
-        "request": f"{_shown(sent.method)} {_shown(sent.target.decode(errors='replace'))}",
+        "request": f"{shown(sent.method)} {shown(sent.target.decode(errors='replace'))}",
         "level": settings.level,
         "engine": settings.engine or ("re2" if has_re2() else "re"),
         "values": [asdict(each) for each in looks],
-        "limits_crossed": crossed,
+        "limits_crossed": limits,
         "attacks": attacks,
         "verdict": verdict,
     }
-    print(json.dumps(report, indent=2) if options.json else _written(report, looks))
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print("\n".join(_written(report, looks, settings, is_all=options.all)))
     return int(verdict == "refused")
 
 
 def _settings(options: argparse.Namespace) -> Validation:
     settings = Validation()
-    if options.config is not None:
+    if options.config is not None or options.env:
         try:
-            settings = Guard.from_toml(_nothing, options.config).part("validation").settings
+            settings = configured(options).part("validation").settings
         except KeyError:
-            raise UnreadableError(f"{options.config} switches the validation off") from None
+            source = options.config or "the environment"
+            raise UnreadableError(f"{source} switches the validation off") from None
     given = {name: getattr(options, name) for name in ("level", "engine") if getattr(options, name) is not None}
     return replace(settings, **given)
 
@@ -105,69 +96,24 @@ def _sent(options: argparse.Namespace) -> Sent:
     command: list[str] = options.curl
     if options.raw is not None and not command:
         return read_raw(sys.stdin.buffer.read() if options.raw == "-" else Path(options.raw).read_bytes())
+    if options.raw is None and command in ([], ["-"]):
+        return _pasted()
     if len(command) == 1:  # in quotes
         command = split(command[0])
     if options.raw is not None or command[:1] != ["curl"]:
-        options.parser.error("give a curl command line, or --raw FILE")
+        options.parser.error("give a curl command line, or --raw FILE, or one of both on the input")
     return read_curl(command[1:])
 
 
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
-    """Stand for the application."""
-
-
-def look(sent: Sent, settings: Validation) -> tuple[list[Look], list[str]]:
-    """Return what each value comes to, and the limits that were crossed."""
-    from asgi_guard.inspection.inspector import Inspector
-    from asgi_guard.inspection.limits import CrossedError
-
-    inspector = Inspector(settings)
-    scope = sent.scope
-    looks: list[Look] = []
-    crossed: list[str] = []
-    for values in (_head(inspector, scope), _body(inspector, sent)):
-        try:
-            for value in values:
-                looks.append(_look(inspector, value, scope))
-                crossed += [one.limit for one in inspector.look([value], scope) if isinstance(one, CrossedError)]
-        except CrossedError as limit:
-            crossed.append(limit.limit)
-    return looks, crossed
-
-
-def _head(inspector: Any, scope: Any) -> Iterator[Any]:
-    yield from inspector.head(scope["raw_path"], scope["query_string"], scope["headers"])
-
-
-def _body(inspector: Any, sent: Sent) -> Iterator[Any]:
-    from asgi_guard.inspection.limits import CrossedError
-
-    content_type, encoding = sent.header(b"content-type"), sent.header(b"content-encoding")
-    kind = inspector.kind_of(content_type)
-    if sent.body and (kind != "other" or encoding or inspector.sniff(sent.body, content_type) != "other"):
-        if kind != "multipart" and len(sent.body) > inspector.limits.body_bytes:
-            raise CrossedError("body_bytes")
-        yield from inspector.body(sent.body, kind, content_type, encoding)
-
-
-def _look(inspector: Any, value: Any, scope: Any) -> Look:
-    from asgi_guard.inspection.scan import changes
-
-    findings = [finding for found in inspector.scanner.scan([value]) for finding in found or ()]
-    judgements = [judgement for judgement in inspector.look([value], scope) if getattr(judgement, "findings", None)]
-    matches = tuple(
-        Match(finding.rule.id, finding.rule.attack, finding.rule.score, finding.view, finding.rule.why)
-        for finding in sorted(findings, key=lambda finding: -finding.rule.score)
-    )
-    return Look(
-        value.place,
-        _shown(value.name),
-        _shown(value.text),
-        changes(value.text),
-        matches,
-        max((judgement.score for judgement in judgements), default=0),
-        any(judgement.blocks for judgement in judgements),
-    )
+def _pasted() -> Sent:
+    """Read whatever comes by the input: nobody has to quote a request to put it there."""
+    if sys.stdin.isatty():
+        print("Paste a curl command line or a request, then press Ctrl-D:", file=sys.stderr)
+    octets = sys.stdin.buffer.read()
+    command = octets.decode("utf-8", "surrogateescape").strip().removeprefix("$ ")
+    if command.startswith("curl "):
+        return read_curl(split(command)[1:])
+    return read_raw(octets)
 
 
 def _harmless(text: str) -> str:
@@ -175,22 +121,83 @@ def _harmless(text: str) -> str:
     return "".join([char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text])
 
 
-def _shown(text: str) -> str:
-    """Write a text so that no terminal takes it for a command, and cut it."""
-    escaped = text[:_SHOWN].encode("unicode_escape").decode("ascii")
-    return f"{escaped}... ({len(text):,} characters)" if len(text) > _SHOWN else escaped
+def _written(report: dict[str, Any], looks: list[Look], settings: Validation, *, is_all: bool) -> Iterator[str]:
+    """Write it for a person: the matches, what to exclude, the verdict."""
+    yield f"{_cut(report['request'], _WIDTH - 18)}  (level {report['level']}, {report['engine']})"
+    told = looks if is_all else [each for each in looks if each.matches]
+    for each in told:
+        yield from _value(each)
+    if len(told) < len(looks):
+        yield f"Nothing was found in {len(looks) - len(told):,} of {len(looks):,} values (--all shows them)."
+    for limit in report["limits_crossed"]:
+        size = getattr(settings.limits, limit, None)
+        yield f"beyond the limit: {limit}" + (f" (max_{limit} = {size:,})" if size else "")
+    yield from _allowed([each.exclusion for each in looks if each.exclusion is not None])
+    verdict = {"passes": "passes", "refused": "refused", "told": "passes, and the listeners are told"}
+    reasons = ", ".join([*report["attacks"], *dict.fromkeys(report["limits_crossed"])])
+    yield f"verdict: {verdict[report['verdict']]}{f' ({reasons})' if reasons else ''}"
 
 
-def _written(report: dict[str, Any], looks: list[Look]) -> str:
-    lines = [f"{report['request']}  (level {report['level']}, {report['engine']})"]
-    for each in looks:
-        changed = f"  [{', '.join(each.views)}]" if each.views else ""
-        lines.append(f"{each.place:<10} {each.name or '-':<16} {each.value}{changed}")
-        lines += [f"    {one.score}  {one.rule}  ({one.view})  {one.why}" for one in each.matches]
-        if each.matches:
-            lines.append(f"    = {each.score}: {'an attack' if each.blocks else 'no attack'}")
-    lines += [f"beyond the limit: {limit}" for limit in report["limits_crossed"]]
-    told = {"passes": "passes", "refused": "refused", "told": "passes, and the listeners are told"}[report["verdict"]]
-    reasons = ", ".join([*report["attacks"], *report["limits_crossed"]])
-    lines.append(f"verdict: {told}{f' ({reasons})' if reasons else ''}")
-    return "\n".join(lines)
+def _value(each: Look) -> Iterator[str]:
+    changed = f"  [{', '.join(each.views)}]" if each.views else ""
+    start = f"{each.place:<10} {_cut(each.name or '-', 32):<16} "
+    yield f"{start}{_cut(each.value, max(20, _WIDTH - len(start) - len(changed)))}{changed}"
+    for one in each.matches:
+        yield from indent(fill(f"{one.score}  {one.rule}  ({one.view})  {one.why}", _WIDTH - 7), " " * 4).splitlines()
+    if each.matches:
+        kind = "an attack" if each.blocks else "an attack that is only detected" if each.score else "no attack"
+        yield f"    = {each.score}: {kind}"
+
+
+def _allowed(exclusions: list[Exclusion]) -> Iterator[str]:
+    """Write what lets this pass, to be pasted."""
+    each = list(dict.fromkeys(exclusions))
+    if not each:
+        return
+    yield from ("", "If your application wants this, let it pass, and as little else as can be. In TOML:")
+    for one in each[:_EXCLUSIONS]:
+        yield from ("", *_reason(one), "[[validation.exclude]]")
+        yield from (f"{name} = {_list(texts)}" for name, texts in _fields(one))
+    yield from ("", "In Python, in Validation(exclude=[...]):", "")
+    for one in each[:_EXCLUSIONS]:
+        yield from _reason(one)
+        yield "Exclusion("
+        yield from (f"    {name}={_list(texts, ' ' * 4)}," for name, texts in _fields(one))
+        yield "),"
+    if len(each) > _EXCLUSIONS:
+        yield f"and {len(each) - _EXCLUSIONS:,} more, which --json tells"
+    yield ""
+
+
+def _fields(exclusion: Exclusion) -> Iterator[tuple[str, Sequence[str]]]:
+    return ((name, texts) for name, texts in asdict(exclusion).items() if texts)
+
+
+def _reason(exclusion: Exclusion) -> Iterator[str]:
+    if not exclusion.rules:
+        yield "# Its name is that of a secret, which is hashed or compared, and may be anything: no rule applies."
+
+
+def _list(texts: Sequence[str], margin: str = "") -> str:
+    """Write a list of texts as both TOML and Python read it."""
+    quoted = [_quoted(text) for text in texts]
+    line = f"[{', '.join(quoted)}]"
+    if len(line) <= _WIDTH - 16 or len(quoted) == 1:
+        return line
+    return "\n".join(["[", *(f"{margin}    {one}," for one in quoted), f"{margin}]"])
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join([_character(char) for char in text]) + '"'
+
+
+def _character(char: str) -> str:
+    if char in '"\\':
+        return f"\\{char}"
+    if char.isascii():  # a control character never comes here
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -3,7 +3,7 @@
 A layer says that something happened; it does not say it to someone. Logging, the audit log, telemetry and alerts are
 listeners. Names are in the past tense, since an event can no longer be prevented.
 
-Rule 1: an event is data, frozen, and everything in it that a client wrote is cut to a bound.
+Rule 1: an event is data, frozen, and everything in it that a client wrote is cut to a bound, and printable ASCII.
 Rule 2: a listener is called in the middle of a request: it must be quick, must not block, and is not awaited.
 Rule 3: a listener that raises harms neither the request nor the other listeners.
 """
@@ -23,6 +23,17 @@ _logger: Final = logging.getLogger("asgi_guard.events")
 
 BOUNDS: Final[Mapping[str, int]] = {"method": 32, "path": 256, "client": 64, "request_id": 128}
 """The characters kept of each field that a client may have written: its log lines are not sized by an attacker."""
+
+
+def printable(text: str, most: int) -> str:
+    """Return the beginning of what a client wrote so that no terminal and no log obeys it (CWE-117).
+
+    Args:
+        text: as it was sent; where it is all printable ASCII, it stays as it is, backslashes too.
+        most: the characters that are kept.
+    """
+    text = text[:most]
+    return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")[:most]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +59,8 @@ class Event:
     def __post_init__(self) -> None:
         for name, bound in BOUNDS.items():
             text = getattr(self, name)
-            if text is not None and len(text) > bound:
-                object.__setattr__(self, name, text[:bound])
+            if text is not None:
+                object.__setattr__(self, name, printable(text, bound))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

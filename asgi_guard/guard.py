@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # parts that are off until set are loaded when they are
     from asgi_guard.layers.trusted_host import TrustedHost
 
 Off = Literal[False]
+Table = Mapping[str, Any]
 
 DEFAULT_RATE: Final = Limit(100, 60, "100/minute")
 """The rate of a guard that was told none, for each client; written out, so that no grammar has to be loaded for it."""
@@ -114,7 +115,7 @@ ORDER: Final[Mapping[str, Part]] = MappingProxyType(
             many="RateLimits.policies",
             default=_default_rate_limit,
         ),
-        "validation": Part(_validation, "mode", (str,)),
+        "validation": Part(_validation, "mode", (str,), takes_table=True),
     }
 )
 """The standard stack, outermost first.
@@ -140,7 +141,7 @@ class GuardParts(TypedDict, total=False):
     https: bool | Literal["redirect", "require"] | HTTPS
     ip_filter: Off | Sequence[str] | IPFilter
     fetch_metadata: bool | FetchMetadata
-    validation: bool | Literal["block", "detect"] | Validation
+    validation: bool | Literal["block", "detect"] | Validation | Table
 
 
 class Guard(Middleware):
@@ -166,7 +167,8 @@ class Guard(Middleware):
         https: off until set; also `"redirect"` (as True) or `"require"`.
         ip_filter: off until set; also a list of the networks to let in.
         fetch_metadata: off until set; True keeps requests from other sites out.
-        validation: attacks in what the client sends are refused; also `"detect"`, which only tells the listeners.
+        validation: attacks in what the client sends are refused; also `"detect"`, which only tells the listeners;
+            or a dict of the fields of its settings.
         listeners: called with each event; see `asgi_guard.events`.
 
     Raises:
@@ -190,7 +192,7 @@ class Guard(Middleware):
         https: bool | Literal["redirect", "require"] | HTTPS = False,
         ip_filter: Off | Sequence[str] | IPFilter = False,
         fetch_metadata: bool | FetchMetadata = False,
-        validation: bool | Literal["block", "detect"] | Validation = True,
+        validation: bool | Literal["block", "detect"] | Validation | Table = True,
         listeners: Iterable[Listener] = (),
     ) -> None:
         given = {name: value for name, value in locals().items() if name in ORDER}
@@ -344,13 +346,22 @@ def _checked(
             own.add("AG221", name, value, "must be True, False or settings", f"To switch it off, write {name}=False.")
         else:
             try:
-                layers.append(part.make(value))
+                layers.append(
+                    part.make(_of_table(name, value) if part.takes_table and isinstance(value, Mapping) else value)
+                )
             except ConfigError as error:
                 problems.extend(error.problems)
     own.extend(problems)
     _check_hearing(own, layers)
     own.raise_if_any()
     return heard_by, layers
+
+
+def _of_table(name: str, table: Mapping[str, Any]) -> Any:
+    """Make the settings of a part of a table of their fields, as a file has them."""
+    from asgi_guard.config import sources
+
+    return sources.from_mapping({name: table}, ORDER).apply(dict[str, Any])[name]
 
 
 def _check_hearing(problems: Problems, layers: Iterable[Layer]) -> None:

@@ -168,7 +168,7 @@ class Problems:
         if isinstance(value, str) and value in choices:
             return True
         rule = f"must be one of {', '.join(map(repr, choices))}"
-        return self.add("AG105", field, value, rule, _did_you_mean(value, choices) or "Choose one of them.")
+        return self.add("AG105", field, value, rule, did_you_mean(value, choices) or "Choose one of them.")
 
     def sequence_of_text(
         self, field: str, value: object, *, minimum: int = 0, max_length: int = 256, ascii_only: bool = True
@@ -209,7 +209,7 @@ class Problems:
         """Check that every name is one of those that are known; the remedy guesses which one was meant."""
         unknown = [name for name in given if name not in known]
         for name in unknown:
-            remedy = _did_you_mean(name, known) or f"The fields are: {', '.join(known)}."
+            remedy = did_you_mean(name, known) or f"The fields are: {', '.join(known)}."
             self.extend([Problem("AG110", f"{self._subject}.{name}", "", "is not a field", remedy)])
         return not unknown
 
@@ -321,7 +321,8 @@ def _may_stand_in_a_value(character: str) -> bool:
     return " " <= character <= "~" or character == "\t" or "\x80" <= character <= "\xff"
 
 
-def _did_you_mean(word: object, known: Collection[str]) -> str | None:
+def did_you_mean(word: object, known: Collection[str]) -> str | None:
+    """Return the question that guesses which of those that are known was meant; None where none is near."""
     if not isinstance(word, str):
         return None
     from difflib import get_close_matches  # slow to import, and needed only where something is wrong

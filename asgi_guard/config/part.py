@@ -28,6 +28,7 @@ class Part:
         wraps: whether a text alone stands for a list of it.
         many: what problems call the list of settings of a part that may be given several times; empty for the others.
         words: texts that stand for fields, such as `"local"`; None for none.
+        takes_table: whether code may give a table of its fields as well, as files do.
         default: makes the layer of a part that is given as True, where that is not what its settings' defaults say.
     """
 
@@ -37,6 +38,7 @@ class Part:
     wraps: bool = False
     many: str = ""
     words: Mapping[str, Mapping[str, Any]] | None = None
+    takes_table: bool = False
     default: Callable[[], Layer] | None = None
 
     @property

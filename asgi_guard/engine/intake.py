@@ -172,7 +172,7 @@ class LookAheadStage:
                 self._passed_on = exc
                 raise
             self._messages.append(message)
-            self._bytes += len(message.get("body", b"")) or 1  # or empty chunks would be kept without a bound
+            self._bytes += len(message.get("body") or b"") or 1  # or empty chunks would be kept without a bound
         self._seen += 1
         message = self._messages[self._seen - 1]
         return message if message["type"] == "http.request" else None

@@ -17,6 +17,7 @@ from asgi_guard.engine.types import Scope
 from asgi_guard.settings import Problems
 
 _ROOT_OF_THE_CLIENTS = b"daphne-root-path"
+_PATTERN = "*{"
 
 
 class Prefixes:
@@ -57,13 +58,24 @@ class Prefixes:
 
 
 def check_prefixes(problems: Problems, field: str, prefixes: Sequence[str], problem_id: str) -> bool:
-    """Check for a list of paths that begin with a slash; the id is that of the part's own table."""
+    """Check for a list of paths that begin with a slash; the id is that of the part's own table.
+
+    A pattern such as `/admin/*` or `/users/{id}` would be taken for the path that is written so, and cover nothing.
+    """
     if not problems.sequence_of_text(field, prefixes):
         return False
-    wrong = [(index, prefix) for index, prefix in enumerate(prefixes) if not prefix.startswith("/")]
-    for index, prefix in wrong:
-        problems.add(problem_id, f"{field}[{index}]", prefix, "must begin with a slash", f"Write '/{prefix}'.")
-    return not wrong
+    sound = [_check_prefix(problems, f"{field}[{index}]", prefix, problem_id) for index, prefix in enumerate(prefixes)]
+    return all(sound)
+
+
+def _check_prefix(problems: Problems, field: str, prefix: str, problem_id: str) -> bool:
+    fixed = prefix[: min(map(f"{prefix}*{{".index, _PATTERN))]
+    if fixed != prefix:
+        whole = "/" + fixed.strip("/")
+        remedy = f"Write {whole!r}: it stands for all that is below it as well."
+        return problems.add(problem_id, field, prefix, "must be the beginning of a path, and no pattern", remedy)
+    remedy = f"Write '/{prefix}'."
+    return prefix.startswith("/") or problems.add(problem_id, field, prefix, "must begin with a slash", remedy)
 
 
 def below(path: str, root: str) -> str:

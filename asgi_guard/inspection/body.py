@@ -7,26 +7,39 @@ Must never inflate more than the limits let it.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Final, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
 
 from asgi_guard.inspection.extract import Value, pairs, text
 from asgi_guard.inspection.json_body import json_values
 from asgi_guard.inspection.limits import CrossedError, Limits
 from asgi_guard.inspection.multipart import MultipartReader
-from asgi_guard.inspection.xml_body import xml_values
+from asgi_guard.inspection.xml_body import EBCDIC, decoded, xml_values
 
 Kind: TypeAlias = Literal["form", "json", "multipart", "xml", "text", "other"]
 
 _WBITS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf\xff\xfe"
 _REPORTS: Final = frozenset((b"application/csp-report", b"application/reports+json"))
-_SAMPLES: Final = frozenset(("script-sample", "sample", "blocked-uri", "blockedURL"))
-_FILES: Final = (b"image/", b"audio/", b"video/", b"font/", b"model/", b"application/octet-stream", b"application/pdf")
+_FILES: Final = frozenset(
+    b"""application/octet-stream application/offset+octet-stream application/pdf application/zip application/gzip
+    application/zstd application/x-tar application/x-7z-compressed application/grpc application/protobuf
+    application/x-protobuf application/vnd.apache.parquet application/wasm application/msgpack application/cbor
+    """.split()
+)
+_FILE_KINDS: Final = (b"image/", b"audio/", b"video/", b"font/", b"model/", b"application/grpc+")
 _READABLE: Final = bytes([9, 10, 12, 13, *range(32, 127), *range(128, 256)])
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _WIDEST: Final = 3  # the zeros before an ASCII character in UTF-32
+_MOST_ENCODINGS: Final = 4
+_MOST_MEMBERS: Final = 256
+_STEP: Final = 4_096
+_MOST_AT_ONCE: Final = 65_536
+_BEGINS_LIKE: Final[Mapping[bytes, Kind]] = MappingProxyType({b"{": "json", b"[": "json", b'"': "json", b"<": "xml"})
 
 
 def kind_of(content_type: bytes) -> Kind:
@@ -45,18 +58,31 @@ def kind_of(content_type: bytes) -> Kind:
     return "text" if media_type.startswith(b"text/") or media_type == b"application/graphql" else "other"
 
 
-def sniff(beginning: bytes, content_type: bytes = b"") -> Kind | None:
-    """Tell what a body of another type begins like; None where there is nothing but blanks yet.
+def is_file(content_type: bytes) -> bool:
+    """Tell whether a content type is that of a file, which applications store rather than read."""
+    media_type = content_type.partition(b";")[0].strip().lower()
+    return media_type in _FILES or media_type.startswith(_FILE_KINDS)
 
-    What can be read is a text, unless its type says that it is a file.
+
+def sniff(beginning: bytes, content_type: bytes = b"") -> Kind | None:
+    """Tell what a body of another type begins like; None where more of it has to come first.
+
+    What can be read is a text, unless its type says that it is a file. Zeros say nothing: they stand between the
+    characters of UTF-16 and UTF-32, and parsers of JSON and XML take both.
     """
-    is_text = not content_type.lower().startswith(_FILES) and not beginning.translate(None, _READABLE)
-    beginning = beginning.lstrip(_BLANK)
-    beginning = beginning[: _WIDEST + 1].lstrip(b"\0") or beginning
-    if not beginning:
-        return None
-    begins_like: Mapping[bytes, Kind] = {b"{": "json", b"[": "json", b'"': "json", b"<": "xml"}
-    return begins_like.get(beginning[:1], "text" if is_text else "other")
+    if beginning.startswith(b"\0" * (_WIDEST + 1)):
+        return "other"
+    is_text = not is_file(content_type) and not beginning.translate(None, _READABLE)
+    beginning = beginning.translate(None, b"\0").lstrip(_BLANK)
+    if EBCDIC.startswith(beginning[: len(EBCDIC)]):  # also where nothing but blanks has come yet
+        return "xml" if len(beginning) >= len(EBCDIC) else None
+    return _BEGINS_LIKE.get(beginning[:1], "text" if is_text else "other")
+
+
+def is_binary(body: bytes) -> bool:
+    """Tell whether a body holds what no parser of JSON or XML lets pass, whatever it begins with."""
+    written = decoded(body)
+    return _NO_TEXT.search(written) is not None or (b"\0" in body[:_WIDEST] and "\ufffd" in written[:-1])
 
 
 def inflate(body: bytes, encoding: bytes, limits: Limits) -> bytes:
@@ -65,31 +91,67 @@ def inflate(body: bytes, encoding: bytes, limits: Limits) -> bytes:
     Raises:
         CrossedError: it is too large then, is not what it says, or is of a kind that cannot be undone here.
     """
-    for name in reversed([name.strip().lower() for name in encoding.split(b",")]):
-        if name in {b"identity", b""}:
-            continue
-        if name not in _WBITS:
-            raise CrossedError("encoding", 415)
-        try:
-            body = _inflated(body, _WBITS[name], limits.body_bytes)
-        except zlib.error:
-            raise CrossedError("encoding", 400) from None
+    for wbits in _undone(encoding):
+        pieces: list[bytes] = []
+        left = limits.body_bytes
+        for piece in _inflated(body, wbits):
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0:
+                raise CrossedError("body_bytes")
+        body = b"".join(pieces)
     return body
 
 
-def _inflated(body: bytes, wbits: int, most: int) -> bytes:
-    """Inflate every member: what an application joins must not be hidden behind the end of the first one."""
+def beginning(body: bytes, encoding: bytes) -> bytes:
+    """Undo a Content-Encoding for what a body begins with; nothing where it cannot be undone."""
+    try:
+        for wbits in _undone(encoding):
+            body = next(filter(bytes.strip, _inflated(body, wbits)), b"")
+    except CrossedError:
+        return b""
+    return body
+
+
+def _undone(encoding: bytes) -> list[int]:
+    """Return what undoes each encoding, the last one first."""
+    names = [name for each in encoding.split(b",") if (name := each.strip().lower()) not in {b"identity", b""}]
+    if len(names) > _MOST_ENCODINGS or not _WBITS.keys() >= set(names):
+        raise CrossedError("encoding", 415)
+    return [_WBITS[name] for name in reversed(names)]
+
+
+def _inflated(body: bytes, wbits: int) -> Iterator[bytes]:
+    """Inflate every member: what an application joins must not be hidden behind the end of the first one.
+
+    It is done in small steps, since each member's end hands out a copy of all that was given behind it.
+    """
     if wbits == _WBITS[b"deflate"] and body[:1] and body[0] & 0x0F != zlib.DEFLATED:
         wbits = -wbits  # without its header, as some send it
-    pieces: list[bytes] = []
-    while body:
+    at = 0
+    for _ in range(_MOST_MEMBERS):
         inflater = zlib.decompressobj(wbits)
-        pieces.append(inflater.decompress(body, most + 1))
-        most -= len(pieces[-1])
-        if most < 0:
-            raise CrossedError("body_bytes")
-        body = inflater.unused_data.lstrip(b"\0")
-    return b"".join(pieces)
+        while at < len(body) and not inflater.eof:
+            piece = body[at : at + _STEP]
+            yield from _all_of(inflater, piece)
+            at += len(piece) - len(inflater.unused_data)
+        at = len(body) - len(body[at:].lstrip(b"\0"))
+        if at == len(body):
+            return
+    raise CrossedError("encoding", 400)
+
+
+def _all_of(inflater: Any, piece: bytes) -> Iterator[bytes]:
+    """Inflate a piece of a member, a step at a time."""
+    is_more = True
+    while is_more and not inflater.eof:
+        try:
+            inflated = inflater.decompress(piece, _MOST_AT_ONCE)
+        except zlib.error:
+            raise CrossedError("encoding", 400) from None
+        yield inflated
+        piece = inflater.unconsumed_tail
+        is_more = bool(piece) or len(inflated) == _MOST_AT_ONCE
 
 
 def values(body: bytes, kind: Kind, content_type: bytes, limits: Limits) -> Iterator[Value]:
@@ -105,17 +167,12 @@ def values(body: bytes, kind: Kind, content_type: bytes, limits: Limits) -> Iter
         form = pairs(text(body), "body", limits)
         return chain(json_values(body, limits), form) if begins_like == "json" else form
     if kind == "json" or begins_like == "json":
-        found = json_values(body, limits)
-        return _unquoted(found) if content_type.partition(b";")[0].strip().lower() in _REPORTS else found
+        is_report = content_type.partition(b";")[0].strip().lower() in _REPORTS
+        return json_values(body, limits, is_report=is_report)
     if kind == "xml":
-        return xml_values(text(body), limits)
+        return xml_values(decoded(body), limits)
     whole = [Value("body", "", text(body))]  # also where it begins like XML: in a text, markup is the attack
-    return chain(whole, xml_values(text(body), limits)) if begins_like == "xml" else iter(whole)
-
-
-def _unquoted(found: Iterator[Value]) -> Iterator[Value]:
-    """Leave out what a browser quotes from a page: a report of a script that was kept from running is no attack."""
-    return (value for value in found if value.name not in _SAMPLES)
+    return chain(whole, xml_values(decoded(body), limits)) if begins_like == "xml" else iter(whole)
 
 
 def _multipart(body: bytes, content_type: bytes, limits: Limits) -> Iterator[Value]:

@@ -2,7 +2,7 @@ r"""Decode: the texts that one value may become on its way through an applicatio
 
 An attacker writes `<script>` as `%3Cscript%3E`, `%253C...`, `&#x3c;...`, `\x3c...` or in full-width letters, and it
 becomes one again where it is used. So a value is decoded until nothing changes, and each text on the way is looked at,
-since a decoding may also destroy what an application would have seen. One level of base64 may stand on the way.
+since a decoding may also destroy what an application would have seen. Two levels of base64 may stand on the way.
 Every function is linear in its text: each pattern begins with a character that its repeats have not. Must never give
 out a text that is longer than the one it was given, but for the bound that a full-width character has.
 """
@@ -17,12 +17,17 @@ from collections.abc import Callable, Generator, Mapping
 from html.entities import html5
 from re import Match
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from asgi_guard.inspection.rule import View
 
+Breath = TypeVar("Breath")
+
 ROUNDS: Final = 3
 """How often a value is decoded; each round undoes every encoding, so that three of them are undone in any order."""
+
+BASE64_LEVELS: Final = 2
+"""How often a value may be base64 of base64."""
 
 MIN_BASE64: Final = 12
 """The characters from which on a value may be base64; what is shorter is a word."""
@@ -85,11 +90,22 @@ def _unpercent(match: Match[str]) -> str:
     try:
         octets = bytes.fromhex(run.replace("%", " "))
     except ValueError:  # %c0%9v is what decoders take that add up whatever letter there is
-        octets = bytes(int(pair[0], 36) * 16 + int(pair[1], 36) & 0xFF for pair in run[1:].split("%"))
+        octets = bytes(map(_OCTETS.__getitem__, run[1:].split("%")))
     try:
         return octets.decode()
     except UnicodeDecodeError:  # overlong UTF-8 is what old decoders take: %c0%af is a slash
         return _OVERLONG.sub(_shorten, octets).decode("utf-8", "replace")
+
+
+class _Octets(dict[str, int]):
+    """What the pairs of characters behind a percent sign are, if letters count on; each is added up once."""
+
+    def __missing__(self, pair: str) -> int:
+        octet = self[pair] = int(pair[0], 36) * 16 + int(pair[1], 36) & 0xFF
+        return octet
+
+
+_OCTETS: Final = _Octets()
 
 
 def _shorten(match: Match[bytes]) -> bytes:
@@ -128,28 +144,24 @@ def _narrow(match: Match[str]) -> str:
 PIECE: Final = 4_096
 """The characters of a long text that are decoded in one step."""
 
-_BETWEEN = re.compile(r"[%&\\](?![89abAB])|[^%&\\#;{}\w]")  # where nothing is cut in two that is decoded as a whole
-_RUN = re.compile(r"""[\s\x00-\x20\xa0+"'^`$@*/.\\]{32,}""")
-_REPEATED = re.compile(r"""[\s\x00-\x20\xa0+]{2,}|["'^`$@*]{2,}""")
+# Where nothing is cut in two that is decoded as a whole: neither an escape nor a character of several.
+_BETWEEN = re.compile(r"(?<!%[cC][01])(?<!%[bB][gG])[%&\\](?![89aA]|[bB](?![gG]))|[^%&\\#;{}\w]")
+
+
+def percent_slowly(text: str, breath: Breath) -> Generator[Breath, None, str]:
+    """Do what `percent` does, and give out a breath wherever others may run."""
+    return slowly(text, percent, _BETWEEN, breath)
 
 
 def decode_slowly(text: str) -> Generator[None, None, str]:
     """Do what `decode` does, and let others run in between where the text is long."""
-    return _slowly(text, decode, _BETWEEN)
+    return slowly(text, decode, _BETWEEN, None)
 
 
-def squeeze_slowly(text: str) -> Generator[None, None, str]:
-    """Take out what stretches an attack over more than a window: long runs of one character or of blanks, comments."""
-    if "/*" in text:
-        text = _uncommented(text)
-    return _slowly(text, _squeeze, None)
-
-
-def _squeeze(text: str) -> str:
-    return _RUN.sub(lambda run: _REPEATED.sub(lambda match: match[0][0], _path(run[0])), text)
-
-
-def _slowly(text: str, change: Callable[[str], str], between: re.Pattern[str] | None) -> Generator[None, None, str]:
+def slowly(
+    text: str, change: Callable[[str], str], between: re.Pattern[str] | None, breath: Breath
+) -> Generator[Breath, None, str]:
+    """Change a text piece by piece, none of which ends but where a pattern says, and let others run in between."""
     pieces: list[str] = []
     size, start = len(text), 0
     while start < size:
@@ -159,29 +171,42 @@ def _slowly(text: str, change: Callable[[str], str], between: re.Pattern[str] | 
             end = match.start() if match else size
         pieces.append(change(text[start:end]))
         start = end
-        yield
+        yield breath
     return "".join(pieces)
 
 
 # Base64 ---------------------------------------------------------------------------------------------------------------
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{12,}+={0,2}\s*+\Z", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9+/_=.-]{12,}\Z")
+_MOST_SEGMENTS: Final = 5  # those of an encrypted token (RFC 7516)
 _URL_SAFE = str.maketrans("-_", "+/")
 _PROBE: Final = 64
 
 
 def unbase64(text: str) -> str | None:
-    """Return the text that a value is the base64 of; None where it is none, or not canonical, or no text."""
-    if len(text) < MIN_BASE64 or not _BASE64.match(text):
+    """Return the text that a value is the base64 of; None where it is none, or not canonical, or no text.
+
+    Line breaks and blanks in it are passed over, as decoders do. Of a token, such as a signed cookie or a JWT, each
+    segment may be one.
+    """
+    if len(text) < MIN_BASE64:
         return None
-    text = text.rstrip("=").translate(_URL_SAFE)
+    if "." in text and _TOKEN.match(text):
+        segments = map(_plain, text.split(".")[:_MOST_SEGMENTS])
+        return "\n".join([segment for segment in segments if segment]) or None
+    return _plain(text)
+
+
+def _plain(text: str) -> str | None:
+    if not _BASE64.match(text):
+        return None
+    text = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
     if len(text) % 4 == 1 or not _begins_text(text[:_PROBE]):
         return None
     octets = _octets(text)
-    if octets is None or not _is_text(octets):
-        return None
     try:
-        return octets.decode()
+        return octets.decode() if octets is not None and _is_text(octets) else None
     except UnicodeDecodeError:
         return None
 
@@ -222,7 +247,7 @@ _SLASHES = re.compile(r"/(?:\.?/)+")
 
 def _sql(text: str) -> str:
     if "/*" in text:
-        text = _uncommented(_EXECUTABLE.sub(" ", text)).replace("*/", " ")
+        text = uncommented(_EXECUTABLE.sub(" ", text)).replace("*/", " ")
     if "\n" in text:
         last = text.rindex("\n") + 1  # behind it no comment ends: each that begins would be looked for in vain
         text = _LINE_COMMENT.sub(" ", text[:last]) + text[last:]
@@ -233,7 +258,8 @@ def _sql(text: str) -> str:
     return f"{before}{' '.join(text.split())}{after}"
 
 
-def _uncommented(text: str) -> str:
+def uncommented(text: str) -> str:
+    """Put a blank for each comment of the kind that many languages have."""
     pieces: list[str] = []
     at = 0
     while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:

@@ -9,10 +9,14 @@ Must never stop at what cannot be decoded, and never give out more than the limi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import chain
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from asgi_guard.inspection.decode import percent
+from asgi_guard.inspection.decode import PIECE, percent, percent_slowly
 from asgi_guard.inspection.limits import CrossedError, Limits
 from asgi_guard.inspection.rule import Place
 
@@ -53,6 +57,9 @@ class Part(Value):
         return self.has_begun, self.goes_on
 
 
+BREATH: Final = Value("body", "", "")
+"""Is no value: whoever takes values apart gives it out where that takes long, so that others may run in between."""
+
 HARMLESS: Final = frozenset(
     b"""accept accept-charset accept-encoding accept-language accept-ranges access-control-request-headers
     access-control-request-method age alt-used authorization cache-control connection content-disposition
@@ -64,14 +71,22 @@ HARMLESS: Final = frozenset(
 )
 """Headers of the standards, whose values applications do not take for input; all that begin with `sec-` as well."""
 
-_COOKIE, _REFERER, _USER_AGENT = b"cookie", b"referer", b"user-agent"
-_WRITTEN_DOWN: Final = frozenset((b"user-agent", b"referer", b"host", b"origin", b"accept-language", b"accept"))
+_COOKIE, _REFERER, _USER_AGENT, _AUTHORIZATION = b"cookie", b"referer", b"user-agent", b"authorization"
 _LOOKED_UP: Final = re.compile(rb"\$\{|\(\) ?\{")
-_QUOTED: Final = re.compile(rb"['\"<>`]|\$\{|\(\) ?\{")
+_QUOTED: Final = re.compile(rb"['\"<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]")
+_BROKEN: Final = re.compile(rb"['<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]")
+_UNUSUAL: Final[Mapping[bytes, re.Pattern[bytes]]] = MappingProxyType(
+    dict.fromkeys((b"user-agent", b"referer", b"host", b"origin", b"accept-language", b"accept"), _QUOTED)
+    | dict.fromkeys((b"content-type", b"content-disposition", b"forwarded", b"if-none-match"), _BROKEN)
+)
+"""What an ordinary value does not have, of those headers that are put into queries, pages, names and logs."""
+
+_ESCAPED: Final = re.compile(r"%|\.\.|//")
+_BASIC: Final = re.compile(r"(?i)basic +([a-z0-9+/_-]{4,4096}={0,2})\s*\Z")
 
 
 def head(path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]], limits: Limits) -> Iterator[Value]:
-    """Give out the values of a request's head.
+    """Give out the values of a request's head; a limit that is crossed ends the query or the line that does so.
 
     Args:
         path: as it was sent.
@@ -82,23 +97,48 @@ def head(path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]], limi
     Raises:
         CrossedError: there are more.
     """
-    yield Value("path", "", text(path))
-    if query:
-        yield from pairs(text(query), "query", limits)
-    for name, value in headers:
-        name = name.lower()  # noqa: PLW2901
-        if name == _USER_AGENT:
-            yield Value("user_agent", "user-agent", text(value))
-        elif name == _COOKIE:
-            yield from cookies(text(value), limits)
-        elif name == _REFERER:
-            yield from pairs(text(value).partition("?")[2], "referer", limits)
-        elif name not in HARMLESS and not name.startswith(b"sec-"):
-            yield Value("header", text(name), text(value))
-            continue
-        # Look-ups of logs and old shells are attacks in any header; some headers are also put into queries and pages.
-        if (_QUOTED if name in _WRITTEN_DOWN else _LOOKED_UP).search(value):
-            yield Value("header", text(name), text(value))
+    beginning = iter((Value("path", "", text(path)),))
+    parameters = pairs(text(query), "query", limits) if query else ()
+    return chain(beginning, parameters, chain.from_iterable(_line(name, value, limits) for name, value in headers))
+
+
+def _line(name: bytes, value: bytes, limits: Limits) -> Iterator[Value]:
+    """Give out the values of a header line."""
+    name = name.lower()
+    if name == _USER_AGENT:
+        yield Value("user_agent", "user-agent", text(value))
+    elif name == _COOKIE:
+        yield from cookies(text(value), limits)
+    elif name == _REFERER:
+        address, _, query = text(value).partition("?")
+        yield from _path(address)
+        yield from pairs(query, "referer", limits)
+    elif name == _AUTHORIZATION:
+        yield from _credentials(text(value))
+    elif name not in HARMLESS and not name.startswith(b"sec-"):
+        yield Value("header", text(name), text(value))
+        return
+    # Look-ups of logs and old shells are attacks in any header; some headers are also put into queries and pages.
+    if _UNUSUAL.get(name, _LOOKED_UP).search(value):
+        yield Value("header", text(name), text(value))
+
+
+def _path(address: str) -> Iterator[Value]:
+    """Give out the path of an address, where there is more in it than names."""
+    path = address.partition("://")[2].partition("/")[2]
+    if _ESCAPED.search(path):
+        yield Value("header", "referer", f"/{path}")
+
+
+def _credentials(line: str) -> Iterator[Value]:
+    """Give out who says to be who, and by which password (RFC 7617)."""
+    match = _BASIC.match(line)
+    if match is None:
+        return
+    with suppress(ValueError):
+        name, _, password = text(b64decode(f"{match[1]}==", b"+/")).partition(":")
+        yield Value("header", "authorization", name)
+        yield Value("header", "authorization", password)
 
 
 def text(octets: bytes) -> str:
@@ -112,19 +152,18 @@ def pairs(encoded: str, place: Place, limits: Limits) -> Iterator[Value]:
     Raises:
         CrossedError: there are too many.
     """
-    if encoded.count("&") >= limits.fields:
-        raise CrossedError("fields", 400)
-    for field in encoded.split("&"):
+    for field in _fields(encoded, "&", limits):
         if not field:
             continue
         name, equals, value = field.partition("=")
-        name = percent(name)
+        name = percent(name) if len(name) <= PIECE else (yield from percent_slowly(name, BREATH))
         if not equals:
             yield Value(place, "", name)
             continue
         yield Value("name", name, name)
         if value:
-            yield Value(place, name, percent(value))
+            value = percent(value) if len(value) <= PIECE else (yield from percent_slowly(value, BREATH))
+            yield Value(place, name, value)
 
 
 def cookies(line: str, limits: Limits) -> Iterator[Value]:
@@ -133,10 +172,17 @@ def cookies(line: str, limits: Limits) -> Iterator[Value]:
     Raises:
         CrossedError: there are too many.
     """
-    if line.count(";") >= limits.fields:
-        raise CrossedError("fields", 400)
-    for cookie in line.split(";"):
+    for cookie in _fields(line, ";", limits):
         name, equals, value = cookie.strip().partition("=")
         if equals:
             yield Value("name", name, name)
         yield Value("cookie", name if equals else "", value if equals else name)
+
+
+def _fields(line: str, between: str, limits: Limits) -> Iterator[str]:
+    """Split a line: what is within the limit is looked at, however much more there is."""
+    *fields, rest = line.split(between, limits.fields)
+    yield from fields
+    if len(fields) == limits.fields:
+        raise CrossedError("fields", 400)
+    yield rest

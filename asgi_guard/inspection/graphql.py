@@ -15,6 +15,7 @@ from asgi_guard.inspection.limits import CrossedError, Limits
 _DOCUMENT: Final = re.compile(r"\s*(?:\{|(?:query|mutation|subscription|fragment)\b[^{]{0,512}\{)")
 # A string that ends nowhere is one to the end, whatever it ends with: else each quote would be tried, to the end again.
 _NO_CODE: Final = re.compile(r'"""[\s\S]*?(?:"""|\Z)|"(?:\\.|[^"\\])*+(?:"|\\?\Z)|#[^\n]*', re.DOTALL)
+_FOREIGN: Final = re.compile(r"[;'`<>*/+%^~?\\]")  # in no document: it is a style sheet, say, or a script
 _MARK: Final = re.compile(r"[{}()]|\b[A-Za-z_]\w*+\s*+:", re.ASCII)
 
 
@@ -26,8 +27,11 @@ def check_document(text: str, limits: Limits) -> None:
     """
     if not _DOCUMENT.match(text):
         return
+    code = _NO_CODE.sub(" ", text)
+    if _FOREIGN.search(code):
+        return
     depth = brackets = aliases = 0
-    for match in _MARK.finditer(_NO_CODE.sub(" ", text)):
+    for match in _MARK.finditer(code):
         mark = match[0][-1]
         if mark in "()":
             brackets = max(0, brackets + (1 if mark == "(" else -1))

@@ -37,7 +37,7 @@ class Inspector:
         found: in how many values something was found so far, whatever it came to.
     """
 
-    __slots__ = ("_counts", "_known_lines", "_known_paths", "_policy", "found", "limits", "scanner")
+    __slots__ = ("_graphql", "_known_lines", "_known_paths", "_policy", "found", "limits", "scanner")
 
     def __init__(self, settings: Validation) -> None:
         self.limits: Limits = settings.limits
@@ -45,7 +45,7 @@ class Inspector:
         self.found: int = 0
         self._known_paths: set[bytes] = set()
         self._known_lines: set[tuple[bytes, bytes]] = set()
-        self._counts = settings.attacks.get("graphql") != "off"
+        self._graphql = settings.attacks.get("graphql", "block")
         self._policy = Policy(settings.level, settings.attacks, settings.exclude)
 
     def kind_of(self, content_type: bytes) -> bodies.Kind:
@@ -73,6 +73,20 @@ class Inspector:
         if len(path) <= _MEMO_LENGTH:
             self._known_paths.add(path)
         self._known_lines.update([line for line in headers if len(line[1]) <= _MEMO_LENGTH >= len(line[0])])
+
+    def is_for_the_application(self, body: bytes, content_type: bytes, encoding: bytes) -> bool:
+        """Tell whether nothing but the application reads this: a file of which no parser would take anything.
+
+        Args:
+            body: as much of it as was read, as it was sent.
+            content_type: of the request.
+            encoding: its Content-Encoding; what cannot be undone here is opaque.
+        """
+        if not bodies.is_file(content_type):
+            return False
+        if encoding:
+            return bodies.sniff(bodies.beginning(body, encoding), content_type) not in {"json", "xml"}
+        return bodies.is_binary(body)
 
     def body(self, body: bytes, kind: bodies.Kind, content_type: bytes, encoding: bytes = b"") -> Iterator[Value]:
         """Give out the values of a whole body.
@@ -103,20 +117,38 @@ class Inspector:
             values: of the request.
             scope: of the request, for what is excluded.
         """
-        try:
-            for findings in self.scanner.scan(self._counted(values) if self._counts else values):
-                self.found += findings is not None
-                yield None if findings is None else self._policy.judge(findings, scope)
-        except CrossedError as crossed:
-            self.found += 1  # what was not looked at is not harmless
-            yield crossed
+        following = iter(values)
+        is_more = True
+        while is_more:  # what crossed a limit is at its end, but not what stands beside it
+            crossed: list[CrossedError] = []
+            try:
+                for findings in self.scanner.scan(self._counted(following, crossed)):
+                    self.found += findings is not None
+                    yield None if findings is None else self._policy.judge(findings, scope)
+            except CrossedError as error:  # in JSON inside of a value
+                crossed.append(error)
+            self.found += len(crossed)  # what was not looked at is not harmless
+            yield from crossed
+            is_more = bool(crossed)
 
-    def _counted(self, values: Iterable[Value]) -> Iterator[Value]:
-        """Count what GraphQL documents ask for, on the way to the scanner."""
-        for value in values:
-            if value.name in _DOCUMENTS and "{" in value.text:
-                check_document(value.text, self.limits)
-            yield value
+    def _counted(self, values: Iterable[Value], crossed: list[CrossedError]) -> Iterator[Value]:
+        """Hand values on, and count what GraphQL documents ask for, until a limit is crossed."""
+        try:
+            for value in values:
+                yield value
+                if value.name in _DOCUMENTS and "{" in value.text:
+                    self._count(value.text)
+        except CrossedError as error:
+            crossed.append(error)
+
+    def _count(self, document: str) -> None:
+        if self._graphql == "off":
+            return
+        try:
+            check_document(document, self.limits)
+        except CrossedError as crossed:
+            crossed.is_only_told = self._graphql == "detect"
+            raise
 
 
 def _scanner(settings: Validation) -> Scanner:

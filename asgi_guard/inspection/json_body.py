@@ -13,18 +13,28 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
-from asgi_guard.inspection.extract import Value, text
+from asgi_guard.inspection.extract import BREATH, Value, text
 from asgi_guard.inspection.limits import CrossedError, Limits
 
 _decoder: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=bool, parse_float=bool, parse_constant=bool)
 
 # What ends nowhere is a string to the end: else each quote in it would be tried, to the end again.
 _STRING: Final = re.compile(r""""((?:\\.|[^"\\])*+)(?:"|\\?\Z)|'((?:\\.|[^'\\])*+)(?:'|\\?\Z)""", re.DOTALL)
+_CSP: Final = ("type", "csp-violation")
+_SAMPLES: Final = frozenset(("script-sample", "sample"))
+_LONGEST_SAMPLE: Final = 64  # browsers quote 40 characters, and may say that there were more
+_NODES_OF_A_LEAF: Final = 2
+_BREATH: Final = 1_024
 _INNER_LIMITS: Final = Limits()
 
 
-def json_values(body: bytes, limits: Limits) -> Iterator[Value]:
+def json_values(body: bytes, limits: Limits, *, is_report: bool = False) -> Iterator[Value]:
     """Give out the texts of a JSON document, each named by the nearest key, and its keys.
+
+    Args:
+        body: as it was sent.
+        limits: how deep it may be nested, and how many texts and keys it may have.
+        is_report: whether it is said to be one of a browser's, which quotes what was kept from running.
 
     Raises:
         CrossedError: it is nested too deep, or has too many texts and keys.
@@ -36,7 +46,27 @@ def json_values(body: bytes, limits: Limits) -> Iterator[Value]:
         return _strings(written, text(body), limits)
     except RecursionError:
         raise CrossedError("depth", 400) from None
-    return leaves(document, limits)
+    return leaves(_unquoted(document) if is_report else document, limits)
+
+
+def _unquoted(report: Any) -> Any:
+    """Leave out what a browser quotes from a page (CSP 3, section 5.3), where it does: a short sample, and once."""
+    if report.__class__ is list:  # application/reports+json
+        return [_without_sample(one, "body") if one.__class__ is tuple and _CSP in one else one for one in report]
+    return _without_sample(report, "csp-report") if report.__class__ is tuple else report
+
+
+def _without_sample(report: Any, where: str) -> Any:
+    return tuple(
+        (key, tuple(pair for pair in inner if not _is_sample(*pair)))
+        if key == where and inner.__class__ is tuple
+        else (key, inner)
+        for key, inner in report
+    )
+
+
+def _is_sample(name: str, value: Any) -> bool:
+    return name in _SAMPLES and value.__class__ is str and len(value) <= _LONGEST_SAMPLE
 
 
 def _strings(written: str, whole: str, limits: Limits) -> Iterator[Value]:
@@ -74,14 +104,17 @@ def leaves(document: Any, limits: Limits) -> Iterator[Value]:
         CrossedError: it is nested too deep, or has too many texts and keys.
     """
     left = limits.leaves
+    nodes = left * _NODES_OF_A_LEAF
+    is_too_deep = False
     names: set[str] = set()
     waiting: list[tuple[str, int, Any]] = [("", 0, [document])]
     while waiting:
         name, depth, node = waiting.pop()
         if depth > limits.depth:
-            raise CrossedError("depth", 400)
+            is_too_deep = True
+            continue
         if node.__class__ is list:
-            items = [(name, item) for item in node]
+            items = ((name, item) for item in node)
         else:
             items = node
             new = {key for key, _ in node} - names
@@ -95,5 +128,10 @@ def leaves(document: Any, limits: Limits) -> Iterator[Value]:
                 yield Value("body", key, item)
             elif kind is list or kind is tuple:
                 waiting.append((key, depth + 1, item))
-        if left < 0:
-            raise CrossedError("leaves")
+                nodes -= 1
+                if not nodes % _BREATH:
+                    yield BREATH
+            if left < 0 or nodes < 0:  # what has nothing in it takes time as well
+                raise CrossedError("leaves")
+    if is_too_deep:  # what is not is looked at first
+        raise CrossedError("depth", 400)

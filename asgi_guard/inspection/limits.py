@@ -8,6 +8,10 @@ Must never be crossed by a request that no attacker has sized: the defaults are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+HEAD_BYTES: Final = 65_536
+"""Of the path, the query and all headers together: more than most servers take."""
 
 
 class CrossedError(Exception):
@@ -16,12 +20,16 @@ class CrossedError(Exception):
     Args:
         limit: the field of `Limits`, or what could not be read.
         status: the HTTP status that says so.
+
+    Attributes:
+        is_only_told: whether it is of a class of attack that the settings only detect.
     """
 
     def __init__(self, limit: str, status: int = 413) -> None:
         super().__init__(limit)
         self.limit: str = limit
         self.status: int = status
+        self.is_only_told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,6 @@ class Limits:
     body_bytes: int = 262_144
     fields: int = 1_000
     depth: int = 32
-    leaves: int = 4_096
+    leaves: int = 16_384
     parts: int = 100
     aliases: int = 50

@@ -5,7 +5,7 @@ Must never let an exclusion of one parameter, path or rule reach another one.
 | id    | rule that was broken                                                             |
 |-------|----------------------------------------------------------------------------------|
 | AG707 | an exclusion says what it is about                                               |
-| AG708 | a path begins with a slash                                                       |
+| AG708 | a path begins with a slash, and is no pattern                                    |
 | AG709 | a rule, or a class of rules, that there is                                       |
 """
 
@@ -35,7 +35,8 @@ class Exclusion:
         paths: under which paths, with all that is below them; as the application routes them, without the path under
             which it is mounted.
         places: where in the request, such as `body` or `cookie`.
-        names: of the parameter, the cookie, the header or the key; `*` stands for anything, `comment*`.
+        names: of the parameter, the cookie, the header or the key; `*` stands for anything, `comment*`. Only those of
+            headers are the same in capitals.
         rules: ids of rules, or classes of them, such as `AG-SQLI-012` or `sqli`; yours too.
 
     Raises:
@@ -56,10 +57,10 @@ class Exclusion:
         if problems.sequence_of_text("places", self.places):
             for index, place in enumerate(self.places):
                 problems.choice(f"places[{index}]", place, PLACES)
-        problems.sequence_of_text("names", self.names)
+        problems.sequence_of_text("names", self.names, ascii_only=False)  # forms and JSON have them in any language
         if problems.sequence_of_text("rules", self.rules):
             for index, rule in enumerate(self.rules):
-                if not is_id(rule) and not rule.islower():  # which classes there are, the validation knows
+                if not is_id(rule.upper()) and not rule.islower():  # which ones there are, the validation knows
                     remedy = f"Write an id such as AG-SQLI-012, or one of {', '.join(ATTACKS)}."
                     problems.add("AG709", f"rules[{index}]", rule, "must be a rule or a class", remedy)
         problems.raise_if_any()
@@ -125,10 +126,15 @@ class Policy:
         return any(
             (not one.places or finding.place in one.places)
             and (not one.rules or finding.rule.id in one.rules or finding.rule.attack in one.rules)
-            and (not names or any(fnmatchcase(finding.name, name) for name in names))
+            and (not names or any(_is_called(finding, name) for name in names))
             and (prefixes is None or prefixes.cover(scope))
             for one, names, prefixes in self._exclusions
         )
+
+
+def _is_called(finding: Finding, name: str) -> bool:
+    """Compare names; those of headers have no case (RFC 9110 section 5.1)."""
+    return fnmatchcase(finding.name, name.lower() if finding.place == "header" else name)
 
 
 def _only_stars(name: str) -> str:

@@ -67,6 +67,9 @@ VALUES: Final[tuple[Place, ...]] = ("query", "body", "path", "cookie", "header",
 LEVELS: Final = (1, 2, 3)
 """Balanced, strict, paranoid: a level has the rules of those below it."""
 
+SCORES: Final = (2, 3, 4, 5)
+"""How sure a sign of an attack may be."""
+
 THRESHOLD: Final = {1: 5, 2: 5, 3: 4}
 """The score from which a value is an attack, by level."""
 

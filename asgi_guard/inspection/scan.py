@@ -13,19 +13,21 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from asgi_guard.inspection.decode import (
+    BASE64_LEVELS,
     MIN_BASE64,
+    PIECE,
     ROUNDS,
     TRANSFORMS,
     decode,
     decode_slowly,
     fold,
     is_odd,
-    squeeze_slowly,
     unbase64,
 )
 from asgi_guard.inspection.engines import CUT, Engine, has_re2, matcher
-from asgi_guard.inspection.extract import Value
+from asgi_guard.inspection.extract import BREATH, Value
 from asgi_guard.inspection.json_body import inner_values
+from asgi_guard.inspection.padding import is_padded, unpad, unpad_slowly
 from asgi_guard.inspection.rule import LEVELS, VIEWS, Place, Rule, View
 from asgi_guard.inspection.rules import load
 from asgi_guard.inspection.verdict import Finding, excerpt
@@ -83,6 +85,10 @@ class Scanner:
         size = 0
         clean = self._clean
         for value in values:
+            if value is BREATH:
+                self.scanned += PIECE
+                yield None
+                continue
             place, text = value.place, value.text
             length = len(text)
             if (length < self._longest_word and text.isalnum() and text.isascii()) or (place, text) in clean:
@@ -103,7 +109,7 @@ class Scanner:
         """Look at short values: once at those that are plain, at each of the others in all that it may become."""
         for value in values:
             place, text = value.place, value.text
-            if is_odd(text) or (len(text) >= MIN_BASE64 and " " not in text and unbase64(text)):
+            if is_odd(text) or is_padded(text) or (len(text) >= MIN_BASE64 and " " not in text and unbase64(text)):
                 yield from self._scan_alone(value)
             elif found := self._find(fold(text), place, _PLAIN):
                 yield [self._finding(index, "plain", value) for index in found]
@@ -138,33 +144,43 @@ class Scanner:
         """Look at each text that this one may become; fill in the rules that match, by their index, with the view."""
         texts = [value.text]
         seen = {value.text}
-        may_be_base64 = True
+        levels = BASE64_LEVELS
         for _ in range(ROUNDS + 1):
             following: list[str] = []
             for each in texts:
                 yield from self._look_at_windows(each, value, found)
-                inside = unbase64(each) if may_be_base64 else None
+                inside = unbase64(each) if levels else None
                 if inside is not None:
-                    may_be_base64 = False
+                    levels -= 1
                     following.append(inside)
-                following.append(decode(each) if len(each) <= WINDOW else (yield from decode_slowly(each)))
+                following.append(
+                    decode(each) if len(each) <= WINDOW else (yield from self._counted(decode_slowly(each)))
+                )
             texts = [each for each in following if each not in seen]
             if not texts:
                 return
             seen.update(texts)
 
+    def _counted(self, steps: Generator[None, None, str]) -> Generator[None, None, str]:
+        """Count what is decoded as what is looked at: it takes its time as well, and others may run in between."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return str(end.value)
+            self.scanned += PIECE
+            yield
+
     def _look_at_windows(self, text: str, value: Value, found: dict[int, View]) -> Generator[None]:
-        """Look at a text that a value became; cuts stand where a window ends and the text goes on."""
+        """Look at a text that a value became, and at what it is without padding; cuts stand where a window ends."""
         begun, goes_on = value.is_cut
-        size = len(text)
-        if size <= WINDOW:
-            cuts = CUT * begun, CUT * goes_on
-            yield from self._look_at_views(text, value.place, found, cuts)
-            return
-        squeezed = yield from squeeze_slowly(text)
-        for each in (text,) if squeezed == text else (text, squeezed):
+        if len(text) <= WINDOW:
+            unpadded = unpad(text) if is_padded(text) else text
+        else:
+            unpadded = yield from self._counted(unpad_slowly(text))
+        for each in (text,) if unpadded == text else (text, unpadded):
             size = len(each)
-            for start in range(0, max(size - OVERLAP, 1), WINDOW - OVERLAP):
+            for start in range(0, max(size - OVERLAP, 1), WINDOW - OVERLAP) if size > WINDOW else (0,):
                 end = start + WINDOW
                 cuts = CUT * (begun or start > 0), CUT * (goes_on or end < size)
                 yield from self._look_at_views(each[start:end], value.place, found, cuts)

@@ -8,6 +8,7 @@ Must never take a rule that would let a client choose how long it takes.
 | AG711 | a list of exclusions                                               |
 | AG712 | a list of rules                                                    |
 | AG713 | the status of a refusal is 400 or 403                              |
+| AG714 | a rule of yours has an id of its own, and not one of the package's |
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from asgi_guard.inspection.engines import Engine, has_re2
 from asgi_guard.inspection.limits import Limits
 from asgi_guard.inspection.policy import ACTIONS, Action, Exclusion
 from asgi_guard.inspection.rule import LEVELS, Rule, is_id
-from asgi_guard.inspection.rules import ATTACKS
-from asgi_guard.settings import Problems
+from asgi_guard.inspection.rules import ATTACKS, load
+from asgi_guard.settings import Problems, did_you_mean
 
 MODES: Final = ("block", "detect")
+
+_RESERVED: Final = "AG-"
 
 _BODY_BYTES: Final[Mapping[Engine, int]] = MappingProxyType({"re2": 262_144, "re": 131_072})
 
@@ -69,7 +72,7 @@ class Validation:
     max_body_bytes: int | None = None
     max_fields: int = 1_000
     max_depth: int = 32
-    max_leaves: int = 4_096
+    max_leaves: int = 16_384
     max_parts: int = 100
     max_aliases: int = 50
     excerpts: bool = False
@@ -77,10 +80,12 @@ class Validation:
 
     def __post_init__(self) -> None:
         problems = Problems("Validation")
-        problems.integer("level", self.level, minimum=LEVELS[0], maximum=LEVELS[-1])
+        if self.level not in LEVELS or type(self.level) is not int:
+            rule, remedy = "must be 1 (balanced), 2 (strict) or 3 (paranoid)", "Write the number, without quotes."
+            problems.add("AG101", "level", self.level, rule, remedy)
         problems.choice("mode", self.mode, MODES)
         problems.choice("on_limit", self.on_limit, ("refuse", "flag"))
-        if self.status not in {400, 403} or isinstance(self.status, bool):
+        if self.status not in (400, 403):
             problems.add("AG713", "status", self.status, "must be 400 or 403", "Write 400, or 403.")
         problems.boolean("websocket_messages", self.websocket_messages)
         problems.boolean("excerpts", self.excerpts)
@@ -93,15 +98,17 @@ class Validation:
         problems.integer("max_aliases", self.max_aliases, minimum=1, maximum=10_000)
         if self.engine is not None:
             problems.choice("engine", self.engine, ("re2", "re"))
-        known = {*ATTACKS}
+        own: dict[str, str] = {}  # the classes of rules of one's own, by their ids
         if _check_list(problems, "AG712", "rules", self.rules, Rule) and self.rules:
             from asgi_guard.inspection.check import check_rules  # with all that it tries them on
 
             if check_rules(problems, self.rules):
-                known |= {rule.attack for rule in self.rules}
-        _check_attacks(problems, self.attacks, known)
+                _check_ids(problems, self.rules)
+            own = {rule.id: rule.attack for rule in self.rules if {type(rule.id), type(rule.attack)} == {str}}
+        classes = {*ATTACKS, *own.values()}
+        _check_attacks(problems, self.attacks, classes)
         if _check_list(problems, "AG711", "exclude", self.exclude, Exclusion):
-            _check_exclusions(problems, self.exclude, known)
+            _check_exclusions(problems, self.exclude, {*classes, *own})
         problems.raise_if_any()
         if self.engine == "re2" and not has_re2():
             raise MissingExtraError('Validation(engine="re2")', "re2")
@@ -141,6 +148,21 @@ class ValidationFields(TypedDict, total=False):
     engine: Engine | None
 
 
+def _check_ids(problems: Problems, rules: Sequence[Rule]) -> None:
+    """Refuse an id that another rule has, or may have one day: what is excluded by it would be two things."""
+    first: dict[str, int] = {}
+    for index, rule in enumerate(rules):
+        field = f"rules[{index}].id"
+        if rule.id.startswith(_RESERVED):
+            remedy = f"Write one such as OWN-{rule.id.removeprefix(_RESERVED)}."
+            problems.add(
+                "AG714", field, rule.id, f"must not begin with {_RESERVED}, as those of the package do", remedy
+            )
+        elif first.setdefault(rule.id, index) != index:
+            remedy = f"Give another one to this rule, or to rules[{first[rule.id]}]."
+            problems.add("AG714", field, rule.id, "must be the id of one rule", remedy)
+
+
 def _check_attacks(problems: Problems, attacks: Mapping[str, Any], known: Collection[str]) -> None:
     given: object = attacks
     if not isinstance(given, Mapping):
@@ -149,18 +171,26 @@ def _check_attacks(problems: Problems, attacks: Mapping[str, Any], known: Collec
         return
     for attack, action in attacks.items():
         if attack not in known:
-            remedy = f"The classes are: {', '.join(sorted(known))}."
+            remedy = did_you_mean(attack, known) or f"The classes are: {', '.join(sorted(known))}."
+            if isinstance(attack, str) and is_id(attack.upper()):
+                remedy = f"To switch one rule off, write Exclusion(rules=[{attack!r}])."
             problems.add("AG710", f"attacks.{attack}", action, "must be a class that there is", remedy)
         elif action not in ACTIONS:
             problems.add("AG710", f"attacks.{attack}", action, "must be off, detect or block", "Write one of them.")
 
 
 def _check_exclusions(problems: Problems, exclusions: Sequence[Exclusion], known: Collection[str]) -> None:
-    """Check for classes that there are; an id may be that of a rule which was there once."""
+    """Check for rules and classes that there are: a misspelt one would exclude nothing, and nobody would see why."""
+    named = {rule for exclusion in exclusions for rule in exclusion.rules}
+    if not named <= {*known}:  # only then, since to load them all takes a while
+        known = {*known, *(rule.id for rule in load())}
     for index, exclusion in enumerate(exclusions):
         for place, rule in enumerate(exclusion.rules):
-            if rule not in known and not is_id(rule):
-                remedy = f"Write an id such as AG-SQLI-012, or one of {', '.join(sorted(known))}."
+            if rule not in known:
+                classes = sorted(name for name in known if not is_id(name))
+                remedy = (
+                    did_you_mean(rule, known) or f"Write an id such as AG-SQLI-012, or one of {', '.join(classes)}."
+                )
                 problems.add("AG709", f"exclude[{index}].rules[{place}]", rule, "must be a rule or a class", remedy)
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from asgi_guard.events import printable
 from asgi_guard.inspection.rule import Place, Rule, View
 
 _BEFORE: Final = 20
@@ -47,4 +48,4 @@ def excerpt(text: str, rule: Rule) -> str:
     first = literals.search(text)
     start = max(0, first.start() - _BEFORE) if first else 0
     shown = re.compile(f"({literals.pattern})|[^\\W_]", re.IGNORECASE)
-    return shown.sub(lambda match: match[1] or "x", text[start : start + _EXCERPT])
+    return printable(shown.sub(lambda match: match[1] or "x", text[start : start + _EXCERPT]), _EXCERPT)

@@ -8,9 +8,9 @@ http, on which browsers leave them out.
 Every answer that depends on the headers says so in `Vary`, so that no cache hands one site's answer to another.
 Must never take a value that it does not know for a harmless one.
 
-| id    | rule that was broken       |
-|-------|----------------------------|
-| AG330 | a path begins with a slash |
+| id    | rule that was broken                          |
+|-------|-----------------------------------------------|
+| AG330 | a path begins with a slash, and is no pattern |
 """
 
 from __future__ import annotations

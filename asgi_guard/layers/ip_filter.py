@@ -8,7 +8,7 @@ Must never take a request for allowed because its address is not known.
 | id    | rule that was broken                                                     |
 |-------|--------------------------------------------------------------------------|
 | AG320 | an allow list has members: an empty one would refuse everybody           |
-| AG321 | a path begins with a slash                                               |
+| AG321 | a path begins with a slash, and is no pattern                            |
 | AG322 | bans are kept in a `Bans`                                                |
 | AG323 | a ban follows one limit on refusals, of 2 to 1,000                       |
 

@@ -11,7 +11,7 @@ Must never buffer a body, and never keep a place of a request that has ended. St
 
 | id    | rule that was broken                                                       |
 |-------|----------------------------------------------------------------------------|
-| AG420 | a path begins with a slash                                                 |
+| AG420 | a path begins with a slash, and is no pattern                              |
 | AG421 | a rate of the body needs `idle_seconds`, the patience that it has          |
 | AG422 | a lease is not over before the time of its request is                      |
 """

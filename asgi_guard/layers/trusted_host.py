@@ -15,7 +15,7 @@ Must never look a host up, and must never repeat it in an answer.
 | AG312 | a host alone, without scheme, path or user                                          |
 | AG313 | a wildcard stands for whole labels, at the front, of a name                         |
 | AG314 | a name of more than ASCII is written as it is sent, in Punycode (RFC 5891)          |
-| AG315 | a path begins with a slash                                                          |
+| AG315 | a path begins with a slash, and is no pattern                                       |
 """
 
 from __future__ import annotations

@@ -12,19 +12,19 @@ is looked at in steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
+from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer, LookAhead
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Message
-from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
-from asgi_guard.errors.problem import Fault
-from asgi_guard.events import Listener, notify
+from asgi_guard.events import Listener, notify, printable
 from asgi_guard.inspection.events import AttackFound, LimitCrossed
-from asgi_guard.inspection.limits import CrossedError
+from asgi_guard.inspection.limits import HEAD_BYTES, CrossedError
+from asgi_guard.inspection.log import MAX_NAME, RefusalLog
+from asgi_guard.inspection.refusals import OF_LIMIT, of_attack
 from asgi_guard.inspection.settings import MODES, Validation, ValidationFields
 from asgi_guard.settings import Problems, build
 
@@ -39,7 +39,9 @@ if TYPE_CHECKING:  # loaded when a lifespan begins, or with the first request
 _BREATH: Final = 4_096
 """The characters that are looked at before others may run: well under a millisecond."""
 
-_HEAD_BYTES: Final = 65_536
+_UNDECIDED: Final = 8
+"""The bytes that are kept of a body while it cannot be told what it begins like: a character, in any encoding."""
+
 _MAX_EVENTS: Final = 16
 
 
@@ -62,21 +64,25 @@ class ValidationLayer(Layer):
     admit_deadline_seconds: float | None = None  # it waits for nothing: it lets others run
     overridable: frozenset[str] = frozenset({"mode"})
 
-    def __init__(self, settings: Validation) -> None:
+    def __init__(self, settings: Validation, clock: Clock = SYSTEM_CLOCK) -> None:
         self.settings: object = settings
         self._settings = settings
         self._limits = settings.limits
         self.body_look_ahead_bytes: int = self._limits.body_bytes + 1
         self._made: Inspector | None = None
-        self._attack = _refusal(settings.status, "VALIDATION_REFUSED", "The request looks like an attack.")
+        self._attack = of_attack(settings.status)
+        self._log = RefusalLog(clock)
 
     async def start(self) -> None:
         """Compile the rules, which takes a tenth of a second, before there is a request to wait for it."""
         self._prepare().scanner.prepare()
 
     def take_over(self, previous: Layer) -> None:
-        """Get ready in the thread that reconfigures, where the layer before this one was ready."""
-        if isinstance(previous, ValidationLayer) and previous._made is not None:  # noqa: SLF001
+        """Go on with its log, and get ready in the thread that reconfigures, where it was ready."""
+        if not isinstance(previous, ValidationLayer):
+            return
+        self._log = previous._log  # noqa: SLF001
+        if previous._made is not None:  # noqa: SLF001
             self._prepare().scanner.prepare()
 
     @property
@@ -118,8 +124,10 @@ class ValidationLayer(Layer):
                 return None
         except TypeError:  # pairs that are lists have no hash
             headers = [(name, value) for name, value in headers]
-        if len(path) + len(query) + exchange.header_bytes > _HEAD_BYTES:
-            return self._crossed(exchange, CrossedError("head_bytes"))
+        if len(path) + len(query) + exchange.header_bytes > HEAD_BYTES:
+            refusal = self._crossed(exchange, CrossedError("head_bytes"))
+            if refusal is not None:
+                return refusal
         found = inspector.found
         reply = await self._look_slowly(exchange, inspector.head(path, query, headers))
         if inspector.found == found and reply is None:
@@ -137,25 +145,37 @@ class ValidationLayer(Layer):
         kind = self._inspector.kind_of(content_type)
         if kind == "multipart" and not encoding:
             return await self._look_at_parts(exchange, content_type, receive)
+        if kind == "other" and not encoding:
+            return await self._look_at_other(exchange, content_type, receive)
         if kind != "other" and self._is_declared_too_large(exchange):
             return self._crossed(exchange, _TOO_LARGE)
-        begun: list[bytes] = []
-        is_whole = False
-        if kind == "other" and not encoding:
-            begun, is_whole, begins_like = await self._begin(receive, content_type)
-            if begins_like == "text":
-                return await self._look_at_text(exchange, begun, is_whole=is_whole)
-            if begins_like not in {"json", "xml"}:
-                return None
-        body = await self._read(exchange, receive, begun, is_whole=is_whole)
-        is_too_large = body is None or len(body) > self._limits.body_bytes
-        refusal = self._crossed(exchange, _TOO_LARGE) if is_too_large else None
-        return refusal or await self._look_at_whole(exchange, body or b"", kind)
+        body = await self._read(exchange, receive, [], is_whole=False)
+        return await self._look_at_whole(exchange, body, kind, encoding)
 
-    async def _look_at_whole(self, exchange: Exchange, body: bytes, kind: Kind) -> Reply | None:
+    async def _look_at_other(self, exchange: Exchange, content_type: bytes, receive: LookAhead) -> Reply | None:
+        """Look at a body of a type that says nothing: what it begins like says more."""
+        begun, is_whole, begins_like = await self._begin(receive, content_type)
+        is_parsed = begins_like in {"json", "xml"}
+        if begins_like == "text" or (is_parsed and _is_chunk(exchange, content_type)):
+            return await self._look_at_text(exchange, begun, is_whole=is_whole)
+        if not is_parsed:
+            return None
+        body = await self._read(exchange, receive, begun, is_whole=is_whole)
+        return await self._look_at_whole(exchange, body, "other")
+
+    async def _look_at_whole(
+        self, exchange: Exchange, body: bytes | None, kind: Kind, encoding: bytes = b""
+    ) -> Reply | None:
+        """Look at what was read of a body: all of it, or more than is looked at."""
         content_type = exchange.header(b"content-type") or b""
+        if body and kind == "other" and self._inspector.is_for_the_application(body, content_type, encoding):
+            return None
+        if body is None or len(body) > self._limits.body_bytes:
+            refusal = self._crossed(exchange, _TOO_LARGE)
+            if refusal is not None:
+                return refusal
         try:
-            values = self._inspector.body(body, kind, content_type, _encoding(exchange))
+            values = self._inspector.body(body or b"", kind, content_type, encoding)
         except CrossedError as crossed:
             return self._crossed(exchange, crossed)
         return await self._look_slowly(exchange, values)
@@ -163,11 +183,13 @@ class ValidationLayer(Layer):
     async def _begin(self, receive: LookAhead, content_type: bytes) -> tuple[list[bytes], bool, Kind | None]:
         """Read until it can be told what a body begins like; its first message does, unless it is blank."""
         pieces: list[bytes] = []
+        beginning = b""
         is_whole, begins_like = False, None
         while begins_like is None and not is_whole and (message := await receive()) is not None:
             pieces.append(message.get("body") or b"")
             is_whole = not message.get("more_body", False)
-            begins_like = self._inspector.sniff(pieces[-1], content_type)
+            beginning = beginning[-_UNDECIDED:] + pieces[-1]
+            begins_like = self._inspector.sniff(beginning, content_type)
         return pieces, is_whole, begins_like
 
     async def _read(
@@ -223,7 +245,10 @@ class ValidationLayer(Layer):
         elif self._settings.websocket_messages and message.get("text"):
             said = message["text"]
             if len(said) > self._limits.body_bytes:
-                return self._crossed(exchange, _TOO_LARGE)
+                refusal = self._crossed(exchange, _TOO_LARGE)
+                if refusal is not None:
+                    return refusal
+                said = said[: self._limits.body_bytes]
             values = self._inspector.body(said.encode(errors="replace"), "text", b"")
         else:
             return None
@@ -261,13 +286,23 @@ class ValidationLayer(Layer):
             if seen is None:
                 yield None
                 continue
+            if told >= _MAX_EVENTS and not self._refuses(exchange, seen):
+                yield None  # no more is told, but what is only told must hide nothing that stands behind it
+                continue
             told += 1
             yield self._crossed(exchange, seen) if isinstance(seen, CrossedError) else self._tell(exchange, seen)
-            if told == _MAX_EVENTS:
-                return
+
+    def _refuses(self, exchange: Exchange, seen: Judgement | CrossedError) -> bool:
+        return self._would_refuse(seen) and self._mode(exchange) == "block"
+
+    def _would_refuse(self, seen: Judgement | CrossedError) -> bool:
+        """Tell whether this is refused where the mode is to block."""
+        if isinstance(seen, CrossedError):
+            return self._settings.on_limit == "refuse" and not seen.is_only_told
+        return seen.blocks
 
     def _tell(self, exchange: Exchange, judgement: Judgement) -> Reply | None:
-        is_refused = judgement.blocks and self._mode(exchange) == "block"
+        is_refused = self._refuses(exchange, judgement)
         if self.listeners:
             gravest = judgement.findings[0]
             event = AttackFound(
@@ -275,26 +310,28 @@ class ValidationLayer(Layer):
                 attack=gravest.rule.attack,
                 rules=tuple(finding.rule.id for finding in judgement.findings[:16]),
                 place=gravest.place,
-                name="" if gravest.place == "name" else gravest.name[:64],
+                name="" if gravest.place == "name" else printable(gravest.name, MAX_NAME),
                 score=judgement.score,
                 is_refused=is_refused,
                 excerpt=gravest.excerpt,
             )
             notify(self.listeners, event)
-        if judgement.blocks and not is_refused:
-            exchange.would_refuse(self, self._attack)
+        if judgement.blocks:
+            self._log.attack(judgement, exchange.known_id, is_refused=is_refused)
+            if not is_refused:
+                exchange.would_refuse(self, self._attack)
         return self._attack if is_refused else None
 
     def _crossed(self, exchange: Exchange, crossed: CrossedError) -> Reply | None:
         """Refuse what goes on beyond a limit, or only tell."""
-        reply = _LIMITS[crossed.status]
-        is_refused = self._settings.on_limit == "refuse" and self._mode(exchange) == "block"
+        reply = OF_LIMIT[crossed.status]
+        is_refused = self._refuses(exchange, crossed)
         self._tell_crossed(exchange, crossed.limit, is_refused=is_refused)
-        if is_refused:
-            return reply
-        if self._settings.on_limit == "refuse":
-            exchange.would_refuse(self, reply)
-        return None
+        if self._would_refuse(crossed):
+            self._log.limit(crossed.limit, exchange.known_id, is_refused=is_refused)
+            if not is_refused:
+                exchange.would_refuse(self, reply)
+        return reply if is_refused else None
 
     def _tell_crossed(self, exchange: Exchange, limit: str, *, is_refused: bool) -> None:
         if self.listeners:
@@ -319,11 +356,10 @@ class ValidationLayer(Layer):
         return (attacks, size, "400 for one that is nested too deep, and 415 for one whose encoding cannot be undone")
 
 
-def _refusal(status: int, code: str, message: str, *, close_connection: bool = False) -> Reply:
-    fault = Fault(
-        status=status, code=code, message=message, category=ErrorCategory.VALIDATION, severity=ErrorSeverity.MEDIUM
-    )
-    return Reply.refusal(fault, close_connection=close_connection)
+def _is_chunk(exchange: Exchange, content_type: bytes) -> bool:
+    """Tell whether this is a piece of an upload (tus 1.0), which begins anywhere in its file."""
+    is_tus = content_type.strip().lower() == b"application/offset+octet-stream"
+    return is_tus and exchange.scope.get("method") == "PATCH"
 
 
 def _encoding(exchange: Exchange) -> bytes:
@@ -333,16 +369,6 @@ def _encoding(exchange: Exchange) -> bytes:
 
 
 _TOO_LARGE: Final = CrossedError("body_bytes")
-_LIMITS: Final[Mapping[int, Reply]] = MappingProxyType(
-    {
-        status: _refusal(status, code, message, close_connection=True)
-        for status, code, message in (
-            (400, "VALIDATION_TOO_COMPLEX", "The request is malformed, or nested too deep, to be looked at."),
-            (413, "VALIDATION_TOO_LARGE", "The request is too large to be looked at."),
-            (415, "VALIDATION_ENCODING", "The encoding of the request cannot be undone."),
-        )
-    }
-)
 
 
 class ValidationMiddleware(Middleware):

@@ -10,7 +10,7 @@ Must never let a policy start that could not count what it seems to count.
 | AG211 | a store is a `Store` or an `AsyncStore`                                    |
 | AG212 | what is called while a response ends is a plain function                   |
 | AG213 | a method is a token in capitals                                            |
-| AG214 | a path begins with a slash                                                 |
+| AG214 | a path begins with a slash, and is no pattern                              |
 | AG215 | no two policies of one list have the same name                             |
 | AG216 | concurrency counts requests while they last, not their outcome or messages |
 | AG217 | messages are counted in a store that answers at once                       |

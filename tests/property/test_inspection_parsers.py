@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from asgi_guard import ValidationMiddleware
 from asgi_guard.cli_curl import UnreadableError, read_raw, split
 from asgi_guard.inspection import body as bodies
-from asgi_guard.inspection.decode import decode, decode_slowly, fold, squeeze_slowly, unbase64
+from asgi_guard.inspection.decode import decode, decode_slowly, fold, unbase64
 from asgi_guard.inspection.extract import Value, head
 from asgi_guard.inspection.graphql import check_document
 from asgi_guard.inspection.limits import CrossedError, Limits
 from asgi_guard.inspection.multipart import MultipartReader
+from asgi_guard.inspection.padding import unpad_slowly
 from asgi_guard.testing import call
 
 LIMITS = Limits(body_bytes=4_096, fields=50, depth=8, leaves=100, parts=10, aliases=5)
@@ -90,7 +91,7 @@ def test_no_text_is_too_strange(soup: bytes) -> None:
     assert len(decode(text)) <= 2 * len(text)
     assert len(unbase64(text) or "") <= len(text)
     assert len(fold(text)) <= 3 * len(text)
-    assert whole(squeeze_slowly(text)) is not None
+    assert whole(unpad_slowly(text)) is not None
     with suppress(CrossedError):
         check_document(text, LIMITS)
 

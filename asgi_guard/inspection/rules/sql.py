@@ -63,6 +63,8 @@ STATEMENT: Final = (
     r"|shutdown\b|set @\w"
     r"|grant \w{1,24} (?:on|to) |truncate table|i?if ?[( ]{1,4}(?:\d{1,10} ?=|\(? ?select|not ?\()|begin (?:declare"
     r"|try|goto|exec|\w{2,10}_lock)|bulk insert"
+    r"|(?:vacuum|reindex|checkpoint|reconfigure)(?: \w{1,32}){0,2} ?(?:;|--|#|$)|(?:lock|optimize|repair) tables? \w"
+    r"|flush (?:privileges|tables|hosts|logs|status)|kill (?:\d|query |connection )|prepare \w{1,32} from "
     r"|attach database|copy \w{1,64} (?:from|to) |merge into|rename table|load data|backup database|call \w{1,32}\.\w)"
 )
 """The beginning of a statement with what makes it one."""
@@ -93,6 +95,16 @@ STATEMENTS: Final = (
     "load data",
     "backup database",
     "call ",
+    "vacuum",
+    "reindex",
+    "checkpoint",
+    "reconfigure",
+    "lock table",
+    "optimize table",
+    "repair table",
+    "flush ",
+    "kill ",
+    "prepare ",
 )
 """One of which stands in each statement."""
 

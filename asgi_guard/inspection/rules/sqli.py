@@ -104,12 +104,13 @@ RULES: Final[tuple[Rule, ...]] = (
         level=1,
         pattern=r"""^(?:[^'"`]{0,80}['`]|(?:[^'"`]{0,80}[^'"`\d])?")"""
         + SHUT
-        + r"""(?:;? ?--[- ]{0,3}\w{0,8}$|;? ?# ?$|;? ?/\*[^*]{0,8}$|; ?$|;? ?--[ +-]{0,3}&|;\x00)""",
+        + r"""(?:;? ?--(?:[- ]{0,3}|[- ]{1,3}\w{1,8})$|;? ?# ?$|;? ?/\*[^*]{0,8}$|; ?$|;? ?--[ +-]{0,3}&|;\x00)""",
         needs=QUOTES,
         why="A text of the query is ended, and what follows in the query is a comment.",
         positives=("boss'--", "boss' #", "boss'/*", "x')) -- -", "root';"),
         negatives=(
             "'--help'",
+            "pass'--word",
             "the parents' -- and the teachers'",
             "it's 5' # 3 on the list",
             'a "quoted";',
@@ -123,11 +124,12 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"""(?:^|[ '"`)(%\]}*/\d])(?:(?:x?or|and|where|having|when|rlike|like)\b ?[( ]{0,6}|(?:\|\|"""
-        r"""|&&) ?\(?)(?:not |[-+~!]){0,3}"""
-        r"""\d{1,12}(?:[-+*/% .]\d{1,12}){0,8}[) ]{0,4}(?:={1,2}|<>|!=|[<>]=|like |rlike |regexp |between )[( ]{0,6}"""
-        r"""(?:not |[-+~]){0,3}\d{1,12}(?:$|[^\w ]| (?:$|[^a-z]|(?:x?or|and|union|order|group|limit|select|having"""
-        r"""|where|like|rlike|procedure|into|between|in|then|else|is)\b))""",
-        needs=(*EQUATIONS, "like ", "regexp ", "between "),
+        r"""|&&) ?\(?)(?:not |[-+~!] ?){0,3}"""
+        r"""(?:0x[0-9a-f]{1,32}|\d{1,12}(?:[-+*/% .]\d{1,12}){0,8})[) ]{0,4}(?:={1,2}|<>|!=|[<>]=|like |rlike """
+        r"""|regexp |between )[( ]{0,6}(?:not |[-+~] ?){0,3}(?:0x[0-9a-f]{1,32}|\d{1,12})(?:$|[^\w ]| (?:$|[^a-z]"""
+        r"""|(?:x?or|and|union|order|group|limit|select|having|where|like|rlike|procedure|into|between|in|then|else)\b"""
+        r"""|is (?:not )?(?:null|true|false|unknown)\b))""",
+        needs=(*EQUATIONS, "0x", "like ", "regexp ", "between "),
         why="Two numbers are compared: the outcome was known before.",
         positives=(
             "7 or 3=3 or 4",
@@ -137,8 +139,10 @@ RULES: Final[tuple[Rule, ...]] = (
             "3 having 1=1",
             "-1 OR 2+9-7-1=0+0+0+1 --",
             "a' or (8=2)*3",
+            "0x31 or 0xf=0xf",
         ),
         negatives=(
+            "the condition or 1=1 is always true",
             "either 1 or 2 = fine",
             "from 2 and 3 to 4",
             "x and y=1",
@@ -153,8 +157,8 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"""^[^<>=]{0,80}(?:^|[ '"`)(%*/\d])(?:(?:x?or|and|where|having)\b ?[( ]{0,6}|(?:\|\|"""
-        r"""|&&) ?\(?)(?:not |[-+~!]){0,3}"""
-        r"""\d{1,12}[) ]{0,4}[<>][( ]{0,6}(?:not |[-+~]){0,3}\d{1,12}\b""",
+        r"""|&&) ?\(?)(?:not |[-+~!] ?){0,3}"""
+        r"""\d{1,12}[) ]{0,4}[<>][( ]{0,6}(?:not |[-+~] ?){0,3}\d{1,12}\b""",
         needs=("<", ">"),
         why="One number is compared with another one; where others are compared before, it may be mathematics.",
         positives=("1 and 5>2", "x' or (8<2)*3", " or 2>1"),
@@ -197,10 +201,11 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"^[\w.@%/-]{0,32}['`] ?(?:=|\|\||&&|[<>]=?|!=|<>) ?['`]\w{0,16}$"
-        r"|^[\w.@%/-]{1,32}' ?(?:(?:not )?r?like|regexp|div|mod|xor|sounds like) ?'\w{1,16}$",
+        r"|^[\w.@%/-]{1,32}' ?(?:(?:not )?r?like|regexp|div|mod|xor|sounds like) ?'\w{1,16}$"
+        r"|^[\w.@%/-]{0,32}' ?(?:=|<>|!=|like) ?'{1,2} ?(?:x?or\b|and\b|\|\||&&) ?'",
         needs=QUOTES,
         why="Two texts are compared or joined, and the last quote is that of the query.",
-        positives=("'='", "x'||'y", "boss' like 'clerk", "7'xor'1"),
+        positives=("'='", "x'||'y", "boss' like 'clerk", "7'xor'1", "'=''or'", "boss'='' or ''='"),
         negatives=("'and'", "'unlike'", "it's a dog's life", "'yes'", "o'neill's"),
         views=("sql",),
     ),
@@ -214,11 +219,19 @@ RULES: Final[tuple[Rule, ...]] = (
         + r" ?(?:(?:=|<>|!=) ?"
         + OPERAND
         + r"|like ?['\"`]\w{0,32}['\"`]?) ?"
-        + END,
+        + END
+        + r"|^-?\d{1,12}['\"]?[) ]{0,6}(?:x?or|and|having|where) [( ]{0,4}[\w.`]{1,64} is (?:not )?null[) ]{0,4}(?:$|--"
+        r"|#|/\*|;|(?:or|and)\b)",
         needs=("or ", "and ", "having ", "where "),
         why="The value is a condition that is added to the query.",
-        positives=(" or age=age--", "1 or a=a#", "or 'a'='a'", ") and b=c --"),
-        negatives=("or else", "and a = b would be fine", "where x is 5", "and things like that"),
+        positives=(" or age=age--", "1 or a=a#", "or 'a'='a'", ") and b=c --", "7 or mail is not null"),
+        negatives=(
+            "or else",
+            "and a = b would be fine",
+            "where x is 5",
+            "and things like that",
+            "2 or more is nullified",
+        ),
         views=("sql",),
     ),
     Rule(

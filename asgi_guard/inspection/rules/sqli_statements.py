@@ -53,6 +53,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "3;update t set a=1",
             "1';select pg_sleep(2)--",
             ";declare @q varchar(99)",
+            "';vacuum full;--",
         ),
         negatives=(
             "open the menu (3); select one of them",
@@ -201,8 +202,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|grant (?:all|select|insert|update|delete|execute|create|usage|connect|dba"
         r"|resource)\b[\w, ]{0,64}(?:on [\w`.*]{1,64} )?to |alter table [\w`.]{1,64} (?:add|drop|modify|rename"
         r"|alter) "
-        r"|create (?:table|function|user|login|procedure) [\w`\"\[\].]{1,64} ?(?:\(|identified|with password|returns"
-        r"|as ))",
+        r"|create (?:user|login) [\w`\"\[\].]{1,64} ?(?:identified|with password))",
         needs=("drop ", "insert into", "delete from", "update ", "truncate table", "grant ", "alter table", "create "),
         why="A whole statement changes the database.",
         positives=(
@@ -211,7 +211,24 @@ RULES: Final[tuple[Rule, ...]] = (
             "delete from users where id > 0",
             "update users set admin=1 where name='x'",
         ),
-        negatives=("drop table support", "update users set up in 2020", "delete from the list", "create table tests"),
+        negatives=(
+            "drop table support",
+            "update users set up in 2020",
+            "delete from the list",
+            "create table t (id int);",
+        ),
+        views=("sql",),
+    ),
+    Rule(
+        id="AG-SQLI-032",
+        attack="sqli",
+        score=5,
+        level=2,
+        pattern=r"^[ (]{0,4}create (?:table|function|procedure) [\w`\"\[\].]{1,64} ?(?:\(|returns|as )",
+        needs=("create ",),
+        why="A whole statement makes a table, as lessons about databases do as well.",
+        positives=("create table t (id int);", "CREATE FUNCTION f() returns int"),
+        negatives=("create table tests", "to create table t (a int)"),
         views=("sql",),
     ),
     Rule(

@@ -167,7 +167,8 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="ssrf",
         score=5,
         level=1,
-        pattern=r"^\s{0,4}(?:https?|ftps?|wss?|tcp|udp|php|netdoc|ssl|tls):/{1,3}(?:[^\s/@]{1,60}@)?(?:localhost"
+        pattern=r"^\s{0,4}https?:/{1,3}[^\s/@:]{1,60}@(?:localhost|127(?:\.\d{1,3}){1,3}|0\.0\.0\.0|\[::1?\])(?::\d{1,5})?"
+        r"(?:[/?#]|$)|^\s{0,4}(?:https?|ftps?|wss?|tcp|udp|php|netdoc|ssl|tls):/{1,3}(?:[^\s/@]{1,60}@)?(?:localhost"
         r"|127(?:\.\d{1,3}){1,3}|0\.0\.0\.0|0|\[::1?\])(?::(?:2[1-5]|53|110|111|139|143|2049|2375|2376|2379"
         r"|3306|3389|445|5432|5984|5985|6379|6443|8500|9000|9200|9300|10250|11211|27017|50070)\b"
         r"|/(?:admin|server-status|server-info|manager|console|actuator|phpmyadmin|etc/|nginx_status|jmx|_cat"
@@ -179,10 +180,12 @@ RULES: Final[tuple[Rule, ...]] = (
             "http://localhost/server-status",
             "http://localhost:6379",
             "http://[::1]:2375/x",
+            "http://shop.example@127.0.0.1/",
         ),
         negatives=(
             "http://localhost:3000/callback",
             "http://127.0.0.1:8000/",
+            "http://me:secret@localhost:8000/",
             "localhost:22 is open",
             "redis://localhost:6379/0",
         ),

@@ -11,6 +11,7 @@ from typing import Final
 from asgi_guard.inspection.rule import Rule
 
 _FIELDS: Final = ("query", "body", "cookie", "header", "referer", "name", "filename")
+_ACCOUNTS: Final = r"/etc/(?:passwd|shadow|gshadow|master\.passwd|security/passwd|sudoers)\b"
 _JUNK: Final = "\ufffd\ue000-\uf8ff"  # what is left of a broken encoding
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -19,8 +20,10 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"(?:^/?|[=:;|&]|[^:.]/)\.\.[JUNK]?/\.\.[JUNK]?/?(?:\w|\.|$)".replace("JUNK", _JUNK),
-        needs=("/..",),
+        pattern=r"(?:^/?|[=:;|&]|[^:.]/)\.\.[JUNK]?/\.\.[JUNK]?/?(?:\w|\.|$)|(?:^|[\w/=])/?\.\.;[^\s/;]{0,16}/".replace(
+            "JUNK", _JUNK
+        ),
+        needs=("/..", "..;"),
         why="Two steps out of the folder that the application serves.",
         positives=(
             "../../srv/../etc/passwd",
@@ -32,6 +35,8 @@ RULES: Final[tuple[Rule, ...]] = (
             "..%c0%9v..%c0%9vx",
             "..%u2216..%u2216x",
             "%f8%80%80%80%ae.%2f../x",
+            "..;/..;/admin",
+            "/shop/..;a=1/admin",
         ),
         negatives=(
             "webpack:///../../../src/index.js",
@@ -48,10 +53,29 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"/etc/(?:passwd|shadow|gshadow|master\.passwd|security/passwd|sudoers)\b",
+        pattern=r"(?:^\s{0,4}\S{0,40}|[^\s\"'`(,\[]|\(\s?[\"'`]|[;&|]\s{0,4}[\w/.-]{1,30}(?:\s-{1,2}[\w-]{1,12}){0,3}\s{1,4})"
+        + _ACCOUNTS,
         needs=("/etc/",),
-        why="A file of the system that every attacker asks for first.",
-        positives=("x=/etc/passwd", "file:///etc/shadow", "cat /etc//passwd"),
+        why="A file of the system that every attacker asks for first: as a value, or where something reads it.",
+        positives=(
+            "x=/etc/passwd",
+            "file:///etc/shadow",
+            "/etc//passwd",
+            "include('/etc/passwd')",
+            "x; sort /etc/passwd",
+        ),
+        negatives=("trains/boats/etc/", "/etc/passwords", "See /etc/passwd", "the users (/etc/passwd) and groups"),
+        views=("path",),
+    ),
+    Rule(
+        id="AG-TRAVERSAL-023",
+        attack="traversal",
+        score=5,
+        level=2,
+        pattern=_ACCOUNTS,
+        needs=("/etc/",),
+        why="A file of the system that every attacker asks for first, even in a sentence.",
+        positives=("See /etc/passwd", "cat /etc//passwd"),
         negatives=("trains/boats/etc/", "/etc/passwords"),
         views=("path",),
     ),
@@ -87,7 +111,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"(?:\.{3,8}/\.{0,2}/?){2,8}|(?:\?\.|\?\?|\.\?)[/%]\S{0,8}(?:\?\.|\?\?|\.\?)[/%]",
+        pattern=r"(?:\.{3,8}/\.{0,2}/?){2}|(?:\?\.|\?\?|\.\?)[/%]\S{0,8}(?:\?\.|\?\?|\.\?)[/%]",
         needs=("...", "?.", "??", ".?"),
         why="A filter that takes `../` out once leaves it behind; others take a question mark for a character.",
         positives=("....//....//x", ".../.../etc", "..../\\..../\\boot.ini", "??/??/etc/issue"),
@@ -99,7 +123,10 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"(?:(?:0x2e|\.){2}(?:[JUNK]|0x2f|0x5c|2f|5c|%\w{0,6}[^\w\s.]?){1,3}){2,8}".replace("JUNK", _JUNK),
+        pattern=(
+            r"(?:0x2e|\.){2}(?:[JUNK]|0x2f|0x5c|2f|5c|%\w{0,6}[^\w\s.]?){1,3}"
+            r"(?:0x2e|\.){2}(?:[JUNK]|0x2f|0x5c|2f|5c|%)"
+        ).replace("JUNK", _JUNK),
         needs=("..", "0x2e"),
         why="Steps upwards in encodings that are broken, and that lenient decoders take all the same.",
         positives=("0x2e0x2e0x2f0x2e0x2e0x2fx", "..2f..2f..2fx", "..%bx..%bx", "..%uf025..%uf025x"),
@@ -151,7 +178,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"^/?(?:[JUNK][^\w\s/]?[^\w\s/]?[^\w\s/]?[^\w\s/]?/){2,20}\w".replace("JUNK", _JUNK),
+        pattern=r"^/?(?:[JUNK][^\w\s/]{0,4}/){2,20}\w".replace("JUNK", _JUNK),
         needs=("/",),
         why="Steps upwards of which a broken encoding has left nothing but the slashes.",
         positives=("%c0%5e%c0%5e/%c0%5e%c0%5e/x", "%c0%fe%c0%fe\\%c0%fe%c0%fe\\x"),

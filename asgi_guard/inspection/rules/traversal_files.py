@@ -34,7 +34,8 @@ RULES: Final[tuple[Rule, ...]] = (
         level=1,
         pattern=(
             r"(?:[/%?\\JUNK]|\.\.|0x)\S{0,8}etc(?:[^a-z\s.,;:()\"'`/\\]\S{0,16}(?:passwd|shadow|issue|hosts)"
-            r"|[/\\]\S{0,6}(?:passwd|shadow))(?:$|[^a-z])"
+            r"|[/\\][^\sa-z]\S{0,5}(?:passwd|shadow))(?:$|[^a-z])"
+            r"|(?:[%?\\JUNK]|\.\.|0x)\S{0,8}etc[/\\]\S{0,6}(?:passwd|shadow)(?:$|[^a-z])"
             r"|\detc(?:0x|2f|5c)\w{0,3}(?:passwd|issue|hosts)|[./]{2}etcpasswd\b|2fetc2f[a-z]"
             r"|win(?:dows|nt)[^a-z\s/\\]\S{0,12}system32[^a-z\s]"
         ).replace("JUNK", _JUNK),
@@ -119,6 +120,19 @@ RULES: Final[tuple[Rule, ...]] = (
         negatives=("/.well-known/security.txt", "add a .env file", "/.envoy", "put it into /.env first"),
         views=("path",),
         places=("path", "query", "body", "cookie", "header", "referer", "filename"),
+    ),
+    Rule(
+        id="AG-TRAVERSAL-022",
+        attack="traversal",
+        score=5,
+        level=1,
+        pattern=r"^\.(?:git|svn|hg|bzr|ssh|aws|azure|kube|docker|gnupg)/\w[^\s<>\"']{0,80}$",
+        needs=(".git/", ".svn/", ".hg/", ".bzr/", ".ssh/", ".aws/", ".azure/", ".kube/", ".docker/", ".gnupg/"),
+        why="A file of a repository or of secrets, asked for by its relative path.",
+        positives=(".git/config", ".ssh/id_rsa", ".aws/credentials"),
+        negatives=(".github/workflows/ci.yml", "edit .git/config", ".git", ".git/config holds the remotes"),
+        views=("path",),
+        places=_FIELDS,
     ),
     Rule(
         id="AG-TRAVERSAL-012",

@@ -29,6 +29,10 @@ SCHEMES: Final = "(?:(?:java|vb|live|j)script|mocha|vbs)"
 _SINKS: Final = (
     "(?:alert|confirm|prompt|eval|execscript|settimeout|setinterval|msgbox|fetch|import|function|print|open)"
 )
+_BEFORE_HANDLER: Final = r"[a-z!?/%][^>]{0,100}[\s/+\"'`\x1c-\x1f;]"
+_BEHIND_HANDLER: Final = r"[\s\x01-\x1f/+]{0,10}="
+_ASKED: Final = frozenset(("change", "click", "dblclick", "input", "key", "mouse", "reset", "select", "submit"))
+_UNASKED: Final = tuple(f"on{name}" for name in _NAMES if name not in _ASKED)  # for which nobody has to do anything
 _NONE: Final = "\ufffd"  # what is no UTF-8
 _EVERYWHERE: Final = (*VALUES, "user_agent")
 
@@ -40,6 +44,7 @@ RULES: Final[tuple[Rule, ...]] = (
         level=1,
         pattern=r"<script(?:[\s/+][^<]{0,60}(?:src|href)[\s+]{0,8}=[\s+\"'`]{0,8}(?:[a-z]{2,10}:|[/\\]{2})|"
         r"[^>]{0,60}>[\s;]{0,20}(?:<!|//|/\*|[\w$]{1,40}(?:[(\[]|`[^`]{1,60}`|\s?=|\.[\w$])|[\w$]{1,20}[+-]{2}))"
+        r"|^[^\w<]{0,8}<script[^>]{0,60}>[^\s<]{1,60}(?:</script|$)"
         r"|<script[^>]{0,60}>(?:[(\[{\\!~]|(?:var|let|const|throw|new|if|try|with|do|while|for|function)[\s({])",
         needs=("<script",),
         why="An element that runs what is in it, or what it loads.",
@@ -49,6 +54,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "<script/x>\nlocation='//x.example'</script>",
             "<script>throw name</script>",
             "<script type=module src=https://x.example/m.js>",
+            "<script>x",
         ),
         negatives=(
             "<scripture>",
@@ -93,7 +99,10 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="xss",
         score=5,
         level=1,
-        pattern=r"<[a-z!?/%][^>]{0,100}[\s/+\"'`\x1c-\x1f;]on[a-z]{3,25}[\s\x01-\x1f/+]{0,10}=",
+        pattern=rf"(?:^|[^\s`(])<{_BEFORE_HANDLER}on[a-z]{{3,25}}{_BEHIND_HANDLER}"
+        rf"|<{_BEFORE_HANDLER}(?:{'|'.join(_UNASKED)})[a-z]{{0,20}}{_BEHIND_HANDLER}"
+        rf"|<{_BEFORE_HANDLER}on[a-z]{{3,25}}{_BEHIND_HANDLER}[\s\"'`+(]{{0,8}}(?:{_SINKS}[\s)]{{0,4}}[(`\"]|[a-z]{{1,12}}script:"
+        r"|(?:document|window|location|self|top|parent|this|globalthis)[.\[=]|[^\sa-z\"'>….]|[^>]{0,40}(?:&#|\\[xu]))",
         needs=("<",),
         why="A handler of an event in an element: it runs when a picture is not found, or as soon as it is shown.",
         positives=(
@@ -102,7 +111,24 @@ RULES: Final[tuple[Rule, ...]] = (
             '<a href="#"onmouseover="x()">y</a>',
             "<x\nontoggle\n=\nprompt`1`>",
         ),
-        negatives=("<br> online=1", "if a<b then once = 1", "<b>only</b> on top = fine"),
+        negatives=(
+            "<br> online=1",
+            "if a<b then once = 1",
+            "<b>only</b> on top = fine",
+            'write <button onclick="save()">Save</button> there',
+        ),
+        places=_EVERYWHERE,
+    ),
+    Rule(
+        id="AG-XSS-015",
+        attack="xss",
+        score=5,
+        level=2,
+        pattern=rf"<{_BEFORE_HANDLER}on[a-z]{{3,25}}{_BEHIND_HANDLER}",
+        needs=("<",),
+        why="A handler of an event in an element, also in a sentence.",
+        positives=('write <button onclick="save()">Save</button> there',),
+        negatives=("<br> online=1", "if a<b then once = 1"),
         places=_EVERYWHERE,
     ),
     Rule(
@@ -239,7 +265,8 @@ RULES: Final[tuple[Rule, ...]] = (
         r"<\??import[\s+][^>]{0,100}(?:implementation|namespace)[\s+]{0,4}=|<\?xml-stylesheet[\s+]|"
         r"[\s/\"']data(?:src|formatas)[\s+]{0,4}=|<xml[\s+][^>]{0,60}src[\s+]{0,4}=|"
         r"<meta[\s/+][^>]{0,80}http-equiv[\s+]{0,4}=[\s\"'`+]{0,4}(?:refresh|set-cookie|link)|"
-        r"<base[\s/+][^>]{0,40}href[\s+]{0,4}=|<link[\s/+][^>]{0,80}=[\s\"'`+]{0,4}import\b",
+        r"<base[\s/+][^>]{0,40}href[\s+]{0,4}=|<link[\s/+][^>]{0,80}=[\s\"'`+]{0,4}import\b|"
+        r"<(?:object|embed|link)[\s/+](?:[^>]{0,80}[\s/+\"'`])?(?:data|src|href|code)[\s+]{0,4}=[\s\"'`+]{0,4}(?:https?:)?[/\\]{2}",
         needs=("<",),
         why="An element that loads, redirects or runs something, and that no text has.",
         positives=(
@@ -247,6 +274,8 @@ RULES: Final[tuple[Rule, ...]] = (
             '<?import namespace="q" implementation="//x.example/q.htc">',
             "<meta http-equiv=refresh content='0;url=//x.example'>",
             "<base href=//x.example/>",
+            "<object data=//x.example/y>",
+            "<link rel=stylesheet href=//x.example/y.css>",
         ),
         negatives=(
             '<meta http-equiv="content-type" content="text/html">',

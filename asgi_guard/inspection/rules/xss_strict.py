@@ -137,4 +137,21 @@ RULES: Final[tuple[Rule, ...]] = (
         positives=("<b>", "onx12=1 onabc=2", "javascript:;"),
         negatives=("1 < 2", "salt & pepper", "on = 5"),
     ),
+    Rule(
+        id="AG-XSS-067",
+        attack="xss",
+        score=5,
+        level=2,
+        pattern=r"<[a-z][^>]{0,80}[\s/\"'`]style\s{0,4}=[^>]{0,80}(?:url\s?\([\s\"']{0,2}(?:https?:|//)|[{}\[])|(?:(?:&|<wbr>)#x?[0-9a-f]{2,7};?){2}"
+        r"|(?:(?:\?|\|\|)\s?['\"]{2}:?['\"]?[^;]{0,16};\s?\w{1,8}\s?=|['\"][a-z]{1,6}['\"]\s?(?:\+|\|\|)\s?['\"][a-z]{1,6}['\"]\s?\|\|)",
+        needs=("style", "#", "?", "||"),
+        why="A style that loads or leaves its attribute, letters by their numbers, a name made of pieces.",
+        positives=(
+            "<b style='background:url(//x.example/y)'>",
+            "<b style='x{color:red'>",
+            "<wbr>#x6a<wbr>#x61",
+            "a=0||'ev'+'al'||0",
+        ),
+        negatives=("<b style='color:red'>x</b>", "issue #12 & #13", "a ? '' : 'b'"),
+    ),
 )

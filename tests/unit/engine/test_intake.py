@@ -362,6 +362,23 @@ async def test_empty_chunks_do_not_make_a_look_endless(layer) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_message_whose_body_is_none_is_an_empty_one(layer) -> None:
+    """Some servers and test clients write it so; a look must not fail over it."""
+    incoming = [
+        {"type": "http.request", "body": None, "more_body": True},
+        {"type": "http.request", "body": b"end", "more_body": False},
+    ]
+    seen, received = [], []
+
+    async def look(exchange, receive):
+        await read_all(seen, receive)
+
+    await serve(Middleware(reading(received, 2), looking(layer, look)), incoming)
+
+    assert seen == received == incoming
+
+
+@pytest.mark.anyio
 async def test_a_disconnect_in_mid_look_is_not_the_end_of_the_body(layer) -> None:
     """The layer sees that there is no more; the application sees that the client has left."""
     seen, received = [], []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Generator
 from time import process_time
 
 import pytest
 
-from asgi_guard.inspection.decode import TRANSFORMS, decode, is_odd, percent, unbase64
+from asgi_guard.inspection.decode import TRANSFORMS, decode, decode_slowly, is_odd, percent, unbase64
 
 
 def wide(text: str) -> str:
@@ -142,3 +143,27 @@ def test_the_work_grows_with_the_text_and_no_faster(piece: str) -> None:
         return best
 
     assert seconds(128_000) < 64 * max(seconds(8_000), 0.000_3)
+
+
+@pytest.mark.parametrize("unit", ["%c0%af", "%bg%pq", "%c0%9v", "%u0041", "%25%32%65", "%e4%bd%a0", "&lt;", "\\x3c"])
+@pytest.mark.parametrize("shift", range(6))
+def test_a_long_text_is_decoded_as_if_in_one(unit: str, shift: int) -> None:
+    """No step ends within what is decoded as a whole, wherever it begins."""
+    text = "x" * shift + unit * 2_000
+    decoded = ""
+
+    def last() -> Generator[None]:
+        nonlocal decoded
+        decoded = yield from decode_slowly(text)
+
+    assert len(list(last())) > 1
+    assert decoded == decode(text)
+
+
+@pytest.mark.parametrize("text", [" " * 200_000 + "<", "\n" * 200_000 + "<", "a" * 200_000 + "<", "a." * 100_000 + "<"])
+def test_what_is_nearly_base64_is_read_once(text: str) -> None:
+    """Blanks may stand in it and behind it: to try where they belong would take the square of the time."""
+    begun = process_time()
+
+    assert unbase64(text) is None
+    assert process_time() - begun < 0.5

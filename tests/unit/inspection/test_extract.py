@@ -108,7 +108,14 @@ def test_strings_that_end_nowhere_are_read_once() -> None:
     """And no more of them than a document may have."""
     assert len(in_body(b'{"' + b'\\"' * 100_000, b"application/json")) == 2
     with pytest.raises(CrossedError):
-        in_body(b'"a",' * 10_000, b"application/json")
+        in_body(b'"a",' * 20_000, b"application/json")
+
+
+def test_what_is_empty_takes_time_as_well() -> None:
+    """A list of nothing but empty lists has no text, and no end."""
+    assert in_body(b"[" + b"[]," * 9_000 + b"[]]", b"application/json").count(("body", "", "")) == 8
+    with pytest.raises(CrossedError):
+        in_body(b"[" + b"[]," * 40_000 + b"[]]", b"application/json")
 
 
 def test_a_huge_number_is_no_reason_to_fail() -> None:
@@ -281,6 +288,7 @@ def test_a_crossed_limit_is_said(body: bytes, content_type: bytes, limits: Limit
         (lambda body: zlib.compress(body)[2:-4], b"deflate"),
         (lambda body: gzip.compress(zlib.compress(body)), b"deflate, GZIP"),
         (lambda body: body, b"identity"),
+        (lambda body: gzip.compress(b"") * 200 + gzip.compress(body) + bytes(9_000), b"x-gzip"),
     ],
 )
 def test_an_encoded_body_is_inflated_for_the_look(encode, encoding: bytes) -> None:
@@ -295,6 +303,8 @@ def test_an_encoded_body_is_inflated_for_the_look(encode, encoding: bytes) -> No
         (b"nonsense", b"gzip", 400),
         (b"x", b"br", 415),
         (b"x", b"zstd", 415),
+        (b"x", b", ".join([b"gzip"] * 5), 415),
+        (gzip.compress(b"") * 300, b"gzip", 400),
     ],
 )
 def test_what_cannot_be_inflated_is_said(body: bytes, encoding: bytes, status: int) -> None:

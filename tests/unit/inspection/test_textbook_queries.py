@@ -9,6 +9,10 @@ from tests.support.textbook import KINDS, blocks, blocks_name, table
 ATTACKS = {
     "sqli": {
         "a tautology": "boss OR 3=3",
+        "a tautology of hexadecimal numbers": "0x31 or 0x1=0x1",
+        "a tautology of empty texts": "'=''or'",
+        "a column that is not null": "1 or id is not null",
+        "a statement that nobody sorts by": "';vacuum full;--",
         "a tautology without blanks": "boss'or'7'='7",
         "a tautology with comments for blanks": "9'/**/oR/**/4/**/LIKE/**/4#",
         "a tautology in brackets": "x') or ('b')=('b",

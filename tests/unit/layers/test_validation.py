@@ -31,6 +31,8 @@ pytestmark = pytest.mark.anyio
 ATTACK = "<script>steal(1)</script>"
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+CSP_REPORT = json.dumps([{"type": "csp-violation", "body": {"sample": ATTACK}}])
+BINARY = {"Content-Type": "application/octet-stream"}
 PARTS = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
@@ -117,6 +119,17 @@ async def test_an_attack_in_the_head_is_refused(request_: dict[str, Any]) -> Non
         ({}, json.dumps({"q": ATTACK}).encode()),
         ({"Content-Type": "image/png"}, json.dumps({"q": ATTACK}).encode()),
         ({"Content-Type": "application/vnd.api+json"}, json.dumps([ATTACK]).encode()),
+        ({}, json.dumps([ATTACK]).encode("utf-16")),
+        ({}, (" \n" + json.dumps([ATTACK])).encode("utf-16-be")),
+        (BINARY, json.dumps([ATTACK]).encode("utf-32-le")),
+        ({}, f"<a>{ATTACK}</a>".encode("utf-16")),
+        ({}, f'<?xml version="1.0" encoding="cp037"?><a b="{ATTACK}"/>'.encode("cp037")),
+        (BINARY, f'<?xml version="1.0" encoding="utf-7"?><a>{ATTACK}</a>'.replace("<s", "+ADw-s").encode()),
+        ({"Content-Type": "application/csp-report"}, json.dumps({"sample": ATTACK}).encode()),
+        ({"Content-Type": "application/csp-report"}, json.dumps({"csp-report": {"sample": ATTACK * 4}}).encode()),
+        ({"Content-Type": "application/reports+json"}, json.dumps([{"body": {"sample": ATTACK}}]).encode()),
+        ({"Content-Type": "application/csp-report"}, CSP_REPORT.replace("violation", "other").encode()),
+        ({**BINARY, "Content-Encoding": "gzip"}, gzip.compress(json.dumps([ATTACK]).encode(), mtime=0)),
         (PARTS, file_and_field(10, ATTACK)),
         (PARTS, b'--x\r\nContent-Disposition: form-data; name="a"; filename="<script>alert(1)"\r\n\r\n1\r\n--x--'),
         ({"Content-Type": "text/xml"}, b"<a><![CDATA[<script>steal(1)</script>]]></a>"),
@@ -144,9 +157,13 @@ async def test_an_attack_in_the_body_is_refused(headers: dict[str, str], body: b
     [
         (FORM, b"a=1&q=a+b"),
         (JSON, b'{"a": "it is fine"}'),
+        (
+            JSON,
+            json.dumps([{"id": number, "name": f"item {number}", "tags": ["a"]} for number in range(4_000)]).encode(),
+        ),
         (JSON, b""),
         ({"Content-Type": "application/csp-report"}, json.dumps({"csp-report": {"script-sample": ATTACK}}).encode()),
-        ({"Content-Type": "application/reports+json"}, json.dumps([{"body": {"sample": ATTACK}}]).encode()),
+        ({"Content-Type": "application/reports+json"}, CSP_REPORT.encode()),
         (JSON, b"not json"),
         ({}, b"anything"),
         ({}, b"\x00\x01\x02" * 1_000),
@@ -155,6 +172,16 @@ async def test_an_attack_in_the_body_is_refused(headers: dict[str, str], body: b
         (PARTS, file_and_field(600_000, "fine")),
         ({"Content-Type": "image/png"}, b"\x89PNG" + b"<script>" * 100_000),
         ({"Content-Type": "application/grpc"}, b"\x00\x00\x00\x00\x05hello"),
+        (BINARY, b"{" + bytes(range(256)) * 2_000),
+        ({"Content-Type": "application/zip"}, b"<\x00" + bytes(range(256)) * 2_000),
+        ({**BINARY, "Content-Encoding": "aes128gcm"}, b"{sealed"),
+        ({"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}, b"\x0a\x02{}"),
+        ({"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"}, b"\x28\xb5\x2f\xfd"),
+        (
+            {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"},
+            gzip.compress(b"\x0a\x02" * 300_000, mtime=0),
+        ),
+        ({"Content-Type": "text/css"}, b"{" + b"".join(b"a%d: b;\n" % number for number in range(200)) + b"}"),
         ({**JSON, "Content-Encoding": "gzip"}, gzip.compress(b'{"a": 1}', mtime=0)),
     ],
 )
@@ -202,6 +229,18 @@ async def test_a_long_text_of_an_unknown_type_is_let_pass_and_told() -> None:
     assert [(event.limit, event.is_refused) for event in events if isinstance(event, LimitCrossed)] == [
         ("body_bytes", False)
     ]
+
+
+async def test_a_piece_of_an_upload_may_be_as_long_as_it_is() -> None:
+    """It begins anywhere in its file, with a brace say; who uploads a piece is told nothing of a limit."""
+    app = Reader()
+    headers = {"Content-Type": "application/offset+octet-stream", "Tus-Resumable": "1.0.0"}
+    chunks = [b'["lorem ipsum"]\n' * 4_096] * 8
+
+    response = await call(ValidationMiddleware(app), "PATCH", headers=headers, chunks=chunks)
+
+    assert response.status == 200
+    assert app.body == b"".join(chunks)
 
 
 async def test_a_conversation_in_texts_begins() -> None:
@@ -346,6 +385,23 @@ async def test_a_name_that_is_the_attack_is_not_told() -> None:
     await call(ValidationMiddleware(Reader(), listeners=[events]), path="/?%3Cscript%3Ealert(1)=1")
 
     assert [(event.place, event.name) for event in events if isinstance(event, AttackFound)] == [("name", "")]
+
+
+async def test_what_an_event_tells_is_printable() -> None:
+    """A name, a path and an excerpt move no cursor, end no line, and can be written as JSON and as UTF-8."""
+    events = capture_events()
+    guarded = ValidationMiddleware(Reader(), excerpts=True, listeners=[events])
+    name = "a\x1b\u2028\ud800" * 30
+
+    body = json.dumps({name: f"\ud800 {ATTACK}\x1b[2J\n"}).encode()
+    await call(guarded, "POST", "/a\x1b%C3%A9", headers=JSON, body=body)
+
+    event = next(event for event in events if isinstance(event, AttackFound))
+    for told, most in ((event.name, 64), (event.path, 256), (event.excerpt, 80)):
+        assert 0 < len(told) <= most
+        assert told.isascii()
+        assert told.isprintable()
+    assert event.name.startswith("a\\x1b\\u2028\\ud800")
 
 
 async def test_an_excerpt_is_given_on_request_and_redacted() -> None:
@@ -650,7 +706,7 @@ async def test_json_inside_of_a_value_is_taken_apart(value) -> None:
 
 async def test_more_json_inside_of_a_value_than_is_looked_at_is_told() -> None:
     """It is no place to hide behind."""
-    body = f"q={quote(json.dumps([['x'] * 5_000]))}".encode()
+    body = f"q={quote(json.dumps(['x'] * 17_000, separators=(',', ':')))}".encode()
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[body])).status == 413
 

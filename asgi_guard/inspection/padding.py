@@ -1,0 +1,164 @@
+r"""Padding: what stretches an attack and means nothing where it runs, made short.
+
+Patterns repeat with a bound. An attacker who knows it writes `x' or 'aaa…'='aaa…`, nine brackets where a rule counts
+eight, or a file name of sixty letters before `; cat /etc/hosts`: the database and the shell do not mind. So a text that
+is padded is looked at once more without: long words and literals, runs of blanks, brackets and signs, sums, comments,
+and a long beginning before the first quote.
+Every function is linear in its text: what repeats in a pattern is bounded, or cannot begin inside of what it has read.
+Must never be looked at instead of the text itself, since what is taken out may be what an application would have seen;
+must never join two words that a sentence keeps apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from re import Match
+from typing import Final
+
+from asgi_guard.inspection.decode import slowly, uncommented
+
+_LONGEST_WORD: Final = 32
+_LONGEST_START: Final = 56
+_LONGEST_LITERAL: Final = 24
+_KEPT: Final = 8
+_SHORTEST: Final = 12
+
+# Whether there may be any ---------------------------------------------------------------------------------------------
+
+_WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+_TOKEN = _WORD + b"-./+=:,"
+_BLANK = bytes(range(33))
+_QUOTES = b"\"'^`$@*"
+_OPERATORS = b"+~!*/%\\"
+_KINDS = bytes.maketrans(
+    _WORD + _BLANK + _QUOTES, b"w" * len(_WORD) + b" " * len(_BLANK) + b"'" * len(_QUOTES)
+)  # what each character is
+_SIGNS = bytes.maketrans(_OPERATORS, b"-" * len(_OPERATORS))
+_BETWEEN_SIGNS = b" \t\n\r.0123456789"
+_LONG_WORD = b"w" * (_LONGEST_WORD + 1)
+_MANY_QUOTES = b"'" * 32
+_MANY_SIGNS = b"----"
+_MANY_STEPS = b"-" * 32
+
+
+def is_padded(text: str) -> bool:
+    """Tell at a low price whether a text may be padded: a token alone is not, however long it is."""
+    if len(text) <= _SHORTEST:
+        return False
+    octets = text.encode(errors="replace")
+    if not octets.translate(None, _TOKEN):
+        return False
+    kinds, signs = octets.translate(_KINDS), octets.translate(_SIGNS, _BETWEEN_SIGNS)
+    return (
+        _LONG_WORD in kinds
+        or b"   " in kinds
+        or _MANY_SIGNS in signs
+        or b"(((" in signs
+        or b")))" in signs
+        or "/*" in text
+        or "not not " in text.casefold()
+        or _MANY_QUOTES in kinds
+        or (len(octets) > _LONGEST_LITERAL and _is_literal_or_start(text))
+    )
+
+
+def _is_literal_or_start(text: str) -> bool:
+    return _LITERAL.search(text) is not None or _NAME.match(text) is not None or _start(text) > 0
+
+
+# How it is made short -------------------------------------------------------------------------------------------------
+
+_BLANKS = re.compile(r"[\s\x00-\x20\xa0]{32,}|(?<=\S)[ \t\xa0]{3,}(?=\S)")
+_QUOTED = re.compile(r"""(?<!["'^`$@*])["'^`$@*]{32,}""")
+_STEPS = re.compile(r"[/\\](?:\.?[/\\]){31,}")
+_BRACKETS = re.compile(r"\((?:\s?\(){2,}|\)(?:\s?\)){2,}")
+_NOT = re.compile(r"\b(?:[nN][oO][tT] ){2,}")
+_SIGNED = re.compile(r"([-+~!])(?:\s?[-+~!]){3,}\s?(?=[\w('\"])")
+_SUM = re.compile(r"\b(\d{1,32})(?:\s?[-+*/%]\s?\d{1,32}){4,}\b")
+_COMPARED = re.compile(r"[)\s]{0,8}(?:[=<>]|!=|(?i:like|between)\b)")
+_LITERAL = re.compile(r"""(?:'[^'\n]{25,}'|"[^"\n]{25,}")(?=\s?(?:[=<>]\s?['"\d@(]|!=|<>|(?i:like)\b))""")
+_LONG = re.compile(rf"\b(0[xX])?\w{{{_LONGEST_WORD + 1},}}")
+_ENDS = r"\)?\s?(?:[=<>]|!=|--|#|;|$|(?i:like|between|in|is|and|x?or|union)\b)"
+_NUMBER_ENDS = re.compile(_ENDS)
+_TEXT_ENDS = re.compile(rf"""['"`]{_ENDS}""")
+_NAME = re.compile(
+    r"\s{0,8}[^\s;&|`$()<>]{41,}(?=\s{0,8}(?:;|&&|\|{1,2}\s{0,8}[a-z/]|\n\s{0,8}[a-z/]|`[a-z/]|\$\([a-z/]))"
+)
+_QUOTE = re.compile(r"""['"`]""")
+_GOES_ON = re.compile(
+    r"[)\s]{0,16}(?:[-+*/%^&|=<>#;]|(?i:x?or|and|div|mod|r?like|regexp|in|is|where|having|limit|by|union)\b)"
+)
+
+
+def unpad(text: str) -> str:
+    """Make short what an interpreter skips, and what only a pattern counts."""
+    return _without_start(_squeeze(uncommented(text)))
+
+
+def unpad_slowly(text: str) -> Generator[None, None, str]:
+    """Do so piece by piece, and let others run in between."""
+    text = yield from slowly(uncommented(text), _squeeze, None, None)
+    return _without_start(text)
+
+
+def _squeeze(text: str) -> str:
+    """Look for each kind of padding where there may be any: a look at what each character is costs next to nothing."""
+    octets = text.encode(errors="replace")
+    kinds, signs = octets.translate(_KINDS), octets.translate(_SIGNS, _BETWEEN_SIGNS)
+    if b"   " in kinds or "\xa0\xa0" in text:
+        text = _BLANKS.sub(_blank, text)
+    if _MANY_QUOTES in kinds:
+        text = _QUOTED.sub(_first, text)
+    if _MANY_STEPS in signs:
+        text = _STEPS.sub("/", text)
+    if _LONG_WORD in kinds:
+        text = _LONG.sub(_end_of_word, text)
+    if b"'" in kinds:
+        text = _LITERAL.sub(_ends, text)
+    if b"(((" in signs or b")))" in signs:
+        text = _BRACKETS.sub(_first, text)
+    if _MANY_SIGNS in signs:
+        text = _SIGNED.sub(_sign, _SUM.sub(_first_of_sum, text))
+    return _NOT.sub("not ", text) if "not not " in text.casefold() else text
+
+
+def _first(run: Match[str]) -> str:
+    return run[0][0]
+
+
+def _blank(run: Match[str]) -> str:
+    return "\n" if "\n" in run[0] or "\r" in run[0] else " "
+
+
+def _end_of_word(word: Match[str]) -> str:
+    """Shorten what may be an operand: anywhere else, length hides nothing."""
+    ends = _NUMBER_ENDS if word[1] or word[0].isdigit() else _TEXT_ENDS
+    return f"{word[1] or ''}{word[0][-_KEPT:]}" if ends.match(word.string, word.end()) else word[0]
+
+
+def _ends(literal: Match[str]) -> str:
+    return f"{literal[0][:_KEPT]}{literal[0][-_KEPT:]}"
+
+
+def _sign(run: Match[str]) -> str:
+    return "--" if run[0].startswith("--") else run[1]
+
+
+def _first_of_sum(terms: Match[str]) -> str:
+    return terms[1] if _COMPARED.match(terms.string, terms.end()) else terms[0]
+
+
+def _start(text: str) -> int:
+    """Return where the first quote stands, if far from the beginning and followed by what continues a query or code."""
+    quote = _QUOTE.search(text)
+    is_far = quote is not None and quote.start() > _LONGEST_START
+    return quote.start() if quote is not None and is_far and _GOES_ON.match(text, quote.end()) else 0
+
+
+def _without_start(text: str) -> str:
+    name = _NAME.match(text)
+    if name is not None:
+        text = text[name.end() - _KEPT :]
+    quote, half = _start(text), _LONGEST_START // 2
+    return f"{text[:half]} {text[quote - half :]}" if quote else text
