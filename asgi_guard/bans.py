@@ -13,12 +13,14 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from itertools import count
+from itertools import count as count_up
 from threading import Lock
 from typing import Final
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.events import Event, RequestRefused
+from asgi_guard.monitor.names import BANS
+from asgi_guard.monitor.tally import count
 from asgi_guard.networks import Network, NetworkError, Networks, check, pack, parse
 from asgi_guard.settings import Problems
 
@@ -91,7 +93,7 @@ class Bans:
         self._clock = clock
         self._lock = Lock()
         self._size = 0
-        self._sequence = count()
+        self._sequence = count_up()
         self._by_end: list[tuple[int, int, _Entry]] = []  # also of bans that were lifted or renewed since
         self._tables: dict[int, _Tables] = {4: (), 16: ()}  # by the bytes of an address: how far to shift it, and bans
 
@@ -122,6 +124,7 @@ class Bans:
             if len(self._by_end) > 2 * self._max + 64:
                 self._by_end = [item for item in self._by_end if self._is_current(item[2])]
                 heapify(self._by_end)
+        count(BANS)
         return Ban(str(network), seconds, entry.reason)
 
     def unban(self, address_or_network: str) -> bool:

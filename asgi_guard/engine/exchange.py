@@ -119,6 +119,7 @@ class Exchange(Parking):
         layer = self.plan.layers[position]
         if layer.listeners and (reply.status >= FIRST_REFUSAL or reply.fault is not None):
             notify(layer.listeners, RequestRefused(**self.about(layer), **_refusal(reply)))
+        layer.answered(reply)
         await self.answer(position, reply)
 
     async def expire(self, position: int, reply: Reply) -> None:

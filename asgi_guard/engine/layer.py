@@ -42,6 +42,7 @@ class Layer:
         overridable: the fields of its settings that one request may override; see `override`.
         is_aside: whether what it answers is no request of the application's, such as a probe: telemetry leaves it out.
         aggregate: where all layers of its stack count; a layer of telemetry has one.
+        counts_in: that aggregate, as this layer was given it; None where there is none.
         holds_start: keep the response start back until the first body message, at most 50 ms, so that an exception
             between the two is still a proper error; event streams, NDJSON and gRPC are never held.
     """
@@ -59,6 +60,7 @@ class Layer:
     admit_deadline_seconds: float | None = 1.0
     overridable: frozenset[str] = frozenset()
     aggregate: Any = None
+    counts_in: Any = None
     holds_start: bool = False
 
     def admit(self, exchange: Exchange) -> Reply | None:
@@ -125,9 +127,23 @@ class Layer:
 
         It is asked when a stack is assembled that has one, so it may be asked several times.
         """
+        self.counts_in = aggregate
+
+    def count(self, metric: Any, *values: str) -> None:
+        """Count one more of what is rare enough to be looked up, if the stack has an aggregate.
+
+        Args:
+            metric: a counter, as `asgi_guard.monitor.metric.Metric` describes it.
+            values: of its attributes; never what a client has written.
+        """
+        if self.counts_in is not None:
+            self.counts_in.series(metric, *values).add()
 
     def took(self, layer: Layer, nanoseconds: int) -> None:
         """Know how long a layer of the stack has taken with one request; asked of the layer that has the aggregate."""
+
+    def answered(self, reply: Reply) -> None:
+        """Know that a request is answered with a reply of this layer's: by a hook, or since a deadline was over."""
 
     def refusals(self) -> Iterable[str]:
         """Say, for `explain()`, what the layer refuses and with which status, a line each."""

@@ -29,6 +29,7 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.events import Event, Listener, notify
+from asgi_guard.monitor.names import FORWARDING_IGNORED
 from asgi_guard.networks import UNIX, Networks, check, is_private
 from asgi_guard.settings import Problems, build, shown
 
@@ -209,6 +210,7 @@ class ClientAddressLayer(Layer):
         if name is None:
             return
         self.ignored += 1
+        self.count(FORWARDING_IGNORED, name.decode())
         is_read = is_read_before(exchange.scope.get("client"), exchange.header_lines(b"x-forwarded-for"))
         look = _READ_BEFORE if is_read else _NEAR if is_private(exchange.client) else _FAR
         if look not in self._said:

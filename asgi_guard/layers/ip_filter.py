@@ -17,9 +17,9 @@ AG300 to AG304 are those of `asgi_guard.networks`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypedDict, Unpack
 
 from asgi_guard.bans import MAX_BAN_SECONDS, MAX_REFUSALS, BanAfter, Bans
 from asgi_guard.engine.exchange import Exchange
@@ -32,8 +32,13 @@ from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
 from asgi_guard.limiting.rate import parse_rate
+from asgi_guard.monitor.names import IP_FILTER_REQUESTS
+from asgi_guard.monitor.tally import uncounted
 from asgi_guard.networks import Networks, check
 from asgi_guard.settings import Problems, build
+
+if TYPE_CHECKING:
+    from asgi_guard.monitor.cells import Series
 
 
 class Lists(NamedTuple):
@@ -150,6 +155,8 @@ class IPFilterLayer(Layer):
         self.settings: object = settings
         self._settings = settings
         self._bans = settings.bans
+        self._counts: Mapping[Reply, Series] | None = None
+        self._allowed: Callable[[], None] = uncounted
         self._paths = Prefixes(settings.paths) if settings.paths else None
         if settings.ban_after is not None:
             self._bans = settings.bans or Bans()
@@ -167,6 +174,11 @@ class IPFilterLayer(Layer):
             layers=settings.ban_layers,
         )
 
+    def count_in(self, aggregate: Any) -> None:
+        """Count requests by what becomes of them."""
+        self._counts = {reply: aggregate.series(IP_FILTER_REQUESTS, result) for reply, result in _RESULTS.items()}
+        self._allowed = aggregate.series(IP_FILTER_REQUESTS, "allowed").add
+
     def take_over(self, previous: Layer) -> None:
         """Keep the bans of its own, and what was seen of refusals."""
         if not isinstance(previous, IPFilterLayer) or self._settings.ban_after is None:
@@ -183,11 +195,16 @@ class IPFilterLayer(Layer):
         if self._bans is not None and self._bans.is_banned(client):
             return _BANNED
         if self._paths is not None and not self._paths.touch(exchange.scope):
-            return None
+            return self._allowed()
         allow, block = self._settings.lists
         if client in block:
             return _BLOCKED
-        return None if allow is None or client in allow else _NOT_ALLOWED
+        return self._allowed() if allow is None or client in allow else _NOT_ALLOWED
+
+    def answered(self, reply: Reply) -> None:
+        """Count a refusal."""
+        if self._counts is not None:
+            self._counts[reply].add()
 
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""
@@ -216,6 +233,7 @@ def _refusal(code: str) -> Reply:
 _BANNED = _refusal("ADDRESS_BANNED")
 _BLOCKED = _refusal("ADDRESS_BLOCKED")
 _NOT_ALLOWED = _refusal("ADDRESS_NOT_ALLOWED")
+_RESULTS: Final = {_BANNED: "banned", _BLOCKED: "blocked", _NOT_ALLOWED: "not_allowed"}
 
 
 class IPFilterMiddleware(Middleware):

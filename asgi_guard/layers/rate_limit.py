@@ -29,6 +29,7 @@ from asgi_guard.limiting.charges import Charge, Steps, change_all, release, run,
 from asgi_guard.limiting.desk import Desk
 from asgi_guard.limiting.events import Audience, RateLimitDecided, Result
 from asgi_guard.limiting.keys import KeyFunction, by_client, by_header, client_key
+from asgi_guard.limiting.measured import Measured
 from asgi_guard.limiting.memory import MemoryStore
 from asgi_guard.limiting.plans import DEFAULT_NAME, Rate
 from asgi_guard.limiting.policies import (
@@ -41,6 +42,7 @@ from asgi_guard.limiting.policies import (
 )
 from asgi_guard.limiting.selection import LAYER, OVERRIDABLE, Policy, check_overrides, overrides
 from asgi_guard.limiting.store import Decision, Key, Store, checked_cost
+from asgi_guard.monitor.tally import uncounted
 from asgi_guard.networks import UNIX, is_loopback, is_private
 
 __all__ = [
@@ -99,6 +101,8 @@ class RateLimitLayer(Layer, Desk):
         self._to_close = self._remote_stores
         for audience in self._audiences():
             audience.counting.add(self)
+        self._measured: Measured | None = None
+        self._count_allowed: Callable[[], None] = uncounted
         self._yields = yields_to_undeclared_proxy
         self._has_yielded = self._has_refused_near = False
         self.wants: frozenset[bytes] = frozenset[bytes]().union(*[getattr(one.key, "wants", ()) for one in given])
@@ -149,8 +153,10 @@ class RateLimitLayer(Layer, Desk):
         decision: Decision = self._hit(key, self._cost)
         if decision.allowed:
             exchange.cells[self] = decision
-            if self.listeners:
+            if self.listeners or decision.degraded:
                 self._tell(exchange, [self.policies[0].noted(key, self._cost, decision)])
+            else:
+                self._count_allowed()
             return None
         charge = self.policies[0].noted(key, self._cost, decision)
         reply = self._verdict(exchange, [charge], is_admitted=not charge.policy.is_enforced)
@@ -174,7 +180,8 @@ class RateLimitLayer(Layer, Desk):
                 charges.append(charge)
                 if policy.ends(exchange):
                     break
-        is_admitted = yield from take_all(charges)
+        taking = take_all(charges)
+        is_admitted = yield from taking if self._measured is None else self._measured.timed(taking)
         return self._verdict(exchange, charges, is_admitted=is_admitted)
 
     def _count_message(self, exchange: Exchange, message: Message) -> Reply | None:
@@ -202,17 +209,20 @@ class RateLimitLayer(Layer, Desk):
         return reply
 
     def _tell(self, exchange: Exchange, charges: Iterable[Charge[Policy]], *, refused: Result = "refused") -> None:
-        """Tell the listeners what each policy has decided."""
-        if not self.listeners:
+        """Count what each policy has decided, and tell the listeners."""
+        if not self.listeners and self._measured is None:
             return
         about = exchange.about(self)
         for charge in charges:
             if charge.result is not None and charge.decision is not None:
                 policy = charge.policy
+                result = refused if charge.result == "refused" else charge.result
+                if self._measured is not None:
+                    self._measured.decided(charge, charge.decision, result)
                 decided = RateLimitDecided(
                     **about,
                     policy=policy.settings.name,
-                    result=refused if charge.result == "refused" else charge.result,
+                    result=result,
                     backend=policy.backend,
                     degraded=charge.decision.degraded,
                 )
@@ -292,6 +302,11 @@ class RateLimitLayer(Layer, Desk):
             spawn(_logged, steps, copy_context())
         else:
             run(steps)
+
+    def count_in(self, aggregate: Any) -> None:
+        """Count what is decided."""
+        self._measured = Measured(aggregate, self.policies)
+        self._count_allowed = self._measured.allowed
 
     def take_over(self, previous: Layer) -> None:
         """Go on with the counts of the layer that stood here, each policy with those of the one of its name."""

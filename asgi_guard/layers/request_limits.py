@@ -28,15 +28,15 @@ from typing import Any, ClassVar, Final, TypedDict, Unpack
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
-from asgi_guard.engine.life import Deadline
 from asgi_guard.engine.paths import Prefixes, check_prefixes
 from asgi_guard.engine.replies import Reply
-from asgi_guard.engine.types import ASGIApp, Headers, Message, Receive
+from asgi_guard.engine.types import ASGIApp, Headers, Message
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
+from asgi_guard.limiting.allowance import Allowance
 from asgi_guard.limiting.in_flight import InFlight
-from asgi_guard.limiting.patience import Patience
+from asgi_guard.monitor.names import REQUEST_LIMITS_REJECTIONS
 from asgi_guard.settings import Problems, build
 
 _DIGITS_READ = 20
@@ -130,67 +130,6 @@ def _check(problems: Problems, limits: Mapping[str, Any]) -> bool:
     return all(times) and all(sizes)
 
 
-class _Allowance:
-    """What one request may take, and has taken.
-
-    Where it may not wait for its body for ever, this is its `receive`, under a clock that runs while it waits there.
-
-    Attributes:
-        max_body_bytes: how much of a body it may have.
-        too_large: the answer to more.
-        received: how much of it has come.
-        is_received: whether that is all.
-        deadline: the end of its time, if it has one.
-        terms: what its patience is made of, if it has an end.
-        patience: that, once there was need of it.
-        clock, receive, waiting: where there are terms, when patience ends, whose messages come, how many wait for them.
-    """
-
-    __slots__ = ("clock", "deadline", "is_received", "max_body_bytes", "patience", "receive", "received", "terms",
-                 "too_large", "waiting")  # fmt: skip
-
-    clock: Deadline
-    receive: Receive
-    waiting: int
-
-    def __init__(self, max_body_bytes: int, too_large: Reply) -> None:
-        self.max_body_bytes = max_body_bytes
-        self.too_large = too_large
-        self.received = 0
-        self.is_received = False
-        self.deadline: Deadline | None = None
-        self.terms: tuple[float, float | None] | None = None
-        self.patience: Patience | None = None
-
-    def renew(self, seconds: float, bytes_per_second: float | None) -> None:
-        """Give it other terms, which hold at once for whoever waits already."""
-        self.terms, self.patience = (seconds, bytes_per_second), None
-        if self.waiting:
-            self.begin()
-
-    def begin(self) -> None:
-        """Let the clock run."""
-        self.patience = self.patience or Patience(*(self.terms or (inf, None)))
-        self.clock.move(self.patience.begin(monotonic()))
-
-    async def __call__(self) -> Message:
-        if self.is_received:  # whoever asks now wants to know when the client leaves
-            return await self.receive()
-        if not self.waiting:
-            self.begin()
-        self.waiting += 1
-        size = 0
-        try:
-            message = await self.receive()
-            size = len(message.get("body") or b"")
-            self.is_received = not message.get("more_body", False)
-        finally:  # also where somebody only looked whether there is something, and did not wait
-            self.waiting -= 1
-            out_of_patience_at = inf if self.patience is None else self.patience.hear(monotonic(), size)
-            self.clock.at = out_of_patience_at if self.waiting and not self.is_received else inf
-        return message
-
-
 class RequestLimitsLayer(Layer):
     """Refuses what is over a limit."""
 
@@ -252,7 +191,7 @@ class RequestLimitsLayer(Layer):
         if not declared.isdigit() or len(set(exchange.header_lines(b"content-length"))) > 1:
             return _NO_LENGTH
         digits = declared.lstrip(b"0")[:_DIGITS_READ] or b"0"  # zeros in front must not push the others out of sight
-        own: _Allowance | None = exchange.cells.get(self)
+        own: Allowance | None = exchange.cells.get(self)
         most, refusal = (self._body, self._too_large) if own is None else (own.max_body_bytes, own.too_large)
         return refusal if int(digits) > most else None
 
@@ -274,15 +213,15 @@ class RequestLimitsLayer(Layer):
     def _let_out(self, exchange: Exchange) -> None:
         self._in_flight.give_back(exchange)
 
-    def _begin(self, exchange: Exchange) -> _Allowance:
-        exchange.cells[self] = own = _Allowance(self._body, self._too_large)
+    def _begin(self, exchange: Exchange) -> Allowance:
+        exchange.cells[self] = own = Allowance(self._body, self._too_large)
         if self._total is not None:
             own.deadline = exchange.set_deadline(self, self._total, _TOO_LONG)
         if self._idle is not None:
             self._limit_idle(exchange, own, self._idle)
         return own
 
-    def _limit_idle(self, exchange: Exchange, own: _Allowance, seconds: float) -> None:
+    def _limit_idle(self, exchange: Exchange, own: Allowance, seconds: float) -> None:
         if own.terms is None:
             own.clock = exchange.set_deadline(self, inf, _TOO_SLOW)
             own.receive, own.waiting = exchange.outside, 0
@@ -291,7 +230,7 @@ class RequestLimitsLayer(Layer):
 
     def _stop_the_clock(self, exchange: Exchange, _headers: Headers) -> None:
         """Wait without a limit once the answer has begun: it may be a stream, and go on for long."""
-        own: _Allowance | None = exchange.cells.get(self)
+        own: Allowance | None = exchange.cells.get(self)
         if own is not None and own.terms is not None:
             own.renew(inf, None)
 
@@ -299,7 +238,7 @@ class RequestLimitsLayer(Layer):
         """Count the body as it comes in."""
         if message["type"] != "http.request":
             return None
-        own: _Allowance = exchange.cells.get(self) or self._begin(exchange)
+        own: Allowance = exchange.cells.get(self) or self._begin(exchange)
         own.received += len(message.get("body") or b"")
         if not message.get("more_body", False):
             own.is_received = True
@@ -311,7 +250,7 @@ class RequestLimitsLayer(Layer):
         problems.raise_if_any()
         if exchange.kind != "http":
             return
-        own: _Allowance = exchange.cells.get(self) or self._begin(exchange)
+        own: Allowance = exchange.cells.get(self) or self._begin(exchange)
         if "max_body_bytes" in fields:
             own.max_body_bytes = fields["max_body_bytes"] or _UNLIMITED
             own.too_large = _too_large(own.max_body_bytes)
@@ -322,6 +261,11 @@ class RequestLimitsLayer(Layer):
             own.deadline.renew(seconds)
         if "idle_seconds" in fields:
             self._limit_idle(exchange, own, fields["idle_seconds"] or inf)
+
+    def answered(self, reply: Reply) -> None:
+        """Count a refusal."""
+        if reply.fault is not None:
+            self.count(REQUEST_LIMITS_REJECTIONS, _LIMITS[reply.fault.code])
 
     def take_over(self, previous: Layer) -> None:
         """Go on with the requests that are in flight, as far as they were counted."""
@@ -374,6 +318,17 @@ _BOTH_LENGTHS = _refusal(400, "MALFORMED_REQUEST", "The request has both Content
 _NO_LENGTH = _refusal(400, "MALFORMED_REQUEST", "Content-Length is not one whole number.")
 _TOO_SLOW = _refusal(408, "BODY_TOO_SLOW", "The request body came too slowly.")
 _TOO_LONG = _refusal(504, "RESPONSE_TOO_SLOW", "The response took too long.")
+_LIMITS: Final = {
+    "URL_TOO_LONG": "url_bytes",
+    "TOO_MANY_HEADERS": "headers",
+    "HEADERS_TOO_LARGE": "header_bytes",
+    "HEADER_TOO_LARGE": "header_line_bytes",
+    "BODY_TOO_LARGE": "body_bytes",
+    "TOO_MANY_AT_ONCE": "concurrent",
+    "MALFORMED_REQUEST": "content_length",
+    "BODY_TOO_SLOW": "idle_seconds",
+    "RESPONSE_TOO_SLOW": "total_seconds",
+}
 
 
 class RequestLimitsMiddleware(Middleware):

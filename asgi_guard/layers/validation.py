@@ -26,6 +26,7 @@ from asgi_guard.inspection.limits import HEAD_BYTES, CrossedError
 from asgi_guard.inspection.log import MAX_NAME, RefusalLog
 from asgi_guard.inspection.refusals import OF_LIMIT, of_attack
 from asgi_guard.inspection.settings import MODES, Validation, ValidationFields
+from asgi_guard.monitor.names import VALIDATION_FINDINGS, VALIDATION_LIMITS
 from asgi_guard.settings import Problems, build
 
 if TYPE_CHECKING:  # loaded when a lifespan begins, or with the first request
@@ -35,6 +36,8 @@ if TYPE_CHECKING:  # loaded when a lifespan begins, or with the first request
     from asgi_guard.inspection.multipart import MultipartReader
     from asgi_guard.inspection.policy import Judgement
     from asgi_guard.inspection.text_body import TextReader
+
+_ACTIONS: Final = ("logged", "blocked")
 
 _BREATH: Final = 4_096
 """The characters that are looked at before others may run: well under a millisecond."""
@@ -303,8 +306,9 @@ class ValidationLayer(Layer):
 
     def _tell(self, exchange: Exchange, judgement: Judgement) -> Reply | None:
         is_refused = self._refuses(exchange, judgement)
+        gravest = judgement.findings[0]
+        self.count(VALIDATION_FINDINGS, gravest.rule.attack, gravest.place, _ACTIONS[is_refused])
         if self.listeners:
-            gravest = judgement.findings[0]
             event = AttackFound(
                 **exchange.about(self),
                 attack=gravest.rule.attack,
@@ -334,6 +338,7 @@ class ValidationLayer(Layer):
         return reply if is_refused else None
 
     def _tell_crossed(self, exchange: Exchange, limit: str, *, is_refused: bool) -> None:
+        self.count(VALIDATION_LIMITS, limit, _ACTIONS[is_refused])
         if self.listeners:
             notify(self.listeners, LimitCrossed(**exchange.about(self), limit=limit, is_refused=is_refused))
 

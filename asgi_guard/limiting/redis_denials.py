@@ -18,6 +18,8 @@ from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 from asgi_guard.limiting.store import Decision
+from asgi_guard.monitor.names import REDIS_DENIALS
+from asgi_guard.monitor.process import aggregate_of_process
 
 HELD_NS: Final = 1_000_000_000
 """The longest that a denial is repeated where nobody would tell that it has ended."""
@@ -54,13 +56,14 @@ class Denials:
         ear: gives that of the event loop that runs.
     """
 
-    __slots__ = ("_by_key", "_ear", "_forgot_ns", "_most")
+    __slots__ = ("_by_key", "_ear", "_forgot_ns", "_most", "_repeated")
 
     def __init__(self, most: int, ear: Callable[[], Ear]) -> None:
         self._most = most
         self._ear = ear
         self._by_key: OrderedDict[bytes, _Denial] = OrderedDict()  # a dict would be searched for its first key
         self._forgot_ns = -1
+        self._repeated = aggregate_of_process().series(REDIS_DENIALS)
 
     def __len__(self) -> int:
         """How many keys it holds."""
@@ -79,6 +82,7 @@ class Denials:
         passed_ns = now_ns - denial.at_ns
         if passed_ns >= HELD_NS and not self._ear().covers(denial.asked_ns, now_ns):
             return None
+        self._repeated.add()
         was = denial.decision
         resets_ns = tuple([max(reset_ns - passed_ns, 0) for reset_ns in was.reset_after_ns])
         retry_ns = None if was.retry_after_ns is None else was.retry_after_ns - passed_ns

@@ -24,6 +24,8 @@ from asgi_guard.limiting.leases import LEAST, LONGEST_NS, Heat, Lease, Terms
 from asgi_guard.limiting.redis_batch import Operation, Plan
 from asgi_guard.limiting.redis_link import Link
 from asgi_guard.limiting.store import MAX_KEY_LENGTH, Decision, Key, shorten
+from asgi_guard.monitor.names import REDIS_LEASED
+from asgi_guard.monitor.process import aggregate_of_process
 
 MAX_PLACES: Final = 4_096
 """The keys of one policy that hold leases at a time, on one event loop."""
@@ -96,7 +98,18 @@ class Leases:
         clock: nanoseconds that do not step back.
     """
 
-    __slots__ = ("_clock", "_heat", "_link", "_places", "_plan", "_secret", "_terms", "_warm")
+    __slots__ = (
+        "_clock",
+        "_counted",
+        "_heat",
+        "_link",
+        "_places",
+        "_plan",
+        "_returned",
+        "_secret",
+        "_terms",
+        "_warm",
+    )
 
     def __init__(
         self, terms: Terms, plan: Plan, link: Link, warm: Callable[[Key, int], object], clock: Callable[[], int]
@@ -109,6 +122,8 @@ class Leases:
         self._heat = Heat(_HOT, _AHEAD_NS) if terms.is_auto else Heat(1, LONGEST_NS)
         self._places: dict[Key, _Place] = {}
         self._secret = os.urandom(16)
+        self._counted = aggregate_of_process().series(REDIS_LEASED, "counted")
+        self._returned = aggregate_of_process().series(REDIS_LEASED, "returned")
 
     def __len__(self) -> int:
         """How many keys have a place."""
@@ -173,6 +188,7 @@ class Leases:
         held = [(place.name, place.lease) for place in self._places.values() if place.lease is not None]
         self._places.clear()
         back = [(name, lease.returnable(now_ns), lease.at_ns) for name, lease in held]
+        self._returned.add(sum([left for _, left, _ in back]))
         asks = [self._link.ask(self._plan, name, Operation.REFUND, left, at) for name, left, at in back if left]
         await asyncio.gather(*asks)
 
@@ -219,6 +235,7 @@ class Leases:
             place.used += lease.tokens - lease.left
             left = lease.returnable(self._clock())
             if left:
+                self._returned.add(left)
                 self._link.tell(self._plan, place.name, Operation.REFUND, left, lease.at_ns)
 
     # The next lease ---------------------------------------------------------------------------------------------------
@@ -268,6 +285,7 @@ class Leases:
             _tell([*first, *late], decision, tokens)
             return
         lease = self._terms.lease(decision, tokens, asked_ns)
+        self._counted.add(tokens)
         for cost, told in first:
             if not told.done():
                 told.set_result(lease.spend(cost))

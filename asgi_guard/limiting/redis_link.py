@@ -30,6 +30,9 @@ from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import MAX_BATCH, Ask, Operation, Plan
 from asgi_guard.limiting.redis_client import Caller
 from asgi_guard.limiting.store import Decision
+from asgi_guard.monitor.names import REDIS_BATCHES, REDIS_LINKS, REDIS_OPERATIONS, REDIS_TRANSITIONS
+from asgi_guard.monitor.process import aggregate_of_process
+from asgi_guard.monitor.tally import Standing, count
 from asgi_guard.redis.limit import TimeLimit
 from asgi_guard.resilience.circuit import FAILURE, NEUTRAL, SUCCESS, Circuit, Permit, State
 from asgi_guard.resilience.events import CircuitChanged
@@ -80,7 +83,10 @@ class Link:
         self._listeners = tuple(listeners)
         self._now_us = now_us
         self._loop = asyncio.get_running_loop()
-        self._circuit = Circuit(_POLICY)
+        self._circuit = circuit = Circuit(_POLICY)
+        self._standing = Standing(REDIS_LINKS, REDIS_TRANSITIONS, lambda: circuit.state, circuit.state)
+        self._batches = aggregate_of_process().series(REDIS_BATCHES, "success")
+        self._operations = aggregate_of_process().series(REDIS_OPERATIONS)
         self._waiting: deque[Ask] = deque()
         self._task: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
@@ -167,6 +173,7 @@ class Link:
                 await asyncio.wait([self._task], timeout=left)  # who was answered may have asked for more
         finally:  # also if it is cancelled
             self._is_closed = True
+            self._standing.leave()
             tasks = [task for task in (self._task, self._probe) if task is not None]
             for task in tasks:
                 task.cancel()
@@ -240,8 +247,15 @@ class Link:
         Raises:
             Exception: it failed, or took too long.
         """
-        async with TimeLimit(seconds):
-            return await self._caller.call(batch, None if self._now_us is None else self._now_us())
+        self._operations.add(len(batch))
+        try:
+            async with TimeLimit(seconds):
+                decisions = await self._caller.call(batch, None if self._now_us is None else self._now_us())
+        except Exception:
+            count(REDIS_BATCHES, "failure")
+            raise
+        self._batches.add()
+        return decisions
 
     def _give_up(self, batch: Iterable[Ask]) -> None:
         """Tell all who wait that there is no answer."""
@@ -265,6 +279,7 @@ class Link:
         after = self._circuit.state
         if after is before:
             return
+        self._standing.move(before, after)
         if error is not None:
             self._outage.begin(error)
         elif self._circuit.permit is not None:

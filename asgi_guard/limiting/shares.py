@@ -12,6 +12,8 @@ from typing import Final
 
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.store import Decision, Key, OnFailure
+from asgi_guard.monitor.names import RATE_LIMIT_DEGRADED
+from asgi_guard.monitor.tally import count
 
 _UNTIL_PROBED_NS: Final = 1_000_000_000
 
@@ -52,6 +54,7 @@ def without_store(
         cost: what it counts for.
         number: how many limits there are.
     """
+    count(RATE_LIMIT_DEGRADED, on_failure)
     if on_failure == "local":
         decision = local(key, cost)
         decision.degraded = True

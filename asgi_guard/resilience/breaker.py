@@ -113,7 +113,6 @@ class CircuitBreaker(Around):
         problems.raise_if_any()
         self.name: str = name
         self.policy: BreakerPolicy = policy or BreakerPolicy()
-        self.calls: Calls = Calls()
         slow = self.policy.slow_call_seconds
         self._slow_ns = None if slow is None else round(slow * _SECOND)
         self._is_failure = matcher(on)
@@ -123,6 +122,7 @@ class CircuitBreaker(Around):
         self.now_ns: Callable[[], int] = clock.monotonic_ns
         self._lock = Lock()
         self._circuit = Circuit(self.policy, recovers=recovery is not None)
+        self.calls: Calls = Calls(self._circuit, name)
         self._shared: Shared | None = None
         if shared is not None:
             from asgi_guard.resilience.shared import share
@@ -157,7 +157,7 @@ class CircuitBreaker(Around):
 
     def around_async(self, function: AsyncFunction) -> AsyncFunction:
         """Put the circuit around an `async def`; one without a name takes that of the function."""
-        self.name = self.name or name_of(function)
+        self.name = self.calls.name = self.name or name_of(function)
         circuit, calls, fallback, now_ns = self._circuit, self.calls, self._fallback, self.now_ns
         is_timed, is_shared = self._slow_ns is not None, self._shared is not None
 
@@ -179,6 +179,7 @@ class CircuitBreaker(Around):
                 raise
             if circuit.is_calm and permit is circuit.permit and not is_timed:
                 calls.success += 1
+                calls.succeed()
             else:
                 self.leave(permit, began_ns)
             return result
@@ -192,7 +193,7 @@ class CircuitBreaker(Around):
             ConfigError: the fallback or an action of the recovery is `async def`.
         """
         self.check_plain()
-        self.name = self.name or name_of(function)
+        self.name = self.calls.name = self.name or name_of(function)
         circuit, calls, fallback, now_ns = self._circuit, self.calls, self._fallback, self.now_ns
         is_timed = self._slow_ns is not None
 
@@ -214,6 +215,7 @@ class CircuitBreaker(Around):
                 raise
             if circuit.is_calm and permit is circuit.permit and not is_timed:
                 calls.success += 1
+                calls.succeed()
             else:
                 self.leave(permit, began_ns)
             return result
@@ -300,20 +302,20 @@ class CircuitBreaker(Around):
             window = circuit.window
             if circuit.is_calm or now_ns < window.calm_until_ns:
                 window.quick += 1
-                calls.success += 1
+                calls.succeeded()
                 return
         if exc is not None and (not isinstance(exc, Exception) or was_refused_here(exc)):
             outcome = NEUTRAL
-            calls.neutral += 1
+            calls.note("neutral")
         elif exc is not None and self._speaks_against(exc):
             outcome = SLOW_FAILURE if is_slow else FAILURE
-            calls.failure += 1
+            calls.note("failure")
         elif is_slow:
             outcome = SLOW
-            calls.slow += 1
+            calls.note("slow")
         else:
             outcome = SUCCESS
-            calls.success += 1
+            calls.succeeded()
         is_heard = permit.generation == circuit.generation
         self._do(circuit.report, permit, outcome)
         if self._shared is not None:
@@ -334,7 +336,7 @@ class CircuitBreaker(Around):
         return permit
 
     def _open_error(self) -> CircuitOpenError:
-        self.calls.rejected += 1
+        self.calls.note("rejected")
         return CircuitOpenError(self.name, self._circuit.wait_ns(self.now_ns()) / _SECOND)
 
     def _command(self, trigger: Trigger) -> None:
@@ -349,6 +351,7 @@ class CircuitBreaker(Around):
             result = action(*args, self.now_ns())
             after = circuit.state
         if after is not before:
+            self.calls.move(before, after)
             self._log(before, after)
             notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after, shared=shared))
         return result

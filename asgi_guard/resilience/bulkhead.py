@@ -22,6 +22,8 @@ from threading import Event as ThreadEvent
 from threading import Lock
 from typing import Any, Final
 
+from asgi_guard.monitor.names import BULKHEAD_REJECTIONS
+from asgi_guard.monitor.tally import count, known
 from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_on_a_loop, refuse_awaitable
 from asgi_guard.resilience.errors import BulkheadFullError
 from asgi_guard.settings import Problems
@@ -114,7 +116,7 @@ class Bulkhead(Around):
         self._lock = Lock()
         self._max_wait = max_wait
         self.name: str = name
-        self.rejected: int = 0  # calls that were not made, for telemetry
+        self.rejected: int = 0  # calls that were not made
 
     @property
     def under_way(self) -> int:
@@ -219,6 +221,7 @@ class Bulkhead(Around):
 
     def _full(self) -> BulkheadFullError:
         self.rejected += 1
+        count(BULKHEAD_REJECTIONS, known(self.name))
         return BulkheadFullError(self.name)
 
 

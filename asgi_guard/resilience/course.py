@@ -89,8 +89,8 @@ class Attempts:
     def __exit__(self, _: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> bool:
         if isinstance(exc, Exception):
             self._wait = self._retry.failed(self._course, exc, blocks=self._blocks)
-        elif exc is None and self._course.retries:
-            self._retry.recovered += 1
+        elif exc is None:
+            self._retry.succeeded(self._course)
         return self._wait is not None
 
     def _begin(self) -> Attempts:

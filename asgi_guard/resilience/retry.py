@@ -27,6 +27,8 @@ from typing import Any, Final, Literal, ParamSpec, TypedDict, TypeVar, Unpack, o
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.events import Listener, check_listeners, notify
+from asgi_guard.monitor.names import RETRY_ATTEMPTS
+from asgi_guard.monitor.tally import Tally
 from asgi_guard.resilience.around import (
     Around,
     AsyncFunction,
@@ -91,6 +93,7 @@ class Retry(Around):
         "_listeners",
         "_random",
         "_sleep",
+        "_tally",
         "_withdraw",
         "given_up",
         "name",
@@ -142,7 +145,8 @@ class Retry(Around):
             idempotent=idempotent,
         )
         self.name: str = name
-        self.retries: int = 0  # these three for telemetry, only ever added to
+        self._tally = Tally(RETRY_ATTEMPTS, name)
+        self.retries: int = 0  # these three are only ever added to
         self.recovered: int = 0
         self.given_up: int = 0
         self._budget = budget if isinstance(budget, RetryBudget) else RetryBudget(budget or 0)
@@ -155,16 +159,20 @@ class Retry(Around):
 
     def around_async(self, function: AsyncFunction) -> AsyncFunction:
         """Put the retries around an `async def`; where they have no name, they take that of the function."""
-        self.name = self.name or name_of(function)
+        self.name = self._tally.name = self.name or name_of(function)
         budget = self._budget
+        succeeded = self._tally.series("success").add
 
         async def retried(*args: Any, **kwargs: Any) -> Any:
             if budget.level < budget.full:
                 budget.deposit()
             try:
-                return await function(*args, **kwargs)
+                result = await function(*args, **kwargs)
             except Exception as exc:  # noqa: BLE001  the rules say which
                 error = exc
+            else:
+                succeeded()
+                return result
             course = Course(self._clock.monotonic_ns())
             try:
                 while True:
@@ -177,7 +185,7 @@ class Retry(Around):
                     except Exception as exc:  # noqa: BLE001
                         error = exc
                     else:
-                        self.recovered += 1
+                        self.succeeded(course)
                         return result
             finally:
                 del error  # it holds this frame, which would hold it
@@ -186,8 +194,9 @@ class Retry(Around):
 
     def around_plain(self, function: PlainFunction) -> PlainFunction:
         """Put the retries around a plain function; where they have no name, they take that of the function."""
-        self.name = self.name or name_of(function)
+        self.name = self._tally.name = self.name or name_of(function)
         budget, seconds = self._budget, self._deadline
+        succeeded = self._tally.series("success").add
 
         def retried(*args: Any, **kwargs: Any) -> Any:
             if budget.level < budget.full:
@@ -198,6 +207,7 @@ class Retry(Around):
                 error = exc
             else:
                 refuse_awaitable(result, function)
+                succeeded()
                 return result
             course = Course(self._clock.monotonic_ns())
             try:
@@ -212,7 +222,7 @@ class Retry(Around):
                         error = exc
                     else:
                         refuse_awaitable(result, function)
-                        self.recovered += 1
+                        self.succeeded(course)
                         return result
             finally:
                 del error
@@ -245,17 +255,27 @@ class Retry(Around):
         if reason is None:
             course.retries += 1
             self.retries += 1
+            self._tally.count("retried")
             if self._listeners:
                 told = RetryScheduled(name=self.name, retry=course.retries, delay_seconds=failed.wait, exception=kind)
                 notify(self._listeners, told)
             return failed.wait
         self.given_up += 1
+        self._tally.count("given_up")
         if course.retries or reason != NOT_RETRYABLE:
             _note(exc, course.note(self._clock, reason))
         if self._listeners:
             ended = RetriesEnded(name=self.name, reason=reason, attempts=course.retries + 1, exception=kind)
             notify(self._listeners, ended)
         return None
+
+    def succeeded(self, course: Course) -> None:
+        """Note that an attempt went well."""
+        if course.retries:
+            self.recovered += 1
+            self._tally.count("recovered")
+        else:
+            self._tally.succeed()
 
     async def pause(self, seconds: float) -> None:
         """Wait on the event loop."""

@@ -236,7 +236,7 @@ async def test_who_waits_for_the_client_to_leave_is_not_cut_off(chunks, guard_in
 async def test_two_who_wait_for_the_same_body_wait_no_longer_than_one(monkeypatch) -> None:
     """A handler that asks again and again whether the client has left does not wind the clock up."""
     now = [1_000.0]
-    monkeypatch.setattr("asgi_guard.layers.request_limits.monotonic", lambda: now[0])
+    monkeypatch.setattr("asgi_guard.limiting.allowance.monotonic", lambda: now[0])
     left = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -310,7 +310,7 @@ async def test_once_the_body_is_whole_nobody_waits_for_it() -> None:
 async def test_a_trickle_gains_what_its_bytes_are_worth(monkeypatch, rate, sizes, left) -> None:
     """Each chunk comes after a second. Empty ones, of which HTTP/2 lets a client send many, are no progress."""
     now = [1_000.0]
-    monkeypatch.setattr("asgi_guard.layers.request_limits.monotonic", lambda: now[0])
+    monkeypatch.setattr("asgi_guard.limiting.allowance.monotonic", lambda: now[0])
     chunks = [*[{**MORE, "body": b"x" * size} for size in sizes], {"type": "http.request"}]
     seen = []
 
