@@ -22,6 +22,9 @@ from asgi_guard.demo.report import told
 from asgi_guard.demo.run import compare
 from asgi_guard.guard import ORDER
 from asgi_guard.inspection.rules import ATTACKS
+from asgi_guard.monitor import names
+from asgi_guard.monitor.metric import Metric
+from asgi_guard.telemetry import semconv
 from asgi_guard.testing import call
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +172,23 @@ def test_a_limit_of_the_validation_is_told_as_it_is(said: str, field: str) -> No
     defaults = {getattr(Validation(engine=engine).limits, field.removeprefix("max_")) for engine in ("re2", "re")}
 
     assert {int(number.replace(",", "")) for number in re.findall(r"\b[\d,]+\b", said)} == defaults
+
+
+METRICS = [metric for part in (semconv, names) for metric in vars(part).values() if isinstance(metric, Metric)]
+
+
+def test_every_metric_is_told_and_no_other() -> None:
+    """In the order of their tables in the code."""
+    assert [name for name, *_ in table("metrics")] == [metric.name for metric in METRICS]
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_metric_is_told_as_it_is(metric: Metric) -> None:
+    """Its kind, its unit, and all of its attributes, those of ours without their part; they alone stand as code."""
+    (line,) = (line for line in TEXT.splitlines() if line.startswith(f"| `{metric.name}` |"))
+    short = [name.rpartition(".")[2] if name.startswith("asgi_guard.") else name for name in metric.attributes]
+    assert re.findall(r"`([^`]+)`", line) == [metric.name, metric.unit, *short]
+    assert line.split(" | ")[1] == metric.kind.value.replace("up_down", "up-down counter")
 
 
 def test_the_order_of_the_parts_is_the_one_that_is_built() -> None:
