@@ -190,7 +190,7 @@ class TelemetryLayer(Layer):
             self._is_alone = self._inside.is_settled  # whoever has not been imported by now will not be
             return NOTHING, _OURS
         theirs = coexistence.outside(exchange)
-        if theirs != NOTHING:
+        if theirs is not NOTHING:
             return theirs, _THEIRS if theirs.durations else _OURS
         if self._http == "framework":
             return Measured(spans=True, durations=True), _OURS_IF_ANSWERED_HERE

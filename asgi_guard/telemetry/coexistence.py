@@ -33,6 +33,9 @@ _MIDDLEWARES: Final = frozenset({_STARLETTE_MODULE, _ASGI_MODULE})
 _DEEPEST: Final = 64
 """How far into an application its middlewares are looked for."""
 
+_LOOKS_ONCE_IN: Final = 64
+"""For how many requests what was seen inside holds: somebody may set up a provider late."""
+
 _WAYS_IN: Final = ("middleware_stack", "app", "asgi_app", "asgi_handler")
 _NOT_SET_UP: Final = frozenset(
     {"ProxyTracerProvider", "NoOpTracerProvider", "_ProxyMeterProvider", "NoOpMeterProvider"}
@@ -62,7 +65,8 @@ def outside(exchange: Exchange) -> Measured:
     begun = scope.get(FASTAPI)
     if begun is not None:
         native = getattr(scope.get("app"), "_native_telemetry", None)
-        return Measured(getattr(begun, "span", None) is not None, _of_fastapi(native).durations)
+        found = Measured(getattr(begun, "span", None) is not None, _of_fastapi(native).durations)
+        return found if any(found) else NOTHING
     if scope.get(STARLETTE):
         return Measured(spans=True, durations=False)
     if _ASGI_MODULE in sys.modules and _is_in_server_span(exchange):
@@ -80,15 +84,25 @@ class Inside:
         is_settled: whether the application has served a request, so that its middlewares stand for good.
     """
 
-    __slots__ = ("_app", "_found", "is_settled")
+    __slots__ = ("_app", "_found", "_known", "_known_for", "is_settled")
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self._found: Any = None
+        self._known = NOTHING
+        self._known_for = 0
         self.is_settled: bool = False
 
     def measured(self) -> Measured:
         """Tell what the application, or a middleware of its own, will measure of a request that reaches it."""
+        if self._known_for:
+            self._known_for -= 1
+            return self._known
+        self._known = self._look()
+        self._known_for = _LOOKS_ONCE_IN if self.is_settled else 0
+        return self._known
+
+    def _look(self) -> Measured:
         found = self._found
         if found is None:
             found = next(_measuring(self._app), _NOBODY)
