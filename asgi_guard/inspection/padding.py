@@ -39,7 +39,6 @@ _NUMBERS = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
 _SIGNS = bytes.maketrans(_OPERATORS, b"-" * len(_OPERATORS))
 _BETWEEN_SIGNS = b" \t\n\r.0123456789"
 _LONG_WORD = b"w" * (_LONGEST_WORD + 1)
-_LONG_TEXT = _LONG_WORD + b"'"
 _LONG_NUMBER = b"0" * (_LONGEST_WORD + 1)
 _HEXADECIMAL = re.compile(rf"0[xX]\w{{{_LONGEST_WORD - 1}}}".encode())
 _MANY_QUOTES = b"'" * 32
@@ -63,14 +62,16 @@ def is_padded(text: str) -> bool:
         or "/*" in text
         or b"not not " in octets.lower()
         or _MANY_QUOTES in kinds
-        or (len(octets) > _LONGEST_LITERAL and (_has_operand(octets, kinds) or _is_literal_or_start(text)))
+        or (len(octets) > _LONGEST_LITERAL and (_has_operand(text, octets, kinds) or _is_literal_or_start(text)))
     )
 
 
-def _has_operand(octets: bytes, kinds: bytes) -> bool:
-    """Tell whether there is a long word that may be one: a number, or a text, behind which a quote stands."""
+def _has_operand(text: str, octets: bytes, kinds: bytes) -> bool:
+    """Tell whether a long word may be one: a text behind which a comparison stands, or a number."""
     return _LONG_WORD in kinds and (
-        _LONG_TEXT in kinds or _HEXADECIMAL.search(octets) is not None or _LONG_NUMBER in octets.translate(_NUMBERS)
+        _LONG_TEXT.search(text) is not None
+        or _HEXADECIMAL.search(octets) is not None
+        or _LONG_NUMBER in octets.translate(_NUMBERS)
     )
 
 
@@ -90,6 +91,7 @@ _NOT = re.compile(r"\b(?:[nN][oO][tT] ){2,}")
 # What is read once is not read again where nothing follows: else each sign of a run would be tried, to its end.
 _SIGNED = re.compile(r"([-+~!])(?:\s?[-+~!]){3,}+(?:\s?(?P<signed>)(?=[\w('\"])|)")
 _SUM = re.compile(r"(\d(?<!\w\d)\d{0,31})(?:\s?[-+*/%]\s?\d{1,32}){4,}\b")
+_IS_SUM = re.compile(r"[-+*/%]\s?\d{1,32}[)\s]{0,8}(?:[=<>]|!=|(?i:like|between)\b)")
 _COMPARED = re.compile(r"[)\s]{0,8}(?:[=<>]|!=|(?i:like|between)\b)")
 _COMPARES = r"""\s?(?:[=<>]\s?['"\d@(]|!=|<>|(?i:like)\b)"""
 _IS_COMPARED = re.compile(rf"""['"]{_COMPARES}""")
@@ -98,8 +100,9 @@ _LONG = re.compile(rf"\b(0[xX])?\w{{{_LONGEST_WORD + 1},}}")
 _ENDS = r"\)?\s?(?:[=<>]|!=|--|#|;|$|(?i:like|between|in|is|and|x?or|union)\b)"
 _NUMBER_ENDS = re.compile(_ENDS)
 _TEXT_ENDS = re.compile(rf"""['"`]{_ENDS}""")
+_LONG_TEXT = re.compile(rf"""['"`](?<=\w{{{_LONGEST_WORD + 1}}}['"`]){_ENDS}""")
 _NAME = re.compile(
-    r"\s{0,8}[^\s;&|`$()<>]{41,}(?=\s{0,8}(?:;|&&|\|{1,2}\s{0,8}[a-z/]|\n\s{0,8}[a-z/]|`[a-z/]|\$\([a-z/]))"
+    r"\s{0,8}[^\s;&|`$()<>]{41,}+(?=\s{0,8}(?:;|&&|\|{1,2}\s{0,8}[a-z/]|\n\s{0,8}[a-z/]|`[a-z/]|\$\([a-z/]))"
 )
 _QUOTE = re.compile(r"""['"`]""")
 _GOES_ON = re.compile(
@@ -130,14 +133,16 @@ def _squeeze(text: str) -> str:
         text = _QUOTED.sub(_first, text)
     if _MANY_STEPS in signs:
         text = _STEPS.sub("/", text)
-    if _has_operand(octets, kinds):
+    if _has_operand(text, octets, kinds):
         text = _LONG.sub(_end_of_word, text)
     if b"'" in kinds and _IS_COMPARED.search(text) is not None:
         text = _LITERAL.sub(_ends, text)
     if b"(((" in signs or b")))" in signs:
         text = _BRACKETS.sub(_first, text)
     if _MANY_SIGNS in signs:
-        text = _SIGNED.sub(_sign, _SUM.sub(_first_of_sum, text))
+        if _IS_SUM.search(text) is not None:
+            text = _SUM.sub(_first_of_sum, text)
+        text = _SIGNED.sub(_sign, text)
     return _NOT.sub("not ", text) if b"not not " in octets.lower() else text
 
 
