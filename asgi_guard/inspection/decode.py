@@ -10,8 +10,8 @@ out a text that is longer than the one it was given, but for the bound that a fu
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from binascii import Error as NotBase64
+from binascii import a2b_base64
 from codecs import utf_8_decode
 from collections.abc import Callable, Generator, Mapping
 from html.entities import html5
@@ -76,6 +76,11 @@ def decode(text: str) -> str:
     return text
 
 
+def is_encoded(text: str) -> bool:
+    """Tell whether there may be anything to decode in a text."""
+    return "%" in text or "&" in text or "\\" in text or "\0" in text or not text.isascii()
+
+
 def percent(text: str) -> str:
     """Undo what a query or a form encodes."""
     if "+" in text:
@@ -84,7 +89,9 @@ def percent(text: str) -> str:
 
 
 def _unpercent(match: Match[str]) -> str:
-    run = _AGAIN.sub("%", match[0])
+    run = match[0]
+    if "%25" in run:
+        run = _AGAIN.sub("%", run)
     if run[1] in "uU":
         return _character(int(run.lstrip("%uU"), 16), run)
     try:
@@ -180,8 +187,8 @@ def slowly(
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{12,}+={0,2}\s*+\Z", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9+/_=.-]{12,}\Z")
 _MOST_SEGMENTS: Final = 5  # those of an encrypted token (RFC 7516)
-_URL_SAFE = str.maketrans("-_", "+/")
 _PROBE: Final = 64
+_BEGINNING = re.compile(rf"[A-Za-z0-9+/_-]{{{_PROBE}}}")
 
 
 def unbase64(text: str) -> str | None:
@@ -199,9 +206,11 @@ def unbase64(text: str) -> str | None:
 
 
 def _plain(text: str) -> str | None:
+    if _BEGINNING.match(text) and not _begins_text(_with_plus(text[:_PROBE])):
+        return None  # most long tokens end here
     if not _BASE64.match(text):
         return None
-    text = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
+    text = _with_plus("".join(text.split())).rstrip("=")
     if len(text) % 4 == 1 or not _begins_text(text[:_PROBE]):
         return None
     octets = _octets(text)
@@ -211,32 +220,42 @@ def _plain(text: str) -> str | None:
         return None
 
 
+def _with_plus(text: str) -> str:
+    """Write what is safe in addresses (RFC 4648 section 5) as base64 is written."""
+    return text.replace("-", "+").replace("_", "/")
+
+
 def _begins_text(text: str) -> bool:
     octets = _octets(text)
+    if octets is None or _NO_UTF_8.search(octets) is not None:
+        return False  # most words end here, and an exception would cost more
     try:
-        return _is_text(octets) and octets is not None and utf_8_decode(octets, "strict", False)[1] > 0
+        return _is_text(octets) and utf_8_decode(octets, "strict", False)[1] > 0
     except UnicodeDecodeError:
         return False
 
 
 def _octets(text: str) -> bytes | None:
     try:
-        return b64decode(text + "=" * (-len(text) % 4))
+        return a2b_base64(text + "=" * (-len(text) % 4))
     except NotBase64:
         return None
 
 
+_NO_UTF_8 = re.compile(rb"(?<![\x80-\xff])[\x80-\xbf]|[\xc0-\xff](?![\x80-\xbf]|\Z)")
 _UNPRINTABLE = bytes([*range(1, 9), 11, 12, *range(14, 32), 127])
 
 
-def _is_text(octets: bytes | None) -> bool:
+def _is_text(octets: bytes) -> bool:
     """Tell whether 97 % of it can be read."""
-    return octets is not None and 100 * len(octets.translate(None, _UNPRINTABLE)) >= 97 * len(octets)
+    return 100 * len(octets.translate(None, _UNPRINTABLE)) >= 97 * len(octets)
 
 
 # Views ----------------------------------------------------------------------------------------------------------------
 
 _EXECUTABLE = re.compile(r"/\*(?:!|m!)[0-9]{0,6}")
+_COMMENT = re.compile(r"/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/")
+_MOST_COMMENTS: Final = 4_096
 _LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*\n")
 _SHELL_NOISE = ("\\\n", "$@", "$*", "``", '"', "'", "^", "\\")
 _IFS = re.compile(r"\$(?:ifs(?:\$[0-9])?|\{ifs[^}]{0,32}\})")
@@ -260,12 +279,21 @@ def _sql(text: str) -> str:
 
 def uncommented(text: str) -> str:
     """Put a blank for each comment of the kind that many languages have."""
-    pieces: list[str] = []
-    at = 0
-    while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
-        pieces.append(text[at:start])
-        at = end + 2
-    return " ".join([*pieces, text[at:]])
+    if "/*" not in text:
+        return text
+    last = text.rfind("*/") + 2  # behind it no comment ends: each that begins would be looked for in vain
+    return _COMMENT.sub(" ", text[:last]) + text[last:]
+
+
+def uncommented_slowly(text: str) -> Generator[None, None, str]:
+    """Do so for some comments at a time, and let others run in between."""
+    last = text.rfind("*/") + 2
+    text, rest = text[:last], text[last:]
+    count = _MOST_COMMENTS
+    while count == _MOST_COMMENTS:
+        text, count = _COMMENT.subn(" ", text, _MOST_COMMENTS)
+        yield
+    return text + rest
 
 
 def _shell(text: str) -> str:
@@ -290,8 +318,8 @@ TRANSFORMS: Final[Mapping[View, Callable[[str], str]]] = MappingProxyType(
 )
 """What makes each view of a plain text, which is in lower case."""
 
-_EVEN = b" !()*,-./:;=?@_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_ODD_PAIRS = ("  ", "//", "/.", "/*")
+_EVEN = b" !#$()*,-./:;<=>?@[]_`|}~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ODD_PAIRS = ("  ", "//", "/.", "/*", "``", "$@", "$*", "$i", "$I")
 _BLANK = re.compile(r"[^\S\x00- ]|\x0b")
 
 

@@ -16,27 +16,31 @@ from collections.abc import Generator
 from re import Match
 from typing import Final
 
-from asgi_guard.inspection.decode import slowly, uncommented
+from asgi_guard.inspection.decode import slowly, uncommented, uncommented_slowly
 
 _LONGEST_WORD: Final = 32
 _LONGEST_START: Final = 56
 _LONGEST_LITERAL: Final = 24
 _KEPT: Final = 8
-_SHORTEST: Final = 12
+_SHORTEST: Final = 8
 
 # Whether there may be any ---------------------------------------------------------------------------------------------
 
-_WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
-_TOKEN = _WORD + b"-./+=:,"
+_WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" + bytes(range(128, 256))
+_DIGITS = b"0123456789"
+_TOKEN = _WORD[:53] + _DIGITS + b"-./+=:,"
 _BLANK = bytes(range(33))
 _QUOTES = b"\"'^`$@*"
 _OPERATORS = b"+~!*/%\\"
 _KINDS = bytes.maketrans(
-    _WORD + _BLANK + _QUOTES, b"w" * len(_WORD) + b" " * len(_BLANK) + b"'" * len(_QUOTES)
+    _WORD + _DIGITS + _BLANK + _QUOTES, b"w" * len(_WORD + _DIGITS) + b" " * len(_BLANK) + b"'" * len(_QUOTES)
 )  # what each character is
+_NUMBERS = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
 _SIGNS = bytes.maketrans(_OPERATORS, b"-" * len(_OPERATORS))
 _BETWEEN_SIGNS = b" \t\n\r.0123456789"
 _LONG_WORD = b"w" * (_LONGEST_WORD + 1)
+_LONG_NUMBER = b"0" * (_LONGEST_WORD + 1)
+_HEXADECIMAL = re.compile(rf"0[xX]\w{{{_LONGEST_WORD - 1}}}".encode())
 _MANY_QUOTES = b"'" * 32
 _MANY_SIGNS = b"----"
 _MANY_STEPS = b"-" * 32
@@ -51,39 +55,54 @@ def is_padded(text: str) -> bool:
         return False
     kinds, signs = octets.translate(_KINDS), octets.translate(_SIGNS, _BETWEEN_SIGNS)
     return (
-        _LONG_WORD in kinds
-        or b"   " in kinds
+        b"   " in kinds
         or _MANY_SIGNS in signs
         or b"(((" in signs
         or b")))" in signs
         or "/*" in text
-        or "not not " in text.casefold()
+        or b"not not " in octets.lower()
         or _MANY_QUOTES in kinds
-        or (len(octets) > _LONGEST_LITERAL and _is_literal_or_start(text))
+        or (len(octets) > _LONGEST_LITERAL and (_has_operand(text, octets, kinds) or _is_literal_or_start(text)))
+    )
+
+
+def _has_operand(text: str, octets: bytes, kinds: bytes) -> bool:
+    """Tell whether a long word may be one: a text behind which a comparison stands, or a number."""
+    return _LONG_WORD in kinds and (
+        _LONG_TEXT.search(text) is not None
+        or _HEXADECIMAL.search(octets) is not None
+        or _LONG_NUMBER in octets.translate(_NUMBERS)
     )
 
 
 def _is_literal_or_start(text: str) -> bool:
-    return _LITERAL.search(text) is not None or _NAME.match(text) is not None or _start(text) > 0
+    is_compared = _IS_COMPARED.search(text) is not None and _LITERAL.search(text) is not None
+    return is_compared or _NAME.match(text) is not None or _start(text) > 0
 
 
 # How it is made short -------------------------------------------------------------------------------------------------
 
-_BLANKS = re.compile(r"[\s\x00-\x20\xa0]{32,}|(?<=\S)[ \t\xa0]{3,}(?=\S)")
+_MANY_BLANKS = re.compile(r"[\s\x00-\x20\xa0]{32,}")
+_BLANKS = re.compile(r"[ \t\xa0](?<=\S[ \t\xa0])[ \t\xa0]{2,}(?=\S)")
 _QUOTED = re.compile(r"""(?<!["'^`$@*])["'^`$@*]{32,}""")
-_STEPS = re.compile(r"[/\\](?:\.?[/\\]){31,}")
+_STEPS = re.compile(r"(?<![/\\])(?<![/\\]\.)[/\\](?:\.?[/\\]){31,}")
 _BRACKETS = re.compile(r"\((?:\s?\(){2,}|\)(?:\s?\)){2,}")
 _NOT = re.compile(r"\b(?:[nN][oO][tT] ){2,}")
-_SIGNED = re.compile(r"([-+~!])(?:\s?[-+~!]){3,}\s?(?=[\w('\"])")
-_SUM = re.compile(r"\b(\d{1,32})(?:\s?[-+*/%]\s?\d{1,32}){4,}\b")
+# What is read once is not read again where nothing follows: else each sign of a run would be tried, to its end.
+_SIGNED = re.compile(r"([-+~!])(?:\s?[-+~!]){3,}+(?:\s?(?P<signed>)(?=[\w('\"])|)")
+_SUM = re.compile(r"(\d(?<!\w\d)\d{0,31})(?:\s?[-+*/%]\s?\d{1,32}){4,}\b")
+_IS_SUM = re.compile(r"[-+*/%]\s?\d{1,32}[)\s]{0,8}(?:[=<>]|!=|(?i:like|between)\b)")
 _COMPARED = re.compile(r"[)\s]{0,8}(?:[=<>]|!=|(?i:like|between)\b)")
-_LITERAL = re.compile(r"""(?:'[^'\n]{25,}'|"[^"\n]{25,}")(?=\s?(?:[=<>]\s?['"\d@(]|!=|<>|(?i:like)\b))""")
+_COMPARES = r"""\s?(?:[=<>]\s?['"\d@(]|!=|<>|(?i:like)\b)"""
+_IS_COMPARED = re.compile(rf"""['"]{_COMPARES}""")
+_LITERAL = re.compile(rf"""(?:'[^'\n]{{25,}}'|"[^"\n]{{25,}}")(?={_COMPARES})""")
 _LONG = re.compile(rf"\b(0[xX])?\w{{{_LONGEST_WORD + 1},}}")
 _ENDS = r"\)?\s?(?:[=<>]|!=|--|#|;|$|(?i:like|between|in|is|and|x?or|union)\b)"
 _NUMBER_ENDS = re.compile(_ENDS)
 _TEXT_ENDS = re.compile(rf"""['"`]{_ENDS}""")
+_LONG_TEXT = re.compile(rf"""['"`](?<=\w{{{_LONGEST_WORD + 1}}}['"`]){_ENDS}""")
 _NAME = re.compile(
-    r"\s{0,8}[^\s;&|`$()<>]{41,}(?=\s{0,8}(?:;|&&|\|{1,2}\s{0,8}[a-z/]|\n\s{0,8}[a-z/]|`[a-z/]|\$\([a-z/]))"
+    r"\s{0,8}[^\s;&|`$()<>]{41,}+(?=\s{0,8}(?:;|&&|\|{1,2}\s{0,8}[a-z/]|\n\s{0,8}[a-z/]|`[a-z/]|\$\([a-z/]))"
 )
 _QUOTE = re.compile(r"""['"`]""")
 _GOES_ON = re.compile(
@@ -98,7 +117,9 @@ def unpad(text: str) -> str:
 
 def unpad_slowly(text: str) -> Generator[None, None, str]:
     """Do so piece by piece, and let others run in between."""
-    text = yield from slowly(uncommented(text), _squeeze, None, None)
+    if "/*" in text:
+        text = yield from uncommented_slowly(text)
+    text = yield from slowly(text, _squeeze, None, None)
     return _without_start(text)
 
 
@@ -107,20 +128,22 @@ def _squeeze(text: str) -> str:
     octets = text.encode(errors="replace")
     kinds, signs = octets.translate(_KINDS), octets.translate(_SIGNS, _BETWEEN_SIGNS)
     if b"   " in kinds or "\xa0\xa0" in text:
-        text = _BLANKS.sub(_blank, text)
+        text = _BLANKS.sub(" ", _MANY_BLANKS.sub(_blank, text))
     if _MANY_QUOTES in kinds:
         text = _QUOTED.sub(_first, text)
     if _MANY_STEPS in signs:
         text = _STEPS.sub("/", text)
-    if _LONG_WORD in kinds:
+    if _has_operand(text, octets, kinds):
         text = _LONG.sub(_end_of_word, text)
-    if b"'" in kinds:
+    if b"'" in kinds and _IS_COMPARED.search(text) is not None:
         text = _LITERAL.sub(_ends, text)
     if b"(((" in signs or b")))" in signs:
         text = _BRACKETS.sub(_first, text)
     if _MANY_SIGNS in signs:
-        text = _SIGNED.sub(_sign, _SUM.sub(_first_of_sum, text))
-    return _NOT.sub("not ", text) if "not not " in text.casefold() else text
+        if _IS_SUM.search(text) is not None:
+            text = _SUM.sub(_first_of_sum, text)
+        text = _SIGNED.sub(_sign, text)
+    return _NOT.sub("not ", text) if b"not not " in octets.lower() else text
 
 
 def _first(run: Match[str]) -> str:
@@ -142,6 +165,8 @@ def _ends(literal: Match[str]) -> str:
 
 
 def _sign(run: Match[str]) -> str:
+    if run["signed"] is None:
+        return run[0]
     return "--" if run[0].startswith("--") else run[1]
 
 

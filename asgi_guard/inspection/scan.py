@@ -21,6 +21,7 @@ from asgi_guard.inspection.decode import (
     decode,
     decode_slowly,
     fold,
+    is_encoded,
     is_odd,
     unbase64,
 )
@@ -38,10 +39,12 @@ WINDOW: Final = 4_096
 OVERLAP: Final = 512
 """Those of them that the next step sees as well: an attack of that length is never cut in two."""
 
+_ALONE: Final = {view: frozenset((view,)) for view in VIEWS}
 _PLAIN: Final = frozenset(VIEWS)  # where no view changes a text, it is the same in each
 _SHORT: Final = 256
 _BLANKS: Final = 1_024
 _MEMO_SIZE: Final = 4_096
+_BEGINS_JSON: Final = frozenset('{["')
 
 
 class Scanner:
@@ -81,6 +84,10 @@ class Scanner:
         Args:
             values: they are asked for one at a time, so that what they cost is spread as well.
         """
+        return self._scan(values, ROUNDS)
+
+    def _scan(self, values: Iterable[Value], opens: int) -> Iterator[list[Finding] | None]:
+        """Look at values, and `opens` times at those of the JSON inside of one."""
         together: list[Value] = []
         size = 0
         clean = self._clean
@@ -94,38 +101,37 @@ class Scanner:
             if (length < self._longest_word and text.isalnum() and text.isascii()) or (place, text) in clean:
                 continue  # a short word or a number, which no rule is about; or what was looked at before
             if length > _SHORT or value.__class__ is not Value:
-                yield from self._scan_alone(value)
+                yield from self._scan_alone(value, opens)
                 continue
             together.append(value)
             size += length
             if size >= WINDOW:
-                yield from self._scan_together(together)
+                yield from self._scan_together(together, opens)
                 together, size = [], 0
                 yield None
         if together:
-            yield from self._scan_together(together)
+            yield from self._scan_together(together, opens)
 
-    def _scan_together(self, values: list[Value]) -> Iterator[list[Finding] | None]:
+    def _scan_together(self, values: list[Value], opens: int) -> Iterator[list[Finding] | None]:
         """Look at short values: once at those that are plain, at each of the others in all that it may become."""
         for value in values:
             place, text = value.place, value.text
             if is_odd(text) or is_padded(text) or (len(text) >= MIN_BASE64 and " " not in text and unbase64(text)):
-                yield from self._scan_alone(value)
+                yield from self._scan_alone(value, opens)
             elif found := self._find(fold(text), place, _PLAIN):
                 yield [self._finding(index, "plain", value) for index in found]
             else:
                 self._remember((value,))
 
-    def _scan_alone(self, value: Value, *, opens: int = ROUNDS) -> Iterator[list[Finding] | None]:
+    def _scan_alone(self, value: Value, opens: int) -> Iterator[list[Finding] | None]:
         found: dict[int, View] = {}
         for _ in self._look(value, found):
             yield None
         if found:
             yield [self._finding(index, view, value) for index, view in sorted(found.items())]
-        if opens and value.text[:_BLANKS].lstrip()[:1] in {"{", "[", '"'}:
-            for inner in inner_values(value):
-                yield from self._scan_alone(inner, opens=opens - 1)
-                yield None
+        if value.text[:_BLANKS].lstrip()[:1] in _BEGINS_JSON:  # what is not opened here may be where it comes again
+            if opens:
+                yield from self._scan(inner_values(value), opens - 1)
         elif not found and len(value.text) <= _SHORT and not any(value.is_cut):
             self._remember((value,))
 
@@ -153,9 +159,10 @@ class Scanner:
                 if inside is not None:
                     levels -= 1
                     following.append(inside)
-                following.append(
-                    decode(each) if len(each) <= WINDOW else (yield from self._counted(decode_slowly(each)))
-                )
+                if is_encoded(each):
+                    following.append(
+                        decode(each) if len(each) <= WINDOW else (yield from self._counted(decode_slowly(each)))
+                    )
             texts = [each for each in following if each not in seen]
             if not texts:
                 return
@@ -174,10 +181,11 @@ class Scanner:
     def _look_at_windows(self, text: str, value: Value, found: dict[int, View]) -> Generator[None]:
         """Look at a text that a value became, and at what it is without padding; cuts stand where a window ends."""
         begun, goes_on = value.is_cut
-        if len(text) <= WINDOW:
-            unpadded = unpad(text) if is_padded(text) else text
-        else:
+        unpadded = text
+        if len(text) > WINDOW:
             unpadded = yield from self._counted(unpad_slowly(text))
+        elif is_padded(text):
+            unpadded = unpad(text)
         for each in (text,) if unpadded == text else (text, unpadded):
             size = len(each)
             for start in range(0, max(size - OVERLAP, 1), WINDOW - OVERLAP) if size > WINDOW else (0,):
@@ -196,20 +204,25 @@ class Scanner:
                 seen = transform(plain)
                 if seen != plain:
                     changed[view] = seen
-        for index in self._find(f"{before}{plain}{after}", place, _PLAIN.difference(changed)):
+        for index in self._find(f"{before}{plain}{after}", place, _PLAIN.difference(changed), found):
             found.setdefault(index, next(view for view in self._rules[index].views if view not in changed))
         for view, seen in changed.items():
             yield
-            for index in self._find(f"{before}{seen}{after}", place, frozenset((view,))):
+            for index in self._find(f"{before}{seen}{after}", place, _ALONE[view], found):
                 found.setdefault(index, view)
 
-    def _find(self, text: str, place: Place, views: frozenset[View]) -> list[int]:
-        """Return the rules of a place that are in a text, among those that look at it in one of these views."""
+    def _find(self, text: str, place: Place, views: frozenset[View], found: Iterable[int] = ()) -> list[int]:
+        """Return the rules of a place that are in a text, among those that look at it in one of these views.
+
+        What was found in the value already is not looked for again: else who sends all attacks at once pays least.
+        """
         among = self._among.get((place, views))
         if among is None:
             asked = [place in rule.places and not views.isdisjoint(rule.views) for rule in self._rules]
             among = self._among[place, views] = sum(is_asked << index for index, is_asked in enumerate(asked))
         self.scanned += len(text)
+        for index in found:
+            among &= ~(1 << index)
         return self._matcher.find(text, among)
 
 
