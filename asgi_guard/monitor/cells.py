@@ -9,7 +9,6 @@ Must never keep more series than its bound, whatever the values of attributes ar
 from __future__ import annotations
 
 import logging
-from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -24,7 +23,7 @@ from asgi_guard.monitor.snapshot import OVERFLOW, Exemplar, Point, Snapshot
 from asgi_guard.settings import Problems
 
 if TYPE_CHECKING:
-    Cells: TypeAlias = "array[int] | memoryview[int]"
+    Cells: TypeAlias = list[int] | memoryview[int]
 
 __all__ = ["OVERFLOW", "Aggregate", "Exemplar", "Observed", "Point", "Series", "Slots", "Snapshot"]
 
@@ -56,13 +55,13 @@ class Slots:
     """The row of integers, in the memory of this process; it grows as needed."""
 
     def __init__(self) -> None:
-        self.cells: Cells = array("q", bytes(8 * PAGE))  # page 0 is nobody's
+        self.cells: Cells = [0] * PAGE  # page 0 is nobody's; an array would make each number anew at each addition
         self.lock: Lock = Lock()
 
     def take(self, count: int) -> int:
         """Reserve neighbouring integers, all 0, and return where they begin; the lock is held."""
         at = len(self.cells)
-        self.cells.frombytes(bytes(8 * count))  # type: ignore[union-attr]
+        self.cells += [0] * count  # type: ignore[operator]
         return at
 
     def take_page(self) -> int:
@@ -363,23 +362,23 @@ def point_at(
     if metric.kind is not Kind.HISTOGRAM:
         return Point(metric, values, cells[at], (), 0, _NO_PAGES, None, is_overflow)
     end = len(metric.bounds) + 2
-    row = cells[at : at + end + _EXEMPLAR].tolist()
+    row = list(cells[at : at + end + _EXEMPLAR])
     counts = tuple(row[1:end])
     if len(row) != end + _EXEMPLAR or min(counts) < 0:
         raise ValueError("a row is broken")
     exemplar = None
-    if row[end] and cells[at + end : at + end + _EXEMPLAR].tolist() == row[end:]:
+    if row[end] and list(cells[at + end : at + end + _EXEMPLAR]) == row[end:]:
         exemplar = _exemplar(row[end:], metric)
     pages = _pages(cells, at + end + _EXEMPLAR) if exponential and metric.is_exponential else _NO_PAGES
-    return Point(metric, values, 0, counts, row[0], pages, exemplar, is_overflow)
+    return Point(metric, values, 0, counts, min(row[0], MOST), pages, exemplar, is_overflow)
 
 
 def _pages(cells: Cells, at: int) -> dict[int, int]:
     """Read the base-2 buckets that are not empty."""
     found: dict[int, int] = {}
-    for octave, page in enumerate(cells[at : at + PAGES].tolist()):
+    for octave, page in enumerate(cells[at : at + PAGES]):
         if page:
-            counts = cells[page : page + PAGE].tolist()
+            counts = list(cells[page : page + PAGE])
             if len(counts) != PAGE or min(counts) < 0:
                 raise ValueError("a page is broken")
             first = FIRST_INDEX + octave * PAGE
