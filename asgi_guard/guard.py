@@ -346,9 +346,8 @@ def _checked(
             own.add("AG221", name, value, "must be True, False or settings", f"To switch it off, write {name}=False.")
         else:
             try:
-                layers.append(
-                    part.make(_of_table(name, value) if part.takes_table and isinstance(value, Mapping) else value)
-                )
+                is_table = part.takes_table and isinstance(value, Mapping)
+                layers.append(part.make(_of_table(name, cast("Mapping[str, Any]", value)) if is_table else value))
             except ConfigError as error:
                 problems.extend(error.problems)
     own.extend(problems)

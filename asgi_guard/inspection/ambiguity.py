@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from itertools import chain
-from re import _constants as codes  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final, TypeAlias
+
+codes: Any = import_module("re._constants")  # the parser of the library itself: no other reads what it reads
+parser: Any = import_module("re._parser")
 
 _BEYOND: Final = 128
 """Stands for every character that is not ASCII: the characters of a set are the bits of an integer."""
 
 _ALL: Final = (1 << _BEYOND + 1) - 1
-_REPEATS: Final = frozenset((codes.MAX_REPEAT, codes.MIN_REPEAT))
+_REPEATS: Final = frozenset[Any]((codes.MAX_REPEAT, codes.MIN_REPEAT))
 _FEW: Final = 4
 """Rounds that take no longer than what is written as often, one behind the other."""
 
@@ -165,7 +167,7 @@ def _having(pattern: str) -> int:
     return sum(1 << at for at in range(_BEYOND) if re.fullmatch(pattern, chr(at), re.ASCII))
 
 
-_CATEGORIES: Final = {
+_CATEGORIES: Final[dict[Any, int]] = {
     codes.CATEGORY_DIGIT: _having(r"\d"),
     codes.CATEGORY_NOT_DIGIT: _having(r"\D") | 1 << _BEYOND,
     codes.CATEGORY_SPACE: _having(r"\s"),

@@ -13,7 +13,6 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from asgi_guard.inspection.decode import PIECE, percent, percent_slowly
@@ -75,10 +74,12 @@ _COOKIE, _REFERER, _USER_AGENT, _AUTHORIZATION = b"cookie", b"referer", b"user-a
 _LOOKED_UP: Final = re.compile(rb"\$\{|\(\) ?\{")
 _QUOTED: Final = re.compile(rb"['\"<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]")
 _BROKEN: Final = re.compile(rb"['<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]")
-_UNUSUAL: Final[Mapping[bytes, re.Pattern[bytes]]] = MappingProxyType(
-    dict.fromkeys((b"user-agent", b"referer", b"host", b"origin", b"accept-language", b"accept"), _QUOTED)
-    | dict.fromkeys((b"content-type", b"content-disposition", b"forwarded", b"if-none-match"), _BROKEN)
-)
+_TOLD: Final[tuple[bytes, ...]] = (b"user-agent", b"referer", b"host", b"origin", b"accept-language", b"accept")
+_PARSED: Final[tuple[bytes, ...]] = (b"content-type", b"content-disposition", b"forwarded", b"if-none-match")
+_UNUSUAL: Final[Mapping[bytes, re.Pattern[bytes]]] = {
+    **dict.fromkeys(_TOLD, _QUOTED),
+    **dict.fromkeys(_PARSED, _BROKEN),
+}
 """What an ordinary value does not have, of those headers that are put into queries, pages, names and logs."""
 
 _ESCAPED: Final = re.compile(r"%|\.\.|//")

@@ -335,7 +335,7 @@ class TelemetryLayer(Layer):
                 known[2].record(sizes[1])
         if opened is not None and self._spans is not None:
             self._spans.end(exchange, opened, kind.method, root + template, error)
-        if self._log is None or self._writer is None:
+        if self._log is None or self._writer is None or sizes is None:
             return
         if error or status >= FIRST_FAILURE or self._chance() < self._log.share:
             answered_by = "" if answering is None else answering.name
