@@ -133,7 +133,7 @@ def test_what_is_not_opened_deep_inside_is_opened_where_it_comes_alone() -> None
     """Or an attacker would have it remembered as harmless first."""
     scanner = Scanner([rule("^secret key$", "secret", places=("name",))], "re")
     hidden = nested = '{"secret key": "a; b"}'
-    for _ in range(4):
+    for _ in range(3):
         nested = json.dumps([nested])
 
     assert found(scanner, nested) == []
