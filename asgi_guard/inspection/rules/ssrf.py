@@ -45,7 +45,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|\d{1,9})){0,2}\.(?:0x[0-9a-f]{1,10}|0[0-7]{1,12}|[1-9]\d{3,8})"
         r"|0x[0-9a-f]{2,16}|0[0-7]{6,14}|(?:0x[0-9a-f]{1,10}|0{1,8}[1-7][0-7]{0,14})(?:\.\w{1,12}){1,3}"
         r"|[1-4]\d{8,9}|\d{1,3}\.\d{1,3}|127\.1|[3-9]\d{2}\.\d{3}\.\d{3}\.\d{3})" + _PORT,
-        needs=(":",),
+        needs=(":/", "http:", "https:"),
         why="An address as a number, in octal, in hexadecimal or with parts left out, so that filters do not see it.",
         positives=(
             "http://2852039166/latest/",
@@ -76,7 +76,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|0{0,4})\]|\[[0:]{1,20}(?:ffff)?:?(?:[0-9a-f]{1,4}:[0-9a-f]{1,4}"
         r"|\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})\]|\[(?:fe80|f[cd][0-9a-f]{2})?:?[0-9a-f]{0,4}::[\w.:%]{0,20}\])"
         r"|^https?:\[|^https?://[^/\s\"'<>\\]{0,40}\\{1,2}[a-z0-9@.][^\s\"'<>]{0,60}$",
-        needs=(":",),
+        needs=("://", "http:[", "https:["),
         why="An address in IPv6, in letters that become digits, or behind a backslash.",
         positives=(
             "http://[::1]/",
@@ -102,7 +102,22 @@ RULES: Final[tuple[Rule, ...]] = (
         pattern=r"^\s{0,4}(?:url:)?(?:(?:gopher|dict|ldapi|tftp|netdoc|jar|rmi|iiop|corba|local_file|acap|finger"
         r"|view-source|nntp|wais|dns|jndi)(?::/{2,3}\S|:(?:https?|file):/)"
         r"|ldaps?://[^\s/]{1,60}/[^\s=]{0,60}$)|\bgopher://\S{1,80}:\d|\bjar:(?:https?|file)://?\S",
-        needs=("://", ":file:", ":http"),
+        needs=(
+            *(
+                "gopher:",
+                "dict:",
+                "ldap",
+                "tftp:",
+                "netdoc:",
+                "jar:",
+                "rmi:",
+                "iiop:",
+                "corba:",
+                "local_file:",
+                "acap:",
+            ),
+            *("finger:", "view-source:", "nntp:", "wais:", "dns:", "jndi:"),
+        ),
         why="Schemes by which a client of the server speaks to any service.",
         positives=(
             "gopher://127.0.0.1:6379/_x",

@@ -140,7 +140,10 @@ RULES: Final[tuple[Rule, ...]] = (
         level=1,
         pattern=r"^[^\s]{0,24}(?:php://(?:filter|input|stdin|std(?:out|err)|output|fd|memory|temp)"
         r"|(?:phar|expect|zip|rar|ogg|glob|compress\.(?:zlib|bzip2)|ssh2(?:\.\w{3,6})?|data):/{2}\S)",
-        needs=("://",),
+        needs=(
+            *("php://", "phar://", "expect://", "zip://", "rar://", "ogg://", "glob://", "zlib://", "bzip2://"),
+            *("ssh2", "data://"),
+        ),
         why="Wrappers of PHP by which a file name becomes code, or code a file name.",
         positives=(
             "php://filter/convert.base64-encode/resource=index",

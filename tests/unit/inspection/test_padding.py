@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -126,3 +127,22 @@ def test_a_text_is_unpadded_in_pieces_as_it_is_at_once(text: str) -> None:
         pass
     assert pieces == [unpad(text)]
     assert len(unpad(text)) <= len(text) + 1
+
+
+@pytest.mark.parametrize(
+    "filler", ["- ", "-", "1+", "/*", "/**/", "/./", "a   ", "((", "'", '"a', "not ", "a" * 33 + "'", "x", " ", "\n "]
+)
+@pytest.mark.parametrize("end", ["", ";", "1", " x"])
+def test_no_filler_is_read_again_and_again(filler: str, end: str) -> None:
+    """Eight times the text takes about eight times as long, not sixty-four times."""
+
+    def took(length: int) -> float:
+        text = (filler * length)[:length] + end
+        times = []
+        for _ in range(3):
+            began = process_time()
+            unpad(text)
+            times.append(process_time() - began)
+        return min(times)
+
+    assert took(16_000) <= 30 * took(2_000) + 0.002

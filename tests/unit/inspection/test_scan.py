@@ -129,6 +129,17 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(scanner._clean) <= 4_096
 
 
+def test_what_is_not_opened_deep_inside_is_opened_where_it_comes_alone() -> None:
+    """Or an attacker would have it remembered as harmless first."""
+    scanner = Scanner([rule("^secret key$", "secret", places=("name",))], "re")
+    hidden = nested = '{"secret key": "a; b"}'
+    for _ in range(3):
+        nested = json.dumps([nested])
+
+    assert found(scanner, nested) == []
+    assert found(scanner, hidden) == [{"OWN-1"}]
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_rule_is_looked_for_in_its_places(place) -> None:
     """And in no other."""
