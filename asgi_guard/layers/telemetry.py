@@ -128,15 +128,14 @@ class TelemetryLayer(Layer):
                 slow_seconds=settings.slow_seconds,
             )
         if settings.spans and settings.response_headers:
-            self.head = self._head  # type: ignore[method-assign]
+            vars(self)["head"] = self._head
         self._traffic = settings.traffic
         self._log = settings.access_log_settings()
         self._writer: access_log.Writer | None = None
         if self._log is not None:
             self._writer = access_log.Writer(self._log, self.aggregate.series(ACCESS_LOG_DROPPED).add)
         if self._traffic or self._log is not None:  # hooks that nobody needs are not there
-            self.inbound = self._inbound  # type: ignore[method-assign]
-            self.outbound = self._outbound  # type: ignore[method-assign]
+            vars(self).update(inbound=self._inbound, outbound=self._outbound)
         self._received = self.aggregate.series(MESSAGES, "received") if self._traffic else None
         self._sent = self.aggregate.series(MESSAGES, "sent") if self._traffic else None
 

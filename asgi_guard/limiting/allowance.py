@@ -41,7 +41,7 @@ class Allowance:
         self.max_body_bytes = max_body_bytes
         self.too_large = too_large
         self.received = 0
-        self.is_received = False
+        self.is_received: bool = False
         self.deadline: Deadline | None = None
         self.terms: tuple[float, float | None] | None = None
         self.patience: Patience | None = None
