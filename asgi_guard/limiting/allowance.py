@@ -38,9 +38,9 @@ class Allowance:
     waiting: int
 
     def __init__(self, max_body_bytes: int, too_large: Reply) -> None:
-        self.max_body_bytes = max_body_bytes
-        self.too_large = too_large
-        self.received = 0
+        self.max_body_bytes: int = max_body_bytes
+        self.too_large: Reply = too_large
+        self.received: int = 0
         self.is_received: bool = False
         self.deadline: Deadline | None = None
         self.terms: tuple[float, float | None] | None = None

@@ -50,7 +50,8 @@ class FileSlots(Slots):
         self.descriptor: int = descriptor
         os.ftruncate(descriptor, 8 * size)
         self._map = mmap.mmap(descriptor, 8 * size)
-        self.cells = self._row = memoryview(self._map).cast("q")
+        self._row: memoryview[int] = memoryview(self._map).cast("q")
+        self.cells: list[int] | memoryview[int] = self._row
         self._reserved = 0
         self._used = 0
         self._last = _FIRST

@@ -45,10 +45,10 @@ class Open:
     __slots__ = ("context", "span", "started_ns", "token")
 
     def __init__(self, span: Any, context: Any, token: Any, started_ns: int) -> None:
-        self.span = span
-        self.context = context
+        self.span: Any = span
+        self.context: Any = context
         self.token: Token[Any] | None = token
-        self.started_ns = started_ns
+        self.started_ns: int = started_ns
 
     @property
     def trace_id(self) -> int:
