@@ -65,7 +65,7 @@ def share(folder: str | os.PathLike[str] | None = None) -> SharedAggregate:
                 raise ConfigError([Problem("AG853", "shared_dir", str(chosen), rule, "Name one folder everywhere.")])
             return _aggregate
         if folder is None:
-            _remove_abandoned()
+            remove_abandoned()
         shared = SharedAggregate(chosen)
         if _aggregate is not None:
             shared.adopt(_aggregate)
@@ -93,7 +93,7 @@ def _start_of(process: int) -> str:
     return fields[19].decode()
 
 
-def _remove_abandoned() -> None:
+def remove_abandoned() -> None:
     """Remove the default folders of parents that are gone, so that they do not gather where nobody cleans up."""
     if sys.platform != "linux":  # elsewhere nothing tells whether a folder's parent is still the same process
         return

@@ -21,7 +21,7 @@ from typing import Any
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.layers.telemetry import Telemetry
-from asgi_guard.monitor.process import default_folder
+from asgi_guard.monitor.process import default_folder, remove_abandoned
 from asgi_guard.serve.application import find, told
 from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, MAX_WORKERS, RUN, WORKERS, settings
 from asgi_guard.serve.servers import APPLICATION, SERVERS, CannotServeError, Place, choose
@@ -89,6 +89,7 @@ def run_server(options: argparse.Namespace) -> int:
     except ConfigError as error:
         return _refuse(str(error), 1)
     if place.workers > 1 and _counts_alone(parts["telemetry"]):
+        remove_abandoned()
         environ[SHARED_DIR] = str(default_folder(os.getpid()))
     if server.note:
         _say(server.note)
