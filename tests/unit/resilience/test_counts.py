@@ -304,6 +304,23 @@ def test_each_attempt_is_counted_by_what_came_of_it(form: str, errors: int, expe
     assert counted() == {f"retry.attempts fetch {result}": number for result, number in expected.items()}
 
 
+@pytest.mark.parametrize("form", ["decorated", "a block"])
+def test_an_attempt_that_is_cancelled_came_to_nothing(form: str) -> None:
+    """It says nothing about the other side."""
+    retry = retry_on_failure(3, name="fetch")
+
+    def is_cancelled() -> None:
+        raise KeyboardInterrupt
+
+    def block() -> None:
+        for attempt in retry:
+            with attempt:
+                is_cancelled()
+
+    tried(retry(is_cancelled) if form == "decorated" else block)
+    assert counted() == {}
+
+
 def test_who_finds_no_place_is_counted() -> None:
     """By the name of the bulkhead."""
     reports = Bulkhead(1, name="reports")
