@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
-from shutil import rmtree
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -79,6 +77,8 @@ def default_folder(parent: int) -> Path:
     Args:
         parent: the number of the process that starts the workers.
     """
+    import tempfile  # it takes as long to import as all else that a circuit breaker counts with
+
     user = os.getuid() if hasattr(os, "getuid") else 0
     return Path(tempfile.gettempdir()) / f"{_PREFIX}{user}-{parent}-{_start_of(parent)}"
 
@@ -97,6 +97,9 @@ def remove_abandoned() -> None:
     """Remove the default folders of parents that are gone, so that they do not gather where nobody cleans up."""
     if sys.platform != "linux":  # elsewhere nothing tells whether a folder's parent is still the same process
         return
+    import tempfile
+    from shutil import rmtree
+
     own = f"{_PREFIX}{os.getuid()}-"
     for found in Path(tempfile.gettempdir()).glob(f"{own}*"):
         parent, _, start = found.name.removeprefix(own).partition("-")
