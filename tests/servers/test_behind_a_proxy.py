@@ -40,7 +40,8 @@ LIMIT = 100
 BLOCK_BYTES, BLOCKS = 65_536, 800
 ROOM_BYTES = 16 * 2**20
 SECRETS = ("ledger", "LookupError", "Traceback", "application.py")
-PAGES = ("/health", "/livez", "/readyz", "/metrics", "/performance/summary", "/dashboard", "/docs", "/asgi-guard")
+PROBES = ("/health", "/livez", "/readyz")
+PAGES = ("/metrics", "/performance/summary", "/dashboard", "/docs", "/asgi-guard")
 
 SERVERS = {
     "uvicorn": "uvicorn application:guarded --port {port}",
@@ -321,9 +322,17 @@ def test_an_exception_tells_the_client_nothing(site, path, accepted):
     assert headers["x-request-id"] in site.process.said
 
 
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_probe_learns_that_it_works(site, probe):
+    """And nothing else, though it comes from this machine."""
+    status, _, body = site.ask({"target": probe})
+
+    assert (status, json.loads(body)) == (200, {"status": "pass"})
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_no_page_is_the_guards(site, page):
-    """Whatever is asked for, the application answers."""
+def test_no_other_page_is_the_guards(site, page):
+    """Whatever else is asked for, the application answers."""
     status, _, body = site.ask({"target": page})
 
     assert (status, json.loads(body)["path"]) == (200, page)
