@@ -132,7 +132,9 @@ def in_django(diary: Diary) -> Any:
     urls.urlpatterns = [path("items/<str:key>", item), path("stream", stream)]
     sys.modules["told_urls"] = urls
     if not settings.configured:
-        settings.configure(ALLOWED_HOSTS=["*"], LOGGING_CONFIG=None, SECRET_KEY="not one", ROOT_URLCONF="shops.in_django")
+        settings.configure(
+            ALLOWED_HOSTS=["*"], LOGGING_CONFIG=None, SECRET_KEY="not one", ROOT_URLCONF="shops.in_django"
+        )
         django.setup()
     from django.test.utils import override_settings
 
