@@ -158,7 +158,10 @@ async def test_django_says_it_once_it_is_told_to(monkeypatch, is_async) -> None:
     from django.conf import settings
 
     if not settings.configured:
-        settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x" * 50)
+        # As the shop configures them, which may be asked in the same process.
+        settings.configure(
+            ALLOWED_HOSTS=["*"], LOGGING_CONFIG=None, SECRET_KEY="not one", ROOT_URLCONF="shops.in_django"
+        )
     from django import setup
     from django.core.handlers.asgi import ASGIHandler
     from django.http import HttpResponse
