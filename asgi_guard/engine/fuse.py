@@ -145,9 +145,8 @@ class Middleware:
         is_lifespan = scope["type"] == "lifespan"
         is_strict = is_lifespan and any(getattr(layer, "strict_lifespan", False) for layer in self.layers)
         starting = [layer for layer in self.layers if is_lifespan and _has_own(layer, "start")]
-        watching = [layer for layer in self.layers if is_lifespan and _watches(layer)]
-        if watching:
-            receive, send = _watched(watching, receive, send)
+        if is_lifespan and any(map(_watches, self.layers)):
+            receive, send = _watched(self, receive, send)
         ending = _Ending(self, send) if is_lifespan else None
         if ending is not None and any(_has_own(layer, "shutdown") for layer in self.layers):
             send = ending.send
@@ -210,19 +209,19 @@ def _watches(layer: Layer) -> bool:
     return _has_own(layer, "started") or _has_own(layer, "stopping")
 
 
-def _watched(layers: Iterable[Layer], receive: AnyReceive, send: AnySend) -> tuple[AnyReceive, AnySend]:
-    """Let layers know when the application has started, and when it is asked to end."""
+def _watched(middleware: Middleware, receive: AnyReceive, send: AnySend) -> tuple[AnyReceive, AnySend]:
+    """Let the layers of that time know when the application has started, and when it is asked to end."""
 
     async def listen() -> Any:
         message = await receive()
         if message["type"] == "lifespan.shutdown":
-            for layer in layers:
+            for layer in middleware.layers:
                 layer.stopping()
         return message
 
     async def say(message: Any) -> None:
         if message["type"] == "lifespan.startup.complete":
-            for layer in layers:
+            for layer in middleware.layers:
                 layer.started()
         await send(message)
 

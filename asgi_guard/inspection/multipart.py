@@ -133,11 +133,15 @@ class MultipartReader:
             _check_plain(told)
 
     def _named(self, disposition: str) -> Iterator[Value]:
-        """Give out the names of a part, and of its file: however a parser may read them."""
+        """Give out the names of a part, and of its file: however a parser may read them.
+
+        What an exclusion may go by is the name that every parser reads, and no other.
+        """
+        told = parameters(behind(disposition)) or {}
+        self._name = "" if "name*" in told else told.get("name", "")
         for parameter, _, quoted, bare in _PARAMETER.findall(disposition):
             given = quoted or bare.strip()
             if parameter.lower() == "name":
-                self._name = given
                 yield Value("name", given, given)
             else:
                 yield Value("filename", self._name, given)

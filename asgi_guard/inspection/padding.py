@@ -60,6 +60,7 @@ def is_padded(text: str) -> bool:
         or b"(((" in signs
         or b")))" in signs
         or "/*" in text
+        or (_LONG_LINE.search(text) is not None)
         or b"not not " in octets.lower()
         or _MANY_QUOTES in kinds
         or (len(octets) > _LONGEST_LITERAL and (_has_operand(text, octets, kinds) or _is_literal_or_start(text)))
@@ -84,6 +85,8 @@ def _is_literal_or_start(text: str) -> bool:
 
 _MANY_BLANKS = re.compile(r"[\s\x00-\x20\xa0]{32,}")
 _BLANKS = re.compile(r"[ \t\xa0](?<=\S[ \t\xa0])[ \t\xa0]{2,}(?=\S)")
+_EXECUTED = re.compile(r"/\*(?:!|m!)[0-9]{0,6}([^*]*+)\*/")
+_LONG_LINE = re.compile(r"(?:--|#)[^\n]{64,}+\n")
 _QUOTED = re.compile(r"""(?<!["'^`$@*])["'^`$@*]{32,}""")
 _STEPS = re.compile(r"(?<![/\\])(?<![/\\]\.)[/\\](?:\.?[/\\]){31,}")
 _BRACKETS = re.compile(r"\((?:\s?\(){2,}|\)(?:\s?\)){2,}")
@@ -112,15 +115,24 @@ _GOES_ON = re.compile(
 
 def unpad(text: str) -> str:
     """Make short what an interpreter skips, and what only a pattern counts."""
-    return _without_start(_squeeze(uncommented(text)))
+    return _without_start(_squeeze(uncommented(_plain(text))))
 
 
 def unpad_slowly(text: str) -> Generator[None, None, str]:
     """Do so piece by piece, and let others run in between."""
+    text = _plain(text)
     if "/*" in text:
         text = yield from uncommented_slowly(text)
     text = yield from slowly(text, _squeeze, None, None)
     return _without_start(text)
+
+
+def _plain(text: str) -> str:
+    """Leave out long comments that end with their line; and take for none those that a database runs."""
+    if "/*" in text:
+        text = _EXECUTED.sub(r" \1 ", text)
+    last = text.rfind("\n") + 1  # behind it no comment ends: each that begins would be looked for in vain
+    return f"{_LONG_LINE.sub(' ', text[:last])}{text[last:]}" if last > _LONGEST_WORD else text
 
 
 def _squeeze(text: str) -> str:

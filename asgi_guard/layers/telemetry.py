@@ -262,8 +262,8 @@ class TelemetryLayer(Layer):
         else:  # frameworks answer for an exception before they raise it
             exchange.cells[self] = (kind, -took_ns, opened, whose, sizes)
             return
-        self._record(exchange, cell, error, took_ns)
         exchange.cells[self] = (kind, 0, opened, whose, sizes)
+        self._record(exchange, cell, error, took_ns)
 
     def finish(self, exchange: Exchange) -> None:
         """Measure a request that was never answered whole, and a WebSocket."""

@@ -71,7 +71,9 @@ class FileSlots(Slots):
             raise OSError(errno.ENOSPC, "no place for another series")
         while end > self._reserved:  # storing into a hole of a file would be a fatal signal where the disk is full
             room = min(_CHUNK, len(self._row) - self._reserved)
-            os.pwrite(self.descriptor, bytes(8 * room), 8 * self._reserved)
+            written = os.pwrite(self.descriptor, bytes(8 * room), 8 * self._reserved)
+            if written < 8 * room:  # the disk is full, which is an error only where nothing at all could be written
+                raise OSError(errno.ENOSPC, "no place for another series")
             self._reserved += room
         self._used = end
         self._row[_USED] = end

@@ -125,6 +125,22 @@ class PrivateFolder:
             self._held = None
 
 
+def is_left(path: Path) -> bool:
+    """Whether no process has a private folder open any more; False where it is no folder.
+
+    Only the lock tells: a server that was killed may have left workers, and one in another container that uses the
+    same directory cannot be seen from here.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def lock(descriptor: int) -> bool:
     """Take the lock of a file for as long as it is open, in this process and all that it forks; False where taken."""
     return _locks(descriptor, exclusively=True)

@@ -202,7 +202,7 @@ class _Watched:
         try:
             with move_on_after(self.check.timeout_seconds):
                 return "it returned False" if await self._ask() is False else None
-        except Exception as exc:  # noqa: BLE001  whatever it is, it is what the check has found
+        except (Exception, SystemExit, KeyboardInterrupt) as exc:  # noqa: BLE001  it is what the check has found
             return told(exc)
         return f"no answer within {self.check.timeout_seconds:g} seconds"
 

@@ -94,15 +94,20 @@ def _start_of(process: int) -> str:
 
 
 def remove_abandoned() -> None:
-    """Remove the default folders of parents that are gone, so that they do not gather where nobody cleans up."""
+    """Remove the default folders of parents that are gone, so that they do not gather where nobody cleans up.
+
+    This is done at the start of the next server, and not at the end of the last worker: nobody knows which is the last.
+    """
     if sys.platform != "linux":  # elsewhere nothing tells whether a folder's parent is still the same process
         return
     import tempfile
     from shutil import rmtree
 
+    from asgi_guard.monitor.folder import is_left
+
     own = f"{_PREFIX}{os.getuid()}-"
     for found in Path(tempfile.gettempdir()).glob(f"{own}*"):
         parent, _, start = found.name.removeprefix(own).partition("-")
-        if parent.isdecimal() and not found.is_symlink() and _start_of(int(parent)) != start:
+        if parent.isdecimal() and _start_of(int(parent)) != start and is_left(found):
             with suppress(OSError):
                 rmtree(found)

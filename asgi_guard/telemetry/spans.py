@@ -8,6 +8,7 @@ Rule 3: no span for single messages: they cost more than the request, and nobody
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import time
@@ -34,6 +35,7 @@ KEPT: Final = "asgi_guard.sampling.kept"
 """The attribute that says why a span was kept which the sampler had dropped; see `sampling.KeepErrors`."""
 
 _FIRST_FAULT: Final = 500
+_logger: Final = logging.getLogger("asgi_guard.telemetry")
 _HOST: Final = b"host"
 _KEEPER: Final = "asgi_guard.telemetry.sampling"
 _PORT: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
@@ -102,12 +104,18 @@ class Spans:
         self._slow_seconds = slow_seconds
         self._fields: tuple[bytes, ...] = ()
         self._samples_blindly = False
+        self._is_broken = self._has_complained = False
 
     def begin(self, exchange: Exchange, method: str) -> Open | None:
-        """Start the span of a request, and enter it; None where nobody traces."""
-        tracer = self._tracer or self._find_tracer()
-        if tracer is None:
+        """Start the span of a request, and enter it; None where nobody traces, or OpenTelemetry fails."""
+        try:
+            tracer = self._tracer or self._find_tracer()
+            return None if tracer is None else self._begun(tracer, exchange, method)
+        except Exception as failure:  # noqa: BLE001  a sampler, a processor, a propagator that cannot be loaded
+            self._complain(failure)
             return None
+
+    def _begun(self, tracer: Any, exchange: Exchange, method: str) -> Open:
         parent, links = self._parent(exchange)
         started_ns = time.time_ns()
         name = _name(exchange, method)
@@ -127,7 +135,11 @@ class Spans:
         Samplers that go by a span's parent drop whatever is begun in it: its parent is in a trace that was not sampled.
         What OpenTelemetry has instrumented begins nothing at all.
         """
-        if (self._tracer or self._find_tracer()) is None:
+        try:
+            if (self._tracer or self._find_tracer()) is None:
+                return None
+        except Exception as failure:  # noqa: BLE001
+            self._complain(failure)
             return None
         trace = self._trace
         nowhere = trace.SpanContext(getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False)
@@ -156,6 +168,12 @@ class Spans:
             route: the template of the route; empty where nobody has named one.
             error: the `error.type`; empty where there is none.
         """
+        try:
+            self._ended(exchange, opened, method, route, error)
+        except Exception as failure:  # noqa: BLE001  the request has its answer
+            self._complain(failure)
+
+    def _ended(self, exchange: Exchange, opened: Open, method: str, route: str, error: str) -> None:
         span = opened.span
         ended_ns = time.time_ns()
         if not span.is_recording():
@@ -170,9 +188,17 @@ class Spans:
             span.update_name(f"{_name(exchange, method)} {route}")
         if error and (exchange.status >= _FIRST_FAULT or exchange.failure is not None or not exchange.status):
             span.set_status(self._trace.Status(self._trace.StatusCode.ERROR))
-        if exchange.failure is not None:
-            span.record_exception(exchange.failure)
-        span.end(ended_ns)
+        try:
+            if exchange.failure is not None:
+                span.record_exception(exchange.failure)
+        finally:  # an exception whose own text raises has to end, too
+            span.end(ended_ns)
+
+    def _complain(self, failure: Exception) -> None:
+        """Log what OpenTelemetry has raised, once: it fails no request."""
+        if not self._has_complained:
+            self._has_complained = True
+            _logger.error("OpenTelemetry fails, and requests go without a span; this is said once", exc_info=failure)
 
     def _find_tracer(self) -> Any:
         provider = self._provider
@@ -183,12 +209,16 @@ class Spans:
             provider = api.get_tracer_provider()
             if isinstance(provider, api.ProxyTracerProvider):
                 return None
+        if self._is_broken:
+            return None
+        self._is_broken = True  # unless all of this works: OTEL_PROPAGATORS may name one that is not installed
         # Kept, since an import statement costs more than what a request needs of these.
         from opentelemetry import context, propagate, trace
 
         self._context, self._propagate, self._trace = context, propagate, trace
         self._server = trace.SpanKind.SERVER
         self._samples_blindly = _looks_at_nothing(getattr(provider, "sampler", None))
+        self._is_broken = False
         self._tracer = provider.get_tracer("asgi_guard", sys.modules["asgi_guard"].__version__, schema_url=SCHEMA)
         return self._tracer
 

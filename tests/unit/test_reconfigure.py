@@ -13,6 +13,7 @@ from asgi_guard import (
     BanAfter,
     Bans,
     ConfigError,
+    Endpoints,
     Guard,
     IPFilter,
     MemoryStore,
@@ -258,3 +259,30 @@ async def test_a_part_can_be_asked_and_told() -> None:
     for off in ("ip_filter", "rate_limt"):
         with pytest.raises(KeyError):
             guard.part(off)
+
+
+async def test_a_guard_that_is_reconfigured_still_learns_of_the_end() -> None:
+    """Its readiness is that of the application, whichever layers stand there by then."""
+    guard: Guard
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    ready: list[int] = []
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        guard.reconfigure(endpoints=Endpoints(prefix="/internal"))
+        await send({"type": "lifespan.startup.complete"})
+        ready.append((await call(guard, "GET", "/internal/readyz")).status)
+        await receive()
+        ready.append((await call(guard, "GET", "/internal/readyz")).status)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(_message: Any) -> None:
+        """Take it."""
+
+    guard = Guard(app)
+    await guard({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+
+    assert ready == [200, 503]

@@ -27,6 +27,11 @@ PADDED = {
         "before a query": f"1 union{'(' * 20}select pw from t",
         "before a query, with a blank": f"1 union {'(' * 20}select 1,2",
     },
+    "comments": {
+        "to the end of a line": f"x' or -- {LONG * 100}\n1=1 -- ",
+        "one that runs, and a sum": f"1 /*!50000or*/ 1{'+0' * 20}=1 -- ",
+        "two that run, and a long one": f"x' /*!50000union*/ /*{LONG * 120}*/ /*!50000select*/ 1,2 -- ",
+    },
     "signs": {
         "minus": f"1 or {'- ' * 9}1=1",
         "bits": f"1 or {'~' * 10}1=1",

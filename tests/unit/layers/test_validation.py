@@ -715,3 +715,16 @@ async def test_a_body_that_says_it_is_not_encoded_is_like_one_that_says_nothing(
     """Uploads of any size pass."""
     headers = {"content-type": "application/octet-stream", "content-encoding": "identity"}
     assert (await call(ValidationMiddleware(Reader()), "POST", headers=headers, chunks=[b"x" * 300_000])).status == 200
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    ['form-data; name="id"; x=";name=comment;"', 'form-data; name="id"; name*=comment', 'form-data; name="id"'],
+)
+async def test_an_exclusion_goes_by_the_name_that_every_parser_reads(disposition) -> None:
+    """And never by one that stands inside of another parameter."""
+    guarded = ValidationMiddleware(echo, exclude=[Exclusion(names=["comment"])])
+    body = f"--B\r\nContent-Disposition: {disposition}\r\n\r\n<script>alert(1)</script>\r\n--B--\r\n".encode()
+    headers = {"Content-Type": "multipart/form-data; boundary=B", "Content-Length": str(len(body))}
+
+    assert (await call(guarded, "POST", headers=headers, body=body)).status == 400

@@ -524,3 +524,17 @@ def test_a_fork_while_somebody_folds_leaves_the_lock(aggregate: SharedAggregate,
     with aggregate._folder.locked("lock") as is_mine:
         assert is_mine
     worker.kill()
+
+
+def test_a_disk_that_takes_only_a_part_is_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Storing into what is missing would be a fatal signal: the series is counted in this process."""
+    shared = SharedAggregate(folder)
+    shared.series(HITS, "first").add()
+    written = os.pwrite
+    monkeypatch.setattr(cell_file.os, "pwrite", lambda where, data, at: written(where, data[: len(data) // 2], at))
+
+    for number in range(2_000):
+        shared.series(TIME, str(number)).record(10)
+
+    assert sum(sum(point.counts) for point in shared.snapshot() if point.metric == TIME) == 2_000
+    shared.close()

@@ -253,3 +253,59 @@ async def test_an_exemplar_names_the_trace() -> None:
     found = [point.exemplar for point in traced.aggregate.snapshot() if point.exemplar is not None]
     assert [exemplar.trace_id for exemplar in found] == [format(traced.spans[0].context.trace_id, "032x")]
     assert not any(point.exemplar for point in dropped.aggregate.snapshot())
+
+
+class FailingSampler:
+    """Raises whenever it is asked."""
+
+    def should_sample(self, *_args, **_kwargs):
+        """Fail."""
+        raise RuntimeError("a sampler")
+
+    def get_description(self) -> str:
+        """Describe it."""
+        return "failing"
+
+
+class UnspeakableError(Exception):
+    """Has no text, and raises where one is asked for."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.anyio
+async def test_what_opentelemetry_raises_fails_no_request(caplog) -> None:
+    """The request is answered and counted, and it is said once in the log."""
+    aggregate = Aggregate()
+    app = TelemetryMiddleware(answer, aggregate=aggregate, tracer_provider=TracerProvider(sampler=FailingSampler()))
+
+    statuses = [(await call(app)).status for _ in range(3)]
+
+    active = [point.number for point in aggregate.snapshot() if point.metric.name == "http.server.active_requests"]
+    assert (statuses, active) == ([200] * 3, [0])
+    assert [record.levelname for record in caplog.records if "OpenTelemetry fails" in record.message] == ["ERROR"]
+
+
+@pytest.mark.anyio
+async def test_an_exception_without_a_text_ends_its_span_and_counts_once() -> None:
+    """Whatever the SDK makes of it."""
+    kept, aggregate = InMemorySpanExporter(), Aggregate()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+
+    async def app(scope, receive, send) -> None:
+        raise UnspeakableError
+
+    await call(ErrorEnvelopeMiddleware(TelemetryMiddleware(app, aggregate=aggregate, tracer_provider=provider)))
+
+    durations = [point for point in aggregate.snapshot() if point.metric.name == "http.server.request.duration"]
+    assert sum(sum(point.counts) for point in durations) == 1
+    assert len(kept.get_finished_spans()) == 1
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+async def answer(scope, receive, send) -> None:
+    """Answer."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x"})
