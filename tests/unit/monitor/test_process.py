@@ -135,3 +135,16 @@ def test_folders_of_parents_that_are_gone_are_removed(tmp_path: Path, monkeypatc
     share()
 
     assert set(tmp_path.iterdir()) == {*kept, default_folder(os.getppid())}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a process has started")
+def test_a_folder_in_which_somebody_counts_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent is gone, or in another container: its workers go on, and would lose sight of one another."""
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    folder = tmp_path / f"asgi_guard-{os.getuid()}-{os.getpid()}-1"
+    orphans = SharedAggregate(folder)
+    orphans.series(HITS, "here").add()
+
+    share()
+
+    assert [point.number for point in SharedAggregate(folder).merged()] == [1]
