@@ -13,6 +13,8 @@ and gunicorn believe loopback peers unless they are told otherwise; the others b
 
 A process that reconfigures keeps its connections and its counts. A worker that is replaced finishes the requests that
 it has; its successor reads the application's code anew, and its counts begin anew unless they live in a shared store.
+When a worker dies, uvicorn and gunicorn start another; hypercorn ends, and so does granian, unless it is given
+`--respawn-failed-workers`. What workers have measured together stays for as long as the server.
 Must never import a server.
 """
 
