@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
+from typing import Any
 
 from asgi_guard.cli_settings import add_sources, configured
 from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.guard import Guard
+from asgi_guard.telemetry.otlp_variables import chosen_exporters
 
 
 def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -44,6 +48,7 @@ def run_check(options: argparse.Namespace) -> int:
         options.parser.error("nothing to check: give --config FILE, --env or both")
     try:
         guard, error = configured(options), None
+        _check_exporters(guard)
     except ConfigError as found:
         guard, error = None, found
     if options.json:
@@ -54,6 +59,17 @@ def run_check(options: argparse.Namespace) -> int:
     else:
         print(f"All is well. On: {', '.join(layer.name for layer in guard.layers) or 'nothing'}.")
     return 0 if error is None else 1
+
+
+def _check_exporters(guard: Guard) -> None:
+    """Ask what the server would: the OTEL_ variables are read where it serves, whatever else is read here.
+
+    Raises:
+        ConfigError: a variable has a value that is not known.
+    """
+    telemetry: Any = next((layer.settings for layer in guard.layers if layer.name == "telemetry"), None)
+    if getattr(telemetry, "export", None) == "otlp":
+        chosen_exporters(os.environ)
 
 
 def run_explain(options: argparse.Namespace) -> int:

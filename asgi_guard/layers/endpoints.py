@@ -54,6 +54,7 @@ Exposition = Callable[[bytes], Awaitable[tuple[bytes, bytes]]]
 MAX_QUERY_BYTES: Final = 1_024
 """What is read of a query."""
 
+_MAKE_ONE: Final = "Make one: python -c 'import secrets; print(secrets.token_urlsafe())'"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}")
 _PATH: Final = re.compile(r"(/[^/?#\s]+)+")
 _NO_STORE: Final = ((b"cache-control", b"no-store"),)
@@ -111,7 +112,7 @@ class Endpoints:
         token: object = self.token
         if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
             rule = "must be 16 to 512 characters of A-Z a-z 0-9 - . _ ~ + /"
-            problems.add("AG820", "token", token, rule, "Make one: python -c 'import secrets; secrets.token_urlsafe()'")
+            problems.add("AG820", "token", token, rule, _MAKE_ONE)
         check(problems, "allowed", self.allowed, unix=True)
         if self.local is not None:
             problems.boolean("local", self.local)
@@ -151,7 +152,7 @@ def _check_checks(problems: Problems, checks: object) -> None:
     for index, one in enumerate(given[:MAX_CHECKS]):
         field = f"checks[{index}]"
         if not isinstance(one, HealthCheck):
-            problems.add("AG823", field, one, rule, remedy)
+            problems.add("AG823", field, one, "must be a HealthCheck", remedy)
         elif one.name in names:
             problems.add("AG823", field, one.name, "must have a name of its own", "Rename one of them.")
         else:

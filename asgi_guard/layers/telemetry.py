@@ -19,12 +19,11 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp, Headers, Message
 from asgi_guard.monitor.cells import Aggregate
-from asgi_guard.monitor.process import aggregate_of_process, share
 from asgi_guard.settings import build
 from asgi_guard.telemetry import access_log, coexistence
 from asgi_guard.telemetry.coexistence import FASTAPI, NOTHING, Inside, Measured
-from asgi_guard.telemetry.out import Out
-from asgi_guard.telemetry.routes import route_of
+from asgi_guard.telemetry.out import Out, aggregate_for
+from asgi_guard.telemetry.routes import Roots, route_of
 from asgi_guard.telemetry.semconv import (
     ACCESS_LOG_DROPPED,
     ACTIVE_CONNECTIONS,
@@ -40,6 +39,7 @@ from asgi_guard.telemetry.semconv import (
     RESPONSE_SIZE,
     SCHEMES,
     VERSIONS,
+    error_type,
 )
 from asgi_guard.telemetry.settings import Telemetry, TelemetryFields
 from asgi_guard.telemetry.spans import Open, Spans
@@ -107,9 +107,10 @@ class TelemetryLayer(Layer):
         self._http = settings.http
         self._inside = Inside(None)
         self._is_alone = False
-        self.aggregate: Aggregate = settings.aggregate or _aggregate(settings.shared_dir)
+        self.aggregate: Aggregate = aggregate_for(settings)
         self._out = Out(settings, self.aggregate)
         self._durations: dict[str, Series] = {}
+        self._roots = Roots()
         self._methods = {method: method for method in settings.known_methods}
         whole = {path for path in settings.excluded_paths if not path.endswith("*")}
         self._excluded = frozenset(whole)
@@ -258,7 +259,7 @@ class TelemetryLayer(Layer):
         elif exchange.status < FIRST_FAULT:
             error = ""
         elif exchange.failure is not None:
-            error = _name(exchange.failure)
+            error = error_type(exchange.failure)
         else:  # frameworks answer for an exception before they raise it
             exchange.cells[self] = (kind, -took_ns, opened, whose, sizes)
             return
@@ -273,21 +274,26 @@ class TelemetryLayer(Layer):
         if cell is None:
             return
         kind, started_ns, opened, whose, _ = cell
-        if kind is not None:
-            if whose <= _OURS_UNLESS_MARKED:
-                kind.active.add(-1)
-            if started_ns < 0:
-                error = str(exchange.status) if exchange.failure is None else _name(exchange.failure)
-                self._record(exchange, cell, error, -started_ns)
-            elif started_ns:
+        try:
+            if kind is not None:
+                if whose <= _OURS_UNLESS_MARKED:
+                    kind.active.add(-1)
+                self._finish(exchange, cell, started_ns)
+        finally:  # whatever fails, the context is that of whoever called
+            if opened is not None:
+                opened.leave()
+
+    def _finish(self, exchange: Exchange, cell: tuple[Any, ...], started_ns: int) -> None:
+        """Record what `complete` has not: it was not asked, or it waited for the exception behind a 500."""
+        error = "" if exchange.failure is None else error_type(exchange.failure)
+        if started_ns < 0:
+            self._record(exchange, cell, error or str(exchange.status), -started_ns)
+        elif started_ns:
+            if not cell[0].is_socket and (exchange.is_gone or not error):
+                error = CLIENT_DISCONNECT if exchange.is_gone else INCOMPLETE
+            elif exchange.is_gone:
                 error = ""
-                if exchange.failure is not None and not exchange.is_gone:
-                    error = _name(exchange.failure)
-                elif not kind.is_socket:
-                    error = CLIENT_DISCONNECT if exchange.is_gone else INCOMPLETE
-                self._record(exchange, cell, error, self._now_ns() - started_ns)
-        if opened is not None:
-            opened.leave()
+            self._record(exchange, cell, error, self._now_ns() - started_ns)
 
     def took(self, layer: Layer, nanoseconds: int) -> None:
         """Count how long a layer has taken with one request in 64."""
@@ -297,7 +303,7 @@ class TelemetryLayer(Layer):
         series.record(nanoseconds)
 
     async def start(self) -> None:
-        """Set up what sends the numbers out, if there is any."""
+        """Open the folder that workers share, and set up what sends the numbers out, where there is any."""
         if self._out.is_waiting:
             from anyio import to_thread
 
@@ -311,6 +317,11 @@ class TelemetryLayer(Layer):
         if self._writer is not None:
             await to_thread.run_sync(self._writer.close)
 
+    def take_over(self, previous: Layer) -> None:
+        """End the access log of the layer that stood here; requests on their way may still write to it."""
+        if isinstance(previous, TelemetryLayer) and previous._writer is not None:  # noqa: SLF001
+            previous._writer.close(0)  # noqa: SLF001
+
     def _count_answer(self, exchange: Exchange) -> None:
         status = str(exchange.status) if exchange.status else ""
         self.aggregate.series(ANSWERS, exchange.plan.layers[exchange.answered_at].name, status).add()
@@ -323,6 +334,8 @@ class TelemetryLayer(Layer):
         if answering is not None and answering.is_aside:
             return
         root, template = route_of(exchange.scope)
+        if root:
+            root = self._roots.told(root)
         status = exchange.status
         if whose == _OURS or (whose != _THEIRS and _is_ours(exchange, whose)):
             known = kind.answers.get((root, template, status, error))
@@ -361,18 +374,6 @@ def _is_ours(exchange: Exchange, whose: int) -> bool:
         return bool(exchange.replied) and exchange.failure is None
     # A FastAPI that is mounted further in could not be seen before.
     return exchange.scope.get(FASTAPI) is None or not coexistence.outside(exchange).durations
-
-
-def _aggregate(shared_dir: str | None) -> Aggregate:
-    if shared_dir is None:
-        return aggregate_of_process()
-    return share(None if shared_dir == "auto" else shared_dir)
-
-
-def _name(exc: Exception) -> str:
-    """Name the class of an exception, with its module where that is not the language's own."""
-    found = type(exc)
-    return found.__qualname__ if found.__module__ == "builtins" else f"{found.__module__}.{found.__qualname__}"
 
 
 class TelemetryMiddleware(Middleware):

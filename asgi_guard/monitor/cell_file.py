@@ -19,8 +19,9 @@ from typing import Any, Final
 from zlib import crc32
 
 from asgi_guard.monitor.buckets import PAGE
-from asgi_guard.monitor.cells import Series, Slots, point_at
+from asgi_guard.monitor.cells import Series, Slots
 from asgi_guard.monitor.metric import Metric, understood
+from asgi_guard.monitor.rows import point_at
 from asgi_guard.monitor.snapshot import Point, Snapshot
 
 MAGIC: Final = int.from_bytes(b"AGcell\0\x01", "big")
@@ -139,14 +140,18 @@ class CellFile:
             raise ValueError("this is no file of cells")
         data = os.pread(self.descriptor, 8 * used, 0)
         cells = memoryview(data).cast("q")
-        for record in self._new_records(data, cells):
+        # What was added between the two reads may be linked from what was read, and is not in it: it is newer.
+        (newest,) = memoryview(os.pread(self.descriptor, 8, 8 * _USED)).cast("q")
+        for record in self._new_records(data, cells, newest):
             self._note(record)
-        return Snapshot(self._points(cells, with_exponential=with_exponential))
+        return Snapshot(self._points(cells, newest, with_exponential=with_exponential))
 
-    def _new_records(self, data: bytes, cells: memoryview[int]) -> Iterator[Any]:
+    def _new_records(self, data: bytes, cells: memoryview[int], newest: int) -> Iterator[Any]:
         while at := cells[self._last]:
             if at <= self._last:
                 raise ValueError("the records go back")
+            if len(cells) <= at < newest:
+                return
             length = cells[at + 1] & ((1 << _LENGTH_BITS) - 1)
             text = data[8 * (at + 2) : 8 * (at + 2) + length]
             if crc32(text) != cells[at + 1] >> _LENGTH_BITS:
@@ -165,9 +170,9 @@ class CellFile:
             raise ValueError("a record is broken")
         self._series.append((at, metric, tuple(map(str, values)), bool(is_overflow)))
 
-    def _points(self, cells: memoryview[int], *, with_exponential: bool) -> Iterator[Point]:
+    def _points(self, cells: memoryview[int], newest: int, *, with_exponential: bool) -> Iterator[Point]:
         for at, metric, values, is_overflow in self._series:
-            yield point_at(cells, at, metric, values, is_overflow, exponential=with_exponential)
+            yield point_at(cells, at, metric, values, is_overflow, exponential=with_exponential, newest=newest)
 
     def close(self) -> None:
         """Close the file."""

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import islice
 from threading import Lock
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.monitor.buckets import FIRST_INDEX, PAGE, PAGES, Ruler, ruler
+from asgi_guard.monitor.buckets import PAGE, Ruler, ruler
 from asgi_guard.monitor.metric import Kind, Metric
+from asgi_guard.monitor.rows import EXEMPLAR, MOST, point_at, signed, width_of
 from asgi_guard.monitor.snapshot import OVERFLOW, Exemplar, Point, Snapshot
 from asgi_guard.settings import Problems
 
 if TYPE_CHECKING:
-    Cells: TypeAlias = list[int] | memoryview[int]
+    from asgi_guard.monitor.rows import Cells
 
 __all__ = ["OVERFLOW", "Aggregate", "Exemplar", "Observed", "Point", "Series", "Slots", "Snapshot"]
 
@@ -35,18 +35,8 @@ MAX_METRICS: Final = 256
 """The metrics that one aggregate counts: each may have an overflow besides the series."""
 
 MOST_COMPLAINTS: Final = 1_000
-MOST: Final = 2**63 - 1
-"""Where a sum stays: 292 years of nanoseconds, which ten thousand idle connections reach in ten days."""
-
 Observed: TypeAlias = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 """What a gauge is asked for when somebody reads: the values of its attributes, and the number, for each series."""
-
-# A histogram: the sum, its buckets, its exemplar, and for each octave the address of a page of base-2 buckets. A page
-# is taken when the first duration falls into it, since those of one route are of a few octaves.
-_EXEMPLAR: Final = 5
-_NO_PAGES: Final[Mapping[int, int]] = MappingProxyType({})
-_SIGN: Final = 1 << 63
-_ALL: Final = (1 << 64) - 1
 
 _logger: Final = logging.getLogger("asgi_guard.monitor")
 
@@ -149,9 +139,9 @@ class _Histogram(Series):
         now_ns = int(self._clock.time() * 1e9)
         trace_id, span_id = trace
         cells[at] = 0
-        cells[at + 1] = _signed(trace_id >> 64)
-        cells[at + 2] = _signed(trace_id)
-        cells[at + 3] = _signed(span_id)
+        cells[at + 1] = signed(trace_id >> 64)
+        cells[at + 2] = signed(trace_id)
+        cells[at + 3] = signed(span_id)
         cells[at + 4] = min(amount, MOST)
         cells[at] = now_ns
 
@@ -161,7 +151,7 @@ class _Exponential(_Histogram):
 
     def move(self, slots: Slots) -> None:
         super().move(slots)
-        self._pages = self.at + len(self.metric.bounds) + 2 + _EXEMPLAR
+        self._pages = self.at + len(self.metric.bounds) + 2 + EXEMPLAR
 
     def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:
         cells = self._cells
@@ -295,18 +285,22 @@ class Aggregate:
         """
         series, observed = other.give_up()
         for handle in series:
-            counted = 0 if handle.metric.kind is Kind.HISTOGRAM else int(handle.read().number)
             with self._lock:
                 self._know(handle.metric)
                 if handle.is_overflow:
                     self._overflows[handle.metric.name] = handle
                 else:
                     self._series[handle.metric.name, handle.values] = handle
-                self._place(handle)
-            if counted:
-                handle.add(counted)
+                self._carry(handle)
         for metric, function in observed:
             self.observe(metric, function)
+
+    def _carry(self, handle: Series) -> None:
+        """Let a handle count in these slots, on from what it has counted; a histogram begins anew."""
+        counted = 0 if handle.metric.kind is Kind.HISTOGRAM else int(handle.read().number)
+        self._place(handle)
+        if counted:
+            handle.add(counted)
 
     def give_up(self) -> tuple[list[Series], list[tuple[Metric, Observed]]]:
         """Return all handles, and what is asked for, and forget them."""
@@ -342,56 +336,3 @@ class Aggregate:
 def _kept(values: Iterable[str]) -> tuple[str, ...]:
     """Cut values to their bound; what is no Unicode, such as half a character of a path, no output could tell."""
     return tuple([value[:LONGEST_VALUE].encode("utf-8", "replace").decode() for value in values])
-
-
-def width_of(metric: Metric) -> int:
-    """Return how many integers a series of a metric takes, besides its pages."""
-    if metric.kind is not Kind.HISTOGRAM:
-        return 1
-    return len(metric.bounds) + 2 + _EXEMPLAR + PAGES * metric.is_exponential
-
-
-def point_at(
-    cells: Cells, at: int, metric: Metric, values: tuple[str, ...], is_overflow: bool, *, exponential: bool = True
-) -> Point:
-    """Read a series off its integers.
-
-    Raises:
-        ValueError: they are not where they should be.
-    """
-    if metric.kind is not Kind.HISTOGRAM:
-        return Point(metric, values, cells[at], (), 0, _NO_PAGES, None, is_overflow)
-    end = len(metric.bounds) + 2
-    row = list(cells[at : at + end + _EXEMPLAR])
-    counts = tuple(row[1:end])
-    if len(row) != end + _EXEMPLAR or min(counts) < 0:
-        raise ValueError("a row is broken")
-    exemplar = None
-    if row[end] and list(cells[at + end : at + end + _EXEMPLAR]) == row[end:]:
-        exemplar = _exemplar(row[end:], metric)
-    pages = _pages(cells, at + end + _EXEMPLAR) if exponential and metric.is_exponential else _NO_PAGES
-    return Point(metric, values, 0, counts, min(row[0], MOST), pages, exemplar, is_overflow)
-
-
-def _pages(cells: Cells, at: int) -> dict[int, int]:
-    """Read the base-2 buckets that are not empty."""
-    found: dict[int, int] = {}
-    for octave, page in enumerate(cells[at : at + PAGES]):
-        if page:
-            counts = list(cells[page : page + PAGE])
-            if len(counts) != PAGE or min(counts) < 0:
-                raise ValueError("a page is broken")
-            first = FIRST_INDEX + octave * PAGE
-            found.update({first + place: count for place, count in enumerate(counts) if count})
-    return found
-
-
-def _exemplar(cells: list[int], metric: Metric) -> Exemplar:
-    at_ns, high, low, span, amount = cells
-    trace_id = f"{high & _ALL:016x}{low & _ALL:016x}"
-    return Exemplar(amount / metric.per_unit, trace_id, f"{span & _ALL:016x}", at_ns / 1e9)
-
-
-def _signed(bits: int) -> int:
-    """Write the lower 64 bits as a signed integer."""
-    return ((bits & _ALL) ^ _SIGN) - _SIGN

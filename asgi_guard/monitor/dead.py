@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from asgi_guard.monitor.metric import Metric
 from asgi_guard.monitor.metric import understood as metric_of
@@ -20,6 +20,8 @@ MOST_BYTES: Final = 1 << 28
 """The largest file that is read: 256 MiB."""
 
 _VERSION: Final = 1
+_MOST: Final = 1 << 80
+"""Beyond any sum of numbers that processes may have counted."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,19 @@ def understood(text: bytes) -> Dead:
     if told["version"] != _VERSION:
         raise ValueError("another version has written this")
     metrics = {metric.name: metric for metric in map(metric_of, told["metrics"])}
-    points = [
-        Point(metrics[name], tuple(values), number, tuple(counts), total, dict(exponential), None, is_overflow)
-        for name, values, number, counts, total, exponential, is_overflow in told["points"]
-    ]
-    return Dead(Snapshot(points), frozenset(told["folded"]))
+    points = [_point(metrics[point[0]], *point[1:]) for point in told["points"]]
+    return Dead(Snapshot(points), frozenset(map(str, told["folded"])))
+
+
+def _point(  # noqa: PLR0917  in the order in which they are written
+    metric: Metric, values: Any, number: Any, counts: Any, total: Any, exponential: Any, is_overflow: Any
+) -> Point:
+    """Check one series: whatever else somebody has put there would fail whoever tells it."""
+    buckets = dict[Any, Any](exponential)
+    numbers = [number, total, *counts, *buckets, *buckets.values()]
+    width = len(metric.bounds) + 1 if metric.bounds else 0
+    if len(values) != len(metric.attributes) or len(counts) != width or {*map(type, values)} - {str}:
+        raise ValueError("a series of the dead is broken")
+    if {*map(type, numbers)} - {int} or max(map(abs, numbers)) > _MOST:
+        raise ValueError("a number of the dead is broken")
+    return Point(metric, tuple(values), number, tuple(counts), total, buckets, None, bool(is_overflow))

@@ -57,6 +57,10 @@ class PrivateFolder:
         # What clears temporary directories of what is old leaves a locked one alone.
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
+    def close(self) -> None:
+        """Leave it."""
+        os.close(self._descriptor)
+
     def names(self) -> list[str]:
         """List the names of its files."""
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208

@@ -32,6 +32,9 @@ logger: logging.Logger = logging.getLogger("asgi_guard")
 
 MAX_CHECKS: Final = 100
 MAX_WARNINGS: Final = 100
+_SLACK_SECONDS: Final = 0.25
+"""What a check may take beyond its timeout: to be ended takes a moment, too."""
+
 
 State = Literal["starting", "ready", "draining"]
 Warnings = Callable[[], Sequence[str]]
@@ -121,16 +124,20 @@ class Health:
             tags: where there are any, only the checks that have one of them.
             is_readiness: whether an application that is starting or draining fails, which else is a warning.
         """
+        from anyio import current_time  # now, not with the first import of the package
+
         chosen = [
             watched
             for watched in self._watched()
             if watched.check.name not in exclude and (not tags or not set(tags).isdisjoint(watched.check.tags))
         ]
-        flights = [watched.take_off() for watched in chosen]  # all of them, before any is waited for
-        for landed in flights:
-            if landed is not None:
-                await landed.wait()
-        results = [watched.result for watched in chosen if watched.result is not None]
+        flights = [(watched, watched.take_off()) for watched in chosen]  # all of them, before any is waited for
+        started = current_time()
+        results = [await watched.landing(landed, started) for watched, landed in flights]
+        unknown = {*tags}.difference(*[check.tags for check in self._checks])
+        if unknown:  # a mistyped one would ask for nothing, and pass
+            told_of = f"no check has the tag {min(unknown)[:64]!r}"
+            results.append(Result("tag", True, told_of, 0, self._clock.time()))
         if self.state != "ready":
             results.append(Result("lifecycle", is_readiness, f"the application is {self.state}", 0, self._clock.time()))
         return Report(tuple(results), tuple(islice(self._warned(), MAX_WARNINGS)))
@@ -178,6 +185,23 @@ class _Watched:
             spawn(self._fly, self._landed, self._new_context())
         return self._landed
 
+    async def landing(self, landed: Any, started: float) -> Result:
+        """Wait for a flight, and return what is known then; one that cannot be ended has not answered in time."""
+        from anyio import CancelScope
+
+        late = self.check.timeout_seconds + _SLACK_SECONDS
+        has_landed = landed is None
+        if not has_landed:
+            with CancelScope(deadline=started + late):
+                await landed.wait()
+                has_landed = True
+        if has_landed and self.result is not None:
+            return self.result
+        return Result(self.check.name, self.check.required, self._too_late(), late, self._clock.time())
+
+    def _too_late(self) -> str:
+        return f"no answer within {self.check.timeout_seconds:g} seconds"
+
     async def _fly(self, landed: Any) -> None:
         started_ns = self._clock.monotonic_ns()
         failure: str | None = "it was cancelled"
@@ -186,6 +210,8 @@ class _Watched:
         finally:
             self._known_ns = self._clock.monotonic_ns()
             seconds = (self._known_ns - started_ns) / 1e9
+            if failure is None and seconds > self.check.timeout_seconds + _SLACK_SECONDS:
+                failure = self._too_late()  # it blocks the event loop, where nothing can end it
             before, check = self.result, self.check
             self.result = Result(check.name, check.required, failure, seconds, self._clock.time())
             self._landed = None
@@ -204,7 +230,7 @@ class _Watched:
                 return "it returned False" if await self._ask() is False else None
         except (Exception, SystemExit, KeyboardInterrupt) as exc:  # noqa: BLE001  it is what the check has found
             return told(exc)
-        return f"no answer within {self.check.timeout_seconds:g} seconds"
+        return self._too_late()
 
     async def _ask(self) -> object:
         if self._asks_at_once:

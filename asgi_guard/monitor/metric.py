@@ -7,7 +7,7 @@ each output calls it is derived there. Must never hold a number: the same descri
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
@@ -72,6 +72,10 @@ class Metric:
             raise ValueError(f"{self.name}: at most {MAX_BOUNDS} bounds and {MAX_ATTRIBUTES} attributes")
         if not all(map(math.isfinite, self.bounds)) or any(low >= high for low, high in pairwise(self.bounds)):
             raise ValueError(f"{self.name}: bounds must be finite, and increase")
+
+    def agrees(self, other: Metric) -> bool:
+        """Tell whether numbers of both can be added up: they may be told in other words."""
+        return self is other or replace(self, description=other.description) == other
 
     @property
     def per_unit(self) -> int:

@@ -40,13 +40,14 @@ def aggregate_of_process() -> Aggregate:
     return _aggregate
 
 
-def share(folder: str | os.PathLike[str] | None = None) -> SharedAggregate:
+def share(folder: str | os.PathLike[str] | None = None, *, opens: bool = True) -> SharedAggregate:
     """Count in a folder that all workers share from now on, and return the aggregate.
 
     What was counted before goes with it, but for durations. To name the same folder again changes nothing.
 
     Args:
         folder: the directory, of this user alone; by default `default_folder()` of the process that started this one.
+        opens: whether it is opened at once; else whoever serves calls `open`.
 
     Raises:
         ConfigError: it cannot be used, or this process shares another one already.
@@ -62,9 +63,9 @@ def share(folder: str | os.PathLike[str] | None = None) -> SharedAggregate:
                 rule = f"must be the folder that this process shares already, {_folder}"
                 raise ConfigError([Problem("AG853", "shared_dir", str(chosen), rule, "Name one folder everywhere.")])
             return _aggregate
-        if folder is None:
+        if folder is None and opens:
             remove_abandoned()
-        shared = SharedAggregate(chosen)
+        shared = SharedAggregate(chosen, opens=opens)
         if _aggregate is not None:
             shared.adopt(_aggregate)
         _aggregate, _folder = shared, chosen

@@ -49,30 +49,56 @@ class SharedAggregate(Aggregate):
         max_series: how many series each worker may have, 1 to 100,000; overflow series come on top. A file may hold
             12 KiB for each, and takes up what is used of that.
         clock: the time of exemplars.
+        opens: whether the folder is opened at once. Else that is done by `open`, in the process that serves, and until
+            then everything is counted in this process alone.
 
     Raises:
         ConfigError: the folder is not of this user alone, cannot be written, or the system has no such locks; or
             `max_series` is out of bounds.
     """
 
-    def __init__(self, folder: str | Path, *, max_series: int = MAX_SERIES, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, folder: str | Path, *, max_series: int = MAX_SERIES, clock: Clock = SYSTEM_CLOCK, opens: bool = True
+    ) -> None:
         super().__init__(max_series=max_series, clock=clock)
-        problems = Problems("SharedAggregate")
-        self._folder = PrivateFolder(Path(folder), problems)
-        problems.raise_if_any()
+        self._path = Path(folder)
+        self._folder: PrivateFolder
+        self._is_open = False
         self._unshared = Slots()
         self._reading = Lock()
+        self._opening = Lock()
         self._peers: dict[str, CellFile] = {}
         self._dead = NOBODY
         self._dead_descriptor: int | None = None
+        self._dead_identity: int | None = None
         self._name = ""
-        try:
-            self._slots = self._begin()
-            self._fold()
-        except OSError as exc:
-            problems.add("AG852", "folder", str(folder), "must be writable", f"Choose another: {exc.strerror}.")
-        problems.raise_if_any()
-        _of_this_process.add(self)
+        if opens:
+            self.open()
+
+    def open(self) -> None:
+        """Count in the folder from now on, unless that is done already. What was counted goes along, but durations.
+
+        Raises:
+            ConfigError: see the constructor.
+        """
+        with self._opening:
+            if self._is_open:
+                return
+            problems = Problems("SharedAggregate")
+            self._folder = PrivateFolder(self._path, problems)
+            problems.raise_if_any()
+            try:
+                self._slots = self._begin()
+                self._fold()
+            except OSError as exc:
+                self._folder.close()
+                problems.add("AG852", "folder", str(self._path), "must be writable", f"Choose another: {exc.strerror}.")
+            problems.raise_if_any()
+            self._is_open = True
+            with self._lock:
+                for series in (*self._series.values(), *self._overflows.values()):
+                    self._carry(series)
+            _of_this_process.add(self)
 
     def merged(self, *, with_exponential: bool = True) -> Snapshot:
         """Return what all workers have counted, living and dead; it reads files, so call it in a thread.
@@ -81,9 +107,12 @@ class SharedAggregate(Aggregate):
             OSError: the folder cannot be read, as where the process has no descriptors left: no answer is better than
                 one in which counters go back.
         """
+        own = self.snapshot(with_exponential=with_exponential)
+        if not self._is_open:
+            return own
         with self._reading:
             others = self._others(with_exponential=with_exponential)
-        return Snapshot(()).merged(*others, self.snapshot(with_exponential=with_exponential))
+        return Snapshot(()).merged(*[other.agreeing_with(own) for other in others], own)
 
     def _others(self, *, with_exponential: bool) -> list[Snapshot]:
         while True:
@@ -111,6 +140,11 @@ class SharedAggregate(Aggregate):
                 self._dead_descriptor = self._folder.open(_SUM)
             except FileNotFoundError:
                 return self._dead
+            except PermissionError as exc:
+                self._dead_identity = self._folder.identity(_SUM)
+                self._complain(f"{_SUM} is broken: what dead workers have counted is lost", exc)
+                return self._dead
+            self._dead_identity = os.fstat(self._dead_descriptor).st_ino
             try:
                 size = min(os.fstat(self._dead_descriptor).st_size, dead_ones.MOST_BYTES)
                 self._dead = dead_ones.understood(os.pread(self._dead_descriptor, size, 0))
@@ -120,12 +154,11 @@ class SharedAggregate(Aggregate):
 
     def _is_current(self) -> bool:
         """Whether the sum that was read last is still the one in the folder."""
-        identity = self._folder.identity(_SUM)
-        mine = None if self._dead_descriptor is None else os.fstat(self._dead_descriptor).st_ino
-        return identity == mine
+        return self._folder.identity(_SUM) == self._dead_identity
 
     def _forget_dead(self) -> None:
         self._dead = NOBODY
+        self._dead_identity = None
         if self._dead_descriptor is not None:
             os.close(self._dead_descriptor)
             self._dead_descriptor = None
@@ -171,7 +204,7 @@ class SharedAggregate(Aggregate):
         parts = {name: part.without_levels() for name, part in read.items() if part is not None}
         folded = dead.folded.intersection(names).union(parts)
         if parts:
-            total = dead.snapshot.merged(*parts.values()).bounded(self.max_series)
+            total = dead.snapshot.agreeing_with(*parts.values()).merged(*parts.values()).bounded(self.max_series)
             self._folder.replace(_SUM, dead_ones.written(total, folded))
         for name in folded:
             self._folder.remove(name)
@@ -192,6 +225,10 @@ class SharedAggregate(Aggregate):
                     return slots
             except FileNotFoundError:
                 pass  # another worker took it for one that was left behind
+            except OSError:  # the disk is full: what was begun would stay there, and locked
+                self._folder.remove(f"{_UNBORN}{name}")
+                os.close(descriptor)
+                raise
         raise FileNotFoundError(errno.ENOENT, "the files of new workers vanish")
 
     def _place(self, series: Series) -> None:

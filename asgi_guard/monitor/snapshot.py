@@ -128,9 +128,16 @@ class Snapshot:
         for snapshot in (self, *others):
             for key, point in snapshot.items():
                 metric = metrics.setdefault(key[0], point.metric)
-                if metric is point.metric or metric == point.metric:
+                if metric is point.metric:
                     groups.setdefault(key, []).append(point)
+                elif metric.agrees(point.metric):
+                    groups.setdefault(key, []).append(replace(point, metric=metric))
         return Snapshot(_added(group) if len(group) > 1 else group[0] for group in groups.values())
+
+    def agreeing_with(self, *others: Snapshot) -> Snapshot:
+        """Leave out what cannot be added to another's numbers: of two versions of a metric, the others' counts."""
+        theirs = {key[0]: point.metric for other in others for key, point in other.items()}
+        return Snapshot(point for point in self if theirs.get(point.metric.name, point.metric).agrees(point.metric))
 
     def since(self, earlier: Snapshot) -> Snapshot:
         """Return what was counted since an earlier snapshot of the same aggregate; what is a level stays as it is.

@@ -44,17 +44,18 @@ MAX_WORKERS: Final = 1_024
 _BY_DEFAULT: Final = {name: value for name, value in (Guard.__init__.__kwdefaults__ or {}).items() if name in ORDER}
 
 
-def guarded(environ: Mapping[str, str] = os.environ) -> Guard:
+def guarded(environ: Mapping[str, str] | None = None) -> Guard:
     """Build the guard, and reconfigure it on each SIGHUP where it has a configuration file.
 
     Args:
         environ: `ASGI_GUARD_APP`, `ASGI_GUARD_APP_DIR`, `ASGI_GUARD_CONFIG` and `ASGI_GUARD_WORKERS`; the other
-            `ASGI_GUARD_` variables are settings, and win over the file.
+            `ASGI_GUARD_` variables are settings, and win over the file. By default `os.environ`.
 
     Raises:
         ConfigError: lists what is wrong.
         MissingExtraError: a part needs what is not installed.
     """
+    environ = os.environ if environ is None else environ
     work_among(_workers(environ.get(WORKERS, "1")))
     guard = Guard(find(environ.get(APP, ""), environ.get(APP_DIR)), **settings(environ))
     if CONFIG in environ:

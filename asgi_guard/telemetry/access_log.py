@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
@@ -190,33 +190,38 @@ class Writer:
         if self._waiting.qsize() >= self._max_lines:
             self._dropped()
             return
+        if self._thread is None and not self._start():
+            self._dropped()
+            return
         self._waiting.put(access)
-        if self._thread is None:
-            self._start()
 
-    def close(self) -> None:
-        """Write what is left, for at most 2 seconds, and end the thread; the next line starts another."""
+    def close(self, wait_seconds: float = _LAST_SECONDS) -> None:
+        """Write what is left, for at most so many seconds, and end the thread; the next line starts another."""
         with self._lock:
             thread, self._thread = self._thread, None
             if thread is None:
                 return
             self._is_closing.set()
             self._waiting.put(None)
-        thread.join(_LAST_SECONDS)
+        thread.join(wait_seconds)
 
     def after_fork(self) -> None:
         """Begin anew in a child: the thread and what waits are its parent's."""
         self._lock = Lock()
         self._begin()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
         with self._lock:
             if self._thread is None:
                 self._is_closing = Event()
-                self._thread = Thread(
-                    target=self._run, args=(self._waiting, self._is_closing), name="asgi_guard access log", daemon=True
-                )
-                self._thread.start()
+                to_do = (self._waiting, self._is_closing)
+                thread = Thread(target=self._run, args=to_do, name="asgi_guard access log", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the process has as many as it may; the next line tries again
+                    return False
+                self._thread = thread
+        return True
 
     def _run(self, waiting: SimpleQueue[Access | None], is_closing: Event) -> None:
         while True:
@@ -234,16 +239,25 @@ class Writer:
     def _write(self, batch: list[Access]) -> None:
         try:
             if self._stream is not None:
-                self._stream.write("".join([f"{line_of(access)}\n" for access in batch]))
-                self._stream.flush()
+                _write_to(self._stream, batch)
                 return
             if logger.level == logging.NOTSET:
                 logger.setLevel(logging.INFO)  # else the level of the root, WARNING, would swallow what was asked for
+            if not logger.hasHandlers():  # as under a server's own logging: what was asked for must not vanish
+                _write_to(sys.stdout, batch)
+                return
             for access in batch:
                 logger.info("%s", line_of(access))
         except Exception:  # noqa: BLE001  the disk is full, or the stream closed: a log must not end the process
             for _ in batch:
                 self._dropped()
+
+
+def _write_to(stream: TextIO, batch: Iterable[Access]) -> None:
+    stream.write("".join([f"{line_of(access)}\n" for access in batch]))
+    flush: Callable[[], object] | None = getattr(stream, "flush", None)
+    if flush is not None:
+        flush()
 
 
 _writers: Final[WeakSet[Writer]] = WeakSet()

@@ -82,13 +82,14 @@ class Otlp:
 
 
 def setup_otlp(
-    aggregate: Aggregate | None = None, environ: Mapping[str, str] = os.environ, *, keep_errors: bool = False
+    aggregate: Aggregate | None = None, environ: Mapping[str, str] | None = None, *, keep_errors: bool = False
 ) -> Otlp:
     """Set up what sends spans and numbers to a collector; once a process, whoever asks.
 
     Args:
         aggregate: what to send; by default the aggregate of the process.
-        environ: the variables that choose between exporters. The SDK reads all others from the environment itself.
+        environ: the variables that choose between exporters; by default `os.environ`. The SDK reads all others from
+            the environment itself.
         keep_errors: whether the sampler is asked again for requests that have failed; see `sampling.KeepErrors`.
 
     Raises:
@@ -98,7 +99,7 @@ def setup_otlp(
     global _current  # noqa: PLW0603  it is about the process
     with _lock:
         if _current is None or _current.is_over:
-            _current = _set_up(aggregate, environ, keep_errors=keep_errors)
+            _current = _set_up(aggregate, os.environ if environ is None else environ, keep_errors=keep_errors)
         return _current
 
 

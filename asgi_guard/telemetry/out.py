@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from asgi_guard.errors.exceptions import MissingExtraError
+from asgi_guard.errors.exceptions import ConfigError, MissingExtraError
+from asgi_guard.monitor.process import aggregate_of_process, remove_abandoned, share
 
 if TYPE_CHECKING:
     from asgi_guard.monitor.cells import Aggregate, Series
@@ -23,6 +25,15 @@ _IDLE: Final = frozenset({"_ProxyMeterProvider", "NoOpMeterProvider"})
 _NANOSECONDS: Final = 1e9
 
 _logger: Final = logging.getLogger("asgi_guard.telemetry")
+
+
+def aggregate_for(settings: Telemetry) -> Aggregate:
+    """Return the aggregate that a layer counts in; the folder of a shared one is opened by whoever serves."""
+    if settings.aggregate is not None:
+        return settings.aggregate
+    if settings.shared_dir is None:
+        return aggregate_of_process()
+    return share(None if settings.shared_dir == "auto" else settings.shared_dir, opens=False)
 
 
 class Out:
@@ -44,33 +55,48 @@ class Out:
         self._instruments: Any = None
         self._otlp: Any = None
         self._lock = Lock()
-        self.is_waiting: bool = settings.export == "otlp"
-        if self.is_waiting and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
+        self._shares = settings.shared_dir is not None
+        self._is_default_folder = settings.shared_dir == "auto"
+        self._exports = settings.export == "otlp"
+        self.is_waiting: bool = self._exports or self._shares
+        if self._exports and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
             raise MissingExtraError('telemetry="otlp"', "otel")
 
     def set_up(self) -> None:
-        """Set up OTLP, if it is asked for; again after it was shut down.
+        """Open the folder that is shared, and set up OTLP, where they are asked for; OTLP again after a shutdown.
 
         Raises:
-            ConfigError: a variable of the environment has a value that is not known.
+            ConfigError: the folder cannot be used, or a variable of the environment has a value that is not known.
             MissingExtraError: the exporter is not installed.
         """
-        if not self.is_waiting:
-            return
-        from asgi_guard.telemetry.otlp import setup_otlp
-
         with self._lock:
-            if self.is_waiting:
+            if not self.is_waiting:
+                return
+            self.is_waiting = False
+            if self._shares:
+                self._open()
+            if self._exports:
+                from asgi_guard.telemetry.otlp import setup_otlp
+
                 self._otlp = setup_otlp(self._aggregate, keep_errors=self._keeps_errors)
-                self.is_waiting = False
+
+    def _open(self) -> None:
+        from asgi_guard.monitor.shared_memory import SharedAggregate
+
+        if self._is_default_folder:
+            remove_abandoned()
+        try:
+            if isinstance(self._aggregate, SharedAggregate):
+                self._aggregate.open()
+        except ConfigError as error:  # under the name that somebody has written
+            raise ConfigError([replace(problem, field="Telemetry.shared_dir") for problem in error.problems]) from None
 
     def set_up_late(self) -> None:
         """Set it up for a request, where no lifespan has come before; what goes wrong is logged, once."""
         try:
             self.set_up()
         except Exception:
-            self.is_waiting = False
-            _logger.exception("nothing is sent over OTLP")
+            _logger.exception("what is counted stays in this process")
 
     def shut_down(self) -> None:
         """Send what is left, within some seconds; the next lifespan, or request, sets it up again."""
@@ -81,7 +107,11 @@ class Out:
 
     def both(self, series: Series) -> Any:
         """Return what records a duration in the series, and at the meter provider where that has no other way."""
-        recorder = self._recorder(series)
+        try:
+            recorder = self._recorder(series)
+        except Exception:
+            _logger.exception("the meter provider fails: it is not told of %s", series.metric.name)
+            return series
         return series if recorder is None else _Both(series, recorder)
 
     def _recorder(self, series: Series) -> Any:
@@ -111,13 +141,20 @@ class Out:
 class _Both:
     """A series, and what records the same at a meter provider."""
 
-    __slots__ = ("_record", "_recorder")
+    __slots__ = ("_name", "_record", "_recorder")
 
     def __init__(self, series: Series, recorder: Any) -> None:
+        self._name = series.metric.name
         self._record = series.record
         self._recorder = recorder
 
     def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:
         """Record a duration, in nanoseconds."""
         self._record(amount, trace)
-        self._recorder(amount / _NANOSECONDS)
+        if self._recorder is None:
+            return
+        try:
+            self._recorder(amount / _NANOSECONDS)
+        except Exception:
+            self._recorder = None  # one that fails once fails for each request
+            _logger.exception("the meter provider fails: it is told no more of %s", self._name)

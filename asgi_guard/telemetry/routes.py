@@ -11,6 +11,11 @@ from typing import Any, Final
 
 from asgi_guard.engine.types import Scope
 
+UNTOLD: Final = "/{mount}"
+"""What is told of the path of a mount in which stands what a client has written."""
+
+_MAX_ROOTS: Final = 64
+
 KEY: Final = "asgi_guard.route"
 """Where an application, or a framework that writes nothing into the scope, says which route it has chosen."""
 
@@ -42,15 +47,41 @@ def route_of(scope: Scope) -> tuple[str, str]:
     root: Any = scope.get("root_path")  # a mount adds its own to it, in the same scope
     if root.__class__ is not str:
         root = ""
+    own = template
     if hasattr(route, "routes"):  # a mount of something that has no routes, or not this one; its path is in the root
-        template = "/{path}"
+        own, template = "", "/{path}"
     parameters: Any = scope.get("path_params")
-    if root and parameters and len(parameters) > template.count("{"):
-        root = _without_values(root, parameters)
-    return root, template
+    return _without_values(root, parameters, own) if root and parameters else root, template
 
 
-def _without_values(root: str, parameters: Mapping[str, object]) -> str:
-    """Put the names of parameters back into the path of a mount, which has what the client wrote in their place."""
-    names = {str(value): f"{{{name}}}" for name, value in parameters.items()}
-    return "/".join(names.get(segment, segment) for segment in root.split("/"))
+class Roots:
+    """The paths of mounts that are told: the first 64. A program has a few, but some servers let a client choose it."""
+
+    def __init__(self) -> None:
+        self._known = set[str]()
+
+    def told(self, root: str) -> str:
+        """Return the path, where it is one of them."""
+        if root in self._known:
+            return root
+        if len(self._known) >= _MAX_ROOTS:
+            return UNTOLD
+        self._known.add(root)
+        return root
+
+
+def _without_values(root: str, parameters: Mapping[str, object], own: str) -> str:
+    """Put the names of parameters back into the path of a mount, which has what the client wrote in their place.
+
+    What it wrote need not be what was made of it: `007` is 7. Where one cannot be found, nothing of the path is told.
+
+    Args:
+        root: the path.
+        parameters: those of the mounts and of the route.
+        own: the template of the route itself, whose parameters stand behind the path.
+    """
+    outer = {str(value): f"{{{name}}}" for name, value in parameters.items() if f"{{{name}}}" not in own}
+    segments = root.split("/")
+    if not outer.keys() <= {*segments}:
+        return UNTOLD
+    return "/".join(outer.get(segment, segment) for segment in segments)

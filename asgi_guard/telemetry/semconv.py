@@ -68,6 +68,14 @@ ACTIVE_CONNECTIONS: Final = Metric(
     ("url.scheme",),
 )
 
+
+def error_type(exc: Exception) -> str:
+    """Name the class of an exception, with its module where that is not the language's own, in 256 characters."""
+    found = type(exc)
+    name = found.__qualname__ if found.__module__ == "builtins" else f"{found.__module__}.{found.__qualname__}"
+    return name[:256]
+
+
 LAYER_DURATION: Final = Metric(
     "asgi_guard.layer.duration",
     "s",

@@ -2,8 +2,8 @@
 
 | id    | rule that was broken                                                        |
 |-------|-----------------------------------------------------------------------------|
-| AG800 | a path begins with a slash                                                  |
-| AG801 | a method is named once, and is a token (RFC 9110 section 9.1)               |
+| AG800 | a path begins with a slash, and has a `*` at its end alone                  |
+| AG801 | a method is named once, in its own case, and is a token (RFC 9110 9.1)      |
 | AG802 | a tracer provider has `get_tracer`                                          |
 | AG803 | an aggregate is one of `asgi_guard.monitor`                                 |
 | AG804 | an aggregate of one's own cannot be shared by naming a folder               |
@@ -137,6 +137,9 @@ class Telemetry:
                 if not path.startswith("/"):
                     remedy = "Write the path alone, without scheme and host."
                     problems.add("AG800", f"excluded_paths[{index}]", path, "must begin with a slash", remedy)
+                elif "*" in path[:-1]:
+                    remedy = "Name the paths one by one, or decide in `exclude`."
+                    problems.add("AG800", f"excluded_paths[{index}]", path, "has its `*` at the end alone", remedy)
         if self.exclude is not None:
             problems.callable("exclude", self.exclude)
 
@@ -148,6 +151,9 @@ class Telemetry:
         for index, method in enumerate(methods):
             if problems.header_name(f"known_methods[{index}]", method) and method in [*methods][:index]:
                 problems.add("AG801", f"known_methods[{index}]", method, "must be named once", "Leave it out.")
+            elif method not in KNOWN_METHODS and method.upper() in KNOWN_METHODS:
+                rule, remedy = "is written in capitals: methods are case-sensitive", f'Write "{method.upper()}".'
+                problems.add("AG801", f"known_methods[{index}]", method, rule, remedy)
 
     def _check_access_log(self, problems: Problems) -> None:
         log: object = self.access_log

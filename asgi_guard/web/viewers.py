@@ -14,7 +14,11 @@ from typing import Final
 from asgi_guard.engine.request import Request
 from asgi_guard.networks import Networks, is_loopback, pack
 
-_FORWARDING: Final = frozenset({b"forwarded", b"x-real-ip", b"via"})
+_FORWARDING: Final = frozenset(
+    b"""cf-connecting-ip fastly-client-ip forwarded forwarded-for true-client-ip via x-client-ip
+    x-cluster-client-ip x-envoy-external-address x-original-forwarded-for x-real-ip""".split()
+)
+_HERE: Final = frozenset({b"none", b"same-origin"})
 
 
 class Viewers:
@@ -45,10 +49,13 @@ class Viewers:
     def _is_local(self, request: Request) -> bool:
         if not self._is_local_allowed or request.client is None or not is_loopback(request.client):
             return False
-        names = {name.lower() for name, _ in request.scope.get("headers") or ()}
-        if any(name in _FORWARDING or name.startswith(b"x-forwarded-") for name in names):
+        names = [name.lower().replace(b"_", b"-") for name, _ in request.scope.get("headers") or ()]
+        if any(name in _FORWARDING or name.startswith(b"x-forwarded") for name in names) or names.count(b"host") > 1:
             return False
-        # A page whose name was rebound to 127.0.0.1 has the browser ask from this very machine, by that name.
+        # The page of another site has the browser ask from this very machine, and CORS may let it read the answer.
+        if request.header(b"origin") is not None or (request.header(b"sec-fetch-site") or b"none") not in _HERE:
+            return False
+        # So has one whose name was rebound to 127.0.0.1, by that name.
         return _is_nobodys(request.header(b"host") or b"")
 
 

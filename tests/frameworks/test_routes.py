@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from asgi_guard import TelemetryMiddleware
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
+from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.telemetry import frameworks
 from asgi_guard.telemetry.routes import KEY, route_of
 from asgi_guard.testing import call
@@ -204,3 +206,59 @@ async def test_django_says_it_once_it_is_told_to(monkeypatch, is_async) -> None:
 def test_only_a_template_is_a_route(scope, route) -> None:
     """Whatever else stands there is left alone."""
     assert route_of(scope) == route
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "route"),
+    [
+        ("/t/acme/nowhere", "/t/{id}/{path}"),
+        ("/t/acme/x/7", "/t/{id}/x/{key}"),
+        ("/n/0007/x/7", "/{mount}/x/{key}"),
+        ("/n/7/x/7", "/n/{number}/x/{key}"),
+        ("/u/6F9619FF-8B86-D011-B42D-00CF4FC964FF/x/7", "/{mount}/x/{key}"),
+        ("/p/a/b/c/x/7", "/{mount}/{path}"),
+        ("/any/acme/x", "/any/{id}/{path}"),
+    ],
+)
+async def test_no_mount_tells_what_a_client_has_written(asked_for, route) -> None:
+    """Neither by what it has not found, nor by a value that was converted."""
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Mount, Route
+
+    async def anything(scope, receive, send) -> None:
+        await PlainTextResponse("it")(scope, receive, send)
+
+    routes = [Route("/x/{key}", lambda _request: PlainTextResponse("it"))]
+    app = Starlette(
+        routes=[
+            Mount("/t/{id}", routes=routes),
+            Mount("/n/{number:int}", routes=routes),
+            Mount("/u/{id:uuid}", routes=routes),
+            Mount("/p/{rest:path}", routes=routes),
+            Mount("/any/{id}", app=anything),
+        ]
+    )
+
+    assert await asked(app, asked_for) == [route]
+
+
+async def test_a_root_that_clients_choose_makes_few_series() -> None:
+    """As by a header that a server believes: what comes after the first of them is one."""
+    aggregate = Aggregate()
+
+    async def app(scope, receive, send) -> None:
+        scope["route"] = Found()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    class Found:
+        path_format = "/items/{id}"
+
+    guarded = TelemetryMiddleware(app, aggregate=aggregate)
+    for number in range(200):
+        await call(guarded, "GET", f"/evil{number}/items/7", root_path=f"/evil{number}")
+
+    routes = {point.values[3] for point in aggregate.snapshot() if point.metric.name == "http.server.request.duration"}
+    assert len(routes) == 65
+    assert "/{mount}/items/{id}" in routes

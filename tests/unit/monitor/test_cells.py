@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from asgi_guard.errors.exceptions import ConfigError
-from asgi_guard.monitor.cells import MAX_METRICS, MOST, Aggregate, Exemplar, Point, Series
+from asgi_guard.monitor.cells import MAX_METRICS, Aggregate, Exemplar, Point, Series
 from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, Kind, Metric
+from asgi_guard.monitor.rows import MOST
 
 HITS = Metric("hits", "{hit}", "Hits.", Kind.COUNTER, ("kind", "place"))
 OPEN = Metric("open", "{request}", "Open.", Kind.UP_DOWN)

@@ -283,7 +283,7 @@ async def test_only_a_required_check_is_a_failure(required, optional, warnings, 
         ({"exclude": ["nothing of ours"]}, ["db", "queue", "mail"]),
         ({"tags": ["own"]}, ["db", "queue"]),
         ({"tags": ["own"], "exclude": ["queue"]}, ["db"]),
-        ({"tags": ["nothing of ours"]}, []),
+        ({"tags": ["nothing of ours"]}, ["tag"]),
     ],
 )
 async def test_checks_can_be_left_out(asked, names) -> None:
@@ -456,3 +456,35 @@ async def test_no_more_than_a_hundred_checks_are_asked() -> None:
     checks = [HealthCheck(f"check-{number}", passes) for number in range(MAX_CHECKS + 1)]
 
     assert len((await Health(checks).report()).results) == MAX_CHECKS
+
+
+@pytest.mark.anyio
+async def test_a_check_that_cannot_be_ended_holds_up_no_report() -> None:
+    """It has not answered in time, whatever it does with its cancellation."""
+    released = anyio.Event()
+
+    async def stubborn() -> None:
+        with anyio.CancelScope(shield=True):
+            await released.wait()
+
+    health = Health([HealthCheck("db", stubborn, timeout_seconds=0.05)])
+
+    with anyio.fail_after(5):
+        (result,) = (await health.report()).results
+    released.set()
+
+    assert result.failure == "no answer within 0.05 seconds"
+
+
+@pytest.mark.anyio
+async def test_a_check_that_blocks_the_loop_beyond_its_time_has_failed() -> None:
+    """Nothing can end it, but what it returns comes too late."""
+    clock = ManualClock()
+
+    async def blocks() -> bool:
+        clock.advance(2)
+        return True
+
+    (result,) = (await Health([HealthCheck("db", blocks, timeout_seconds=1)], clock=clock).report()).results
+
+    assert result.failure == "no answer within 1 seconds"

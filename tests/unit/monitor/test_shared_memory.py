@@ -6,6 +6,7 @@ The workers here are real processes. A test waits until they have said that they
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import random
@@ -373,7 +374,32 @@ def test_noise_is_never_more_than_a_broken_file(aggregate: SharedAggregate, fold
         file.close()
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "folded": 7}', b"[" * 10_000])
+def odd_sum(**odd: object) -> bytes:
+    """Write a sum of one histogram in which something is not as it should be."""
+    row = {"values": ["/a"], "number": 0, "counts": [1] + [0] * 14, "total": 10, "exponential": [], "overflow": False}
+    row |= odd
+    told = {"version": 1, "folded": [], "metrics": [TIME.told()], "points": [["time", *row.values()]]}
+    return json.dumps(told).encode()
+
+
+ODD = [
+    odd_sum(values=[]),
+    odd_sum(values=[7]),
+    odd_sum(values=["/a", "/b"]),
+    odd_sum(counts=[1]),
+    odd_sum(counts=["1"] + [0] * 14),
+    odd_sum(total=None),
+    odd_sum(total=10**400),
+    odd_sum(number="7"),
+    odd_sum(number=1.5),
+    odd_sum(exponential=[["a", 1]]),
+    odd_sum(exponential=7),
+]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "folded": 7}', b"[" * 10_000, *ODD]
+)
 def test_a_broken_sum_is_left_out_and_replaced(aggregate: SharedAggregate, folder: Path, text: bytes, caplog) -> None:
     """What was in it is lost, and that is said; the next fold writes a good one."""
     (folder / "dead.json").write_bytes(text)
@@ -537,4 +563,110 @@ def test_a_disk_that_takes_only_a_part_is_full(folder: Path, monkeypatch: pytest
         shared.series(TIME, str(number)).record(10)
 
     assert sum(sum(point.counts) for point in shared.snapshot() if point.metric == TIME) == 2_000
+    shared.close()
+
+
+def test_a_sum_that_is_no_file_is_left_out(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has put it there."""
+    folder.mkdir(mode=0o700)
+    (folder / "dead.json").mkdir()
+
+    shared = SharedAggregate(folder)
+    shared.series(HITS, "a").add(2)
+
+    assert number(shared.merged()) == 2
+    assert "dead.json is broken" in caplog.text
+    shared.close()
+
+
+@pytest.mark.parametrize("added", ["a series", "a page"])
+def test_what_is_added_while_it_is_read_makes_nobody_vanish(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, added: str
+) -> None:
+    """A worker is read in two steps: what it links to in between is newer, and the rest still counts."""
+    worker, reader = SharedAggregate(folder), SharedAggregate(folder)
+    slow = worker.series(TIME, "/a")
+    slow.record(10)
+    worker.series(HITS, "a").add(1_000_000)
+    assert number(reader.merged()) == 1_000_000
+    read = os.pread
+
+    def meanwhile(descriptor: int, size: int, at: int) -> bytes:
+        data = read(descriptor, size, at) if at or size < 1_000 else None
+        if data is None:  # between the head and the rest
+            monkeypatch.setattr(cell_file.os, "pread", read)
+            if added == "a series":
+                worker.series(HITS, "b").add()
+            else:
+                slow.record(10**12)
+            data = read(descriptor, size, at)
+        return data
+
+    monkeypatch.setattr(cell_file.os, "pread", meanwhile)
+    first, second = reader.merged(), reader.merged()
+
+    counted = [{point.values: point.number for point in read if point.metric == HITS} for read in (first, second)]
+    assert [seen["a",] for seen in counted] == [1_000_000] * 2
+    assert counted[1].get(("b",)) == (1 if added == "a series" else None)
+    worker.close()
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("later", "counted"),
+    [
+        (Metric("hits", "{hit}", "In other words.", Kind.COUNTER, ("place",)), 12),
+        (Metric("hits", "{hit}", "Hits.", Kind.COUNTER, ("place", "time")), 10),
+    ],
+    ids=["in other words", "of other attributes"],
+)
+def test_an_upgrade_loses_no_new_count(folder: Path, later: Metric, counted: int) -> None:
+    """What dead workers of an older version have counted is added where that is possible; else the living tell."""
+    older = SharedAggregate(folder)
+    died(lambda: older.series(HITS, "a").add(2))
+    number(older.merged())
+    older.close()
+
+    newer = SharedAggregate(folder)
+    values = ("a", "b")[: len(later.attributes)]
+    newer.series(later, *values).add(4)
+    died(lambda: newer.series(later, *values).add(6))
+
+    assert [number(newer.merged()), number(newer.merged())] == [counted, counted]
+    newer.close()
+
+
+def test_a_start_that_fails_leaves_nothing_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a file nor a descriptor: the disk may be full for long."""
+    opened = Path("/proc/self/fd")
+    before = len([*opened.iterdir()]) if opened.is_dir() else 0
+
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(cell_file.os, "ftruncate", full)
+    for _ in range(3):
+        with pytest.raises(ConfigError):
+            SharedAggregate(folder)
+
+    assert [path.name for path in folder.iterdir() if path.name != "lock"] == []
+    assert len([*opened.iterdir()] if opened.is_dir() else []) == before
+
+
+def test_a_folder_may_be_opened_later(folder: Path) -> None:
+    """By the process that serves: until then nothing touches the disk, and what was counted goes along."""
+    shared = SharedAggregate(folder, opens=False)
+    hits, time = shared.series(HITS, "a"), shared.series(TIME, "/a")
+    hits.add(3)
+    assert (number(shared.merged()), folder.exists()) == (3, False)
+
+    shared.open()
+    shared.open()
+    hits.add()
+    time.record(10)
+
+    other = SharedAggregate(folder)
+    assert number(other.merged()) == 4
+    assert sum(sum(point.counts) for point in other.merged() if point.metric == TIME) == 1
+    other.close()
     shared.close()

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pytest
 
+from asgi_guard import Guard
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.layers.error_envelope import ErrorEnvelopeMiddleware
@@ -19,6 +20,7 @@ from asgi_guard.layers.request_id import RequestIDMiddleware
 from asgi_guard.layers.request_limits import RequestLimitsMiddleware
 from asgi_guard.layers.telemetry import Telemetry, TelemetryLayer, TelemetryMiddleware
 from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.telemetry import access_log
 from asgi_guard.telemetry.access_log import Access, AccessLog, Writer, line_of
 from asgi_guard.testing import call
 
@@ -204,3 +206,66 @@ def test_what_cannot_work_does_not_start(name, value) -> None:
     """And says why."""
     with pytest.raises(ConfigError, match=rf"AccessLog\.{name}"):
         AccessLog(**{name: value})
+
+
+async def test_where_nobody_listens_it_goes_to_standard_output(capsys, monkeypatch) -> None:
+    """As under a server that sets up its own logging alone: what was asked for must not vanish."""
+    monkeypatch.setattr(access_log.logger, "propagate", False)
+    layer = TelemetryLayer(Telemetry(access_log=True, aggregate=Aggregate()))
+    await call(Middleware(app, layer), "GET", "/items")
+    await layer.shutdown()
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["path"] == "/items"
+
+
+def test_a_thread_that_cannot_be_started_costs_its_line_alone(monkeypatch) -> None:
+    """It is counted as dropped, and the next line tries again."""
+    stream, dropped = io.StringIO(), []
+    writer = Writer(AccessLog(stream=stream), lambda: dropped.append(1))
+
+    def refuse(_thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as none_left:
+        none_left.setattr(threading.Thread, "start", refuse)
+        writer.put(ACCESS)
+    for _ in range(3):
+        writer.put(ACCESS)
+    writer.close()
+
+    assert (len(dropped), len(stream.getvalue().splitlines())) == (1, 3)
+
+
+def test_a_stream_need_not_know_how_to_flush() -> None:
+    """What was written counts as written."""
+
+    class Plain:
+        def __init__(self) -> None:
+            self.written = ""
+
+        def write(self, text) -> None:
+            self.written += text
+
+    plain, dropped = Plain(), []
+    writer = Writer(AccessLog(stream=plain), lambda: dropped.append(1))  # type: ignore[arg-type]
+    writer.put(ACCESS)
+    writer.close()
+
+    assert (len(plain.written.splitlines()), dropped) == (1, [])
+
+
+async def test_a_guard_that_is_reconfigured_leaves_no_thread_behind() -> None:
+    """However often."""
+    guard = Guard(app, telemetry=Telemetry(access_log=AccessLog(stream=io.StringIO()), aggregate=Aggregate()))
+    before = {thread for thread in threading.enumerate() if "access log" in thread.name}
+    for _ in range(20):
+        await call(guard)
+        guard.reconfigure(telemetry=Telemetry(access_log=AccessLog(stream=io.StringIO()), aggregate=Aggregate()))
+
+    def left() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if "access log" in thread.name} - before
+
+    for thread in left():
+        thread.join(5)
+    assert left() == set()

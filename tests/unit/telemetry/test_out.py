@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -10,10 +11,16 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExporter, MetricExportResult
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader as Periodic
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from asgi_guard import ConfigError, Guard, Telemetry, TelemetryMiddleware
+from asgi_guard.layers.telemetry import TelemetryLayer
 from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.monitor.shared_memory import SharedAggregate
 from asgi_guard.telemetry.otel_export import GuardMetricExporter
+from asgi_guard.telemetry.out import Out
 from asgi_guard.testing import call
 
 pytestmark = pytest.mark.anyio
@@ -184,3 +191,80 @@ def test_without_the_sdk_only_otlp_is_refused() -> None:
 def test_a_constructor_sets_nothing_up() -> None:
     """Nor loads the SDK: that is for whoever serves."""
     assert run(LAZY) == "False False"
+
+
+class Failing(MeterProvider):
+    """Gives a histogram that raises."""
+
+    def get_meter(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a meter whose histograms raise."""
+        meter = super().get_meter(*args, **kwargs)
+        made = meter.create_histogram
+
+        def create(*given: Any, **named: Any) -> Any:
+            histogram = made(*given, **named)
+
+            def record(*_args: Any, **_kwargs: Any) -> None:
+                raise RuntimeError("a histogram")
+
+            histogram.record = record  # type: ignore[method-assign]
+            return histogram
+
+        meter.create_histogram = create  # type: ignore[method-assign]
+        return meter
+
+
+async def test_a_meter_provider_that_raises_costs_neither_request_nor_span(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told no more of it, and that is said once."""
+    kept = InMemorySpanExporter()
+    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(kept))
+    guarded = TelemetryMiddleware(
+        app, aggregate=Aggregate(), tracer_provider=tracers, meter_provider=Failing([InMemoryMetricReader()])
+    )
+
+    statuses = [(await call(guarded)).status for _ in range(3)]
+
+    assert (statuses, len(kept.get_finished_spans())) == ([200] * 3, 3)
+    assert len([record for record in caplog.records if "the meter provider fails" in record.message]) == 1
+
+
+def test_no_help_shows_the_environment() -> None:
+    """A default that is the environment would stand in every signature, with the secrets in it."""
+    secret = "a-secret-of-the-environment"
+    program = (
+        "import inspect; from asgi_guard.telemetry.otlp import setup_otlp; "
+        "from asgi_guard.serve.guarded import guarded; "
+        "print(inspect.signature(setup_otlp), inspect.signature(guarded))"
+    )
+
+    shown = subprocess.check_output([sys.executable, "-c", program], text=True, env={**os.environ, "SECRET": secret})
+
+    assert secret not in shown
+
+
+def test_a_shared_folder_is_opened_by_whoever_serves(tmp_path: Any) -> None:
+    """A constructor touches no disk."""
+    folder = tmp_path / "cells"
+    program = (
+        "import asyncio, sys; from pathlib import Path; from asgi_guard import ConfigError, Guard, Telemetry\n"
+        "from asgi_guard.testing import call\n"
+        "async def app(scope, receive, send):\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body'})\n"
+        "guard = Guard(app, telemetry=Telemetry(shared_dir=sys.argv[1]))\n"
+        "print(Path(sys.argv[1]).exists())\n"
+        "asyncio.run(call(guard))\n"
+        "print(Path(sys.argv[1]).is_dir())\n"
+    )
+    run_it = [sys.executable, "-c", program, str(folder)]
+    assert subprocess.check_output(run_it, text=True).split() == ["False", "True"]
+
+
+async def test_what_is_wrong_with_the_folder_is_told_under_the_name_that_was_written(tmp_path: Any) -> None:
+    """When a lifespan starts."""
+    layer = TelemetryLayer(Telemetry(aggregate=Aggregate()))
+    nowhere = tmp_path / "nowhere" / "cells"
+    layer._out = Out(Telemetry(shared_dir=str(nowhere)), SharedAggregate(nowhere, opens=False))
+    with pytest.raises(ConfigError, match=r"AG851 Telemetry\.shared_dir"):
+        await layer.start()
