@@ -257,6 +257,10 @@ def _is_text(octets: bytes) -> bool:
 _EXECUTABLE = re.compile(r"/\*(?:!|m!)[0-9]{0,6}")
 _COMMENT = re.compile(r"/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/")
 _MOST_COMMENTS: Final = 4_096
+_IN_QUOTES = re.compile(r"""['"][^'"\n]{0,32}/\*""")
+BETWEEN_READINGS: Final = "\n\x00\n"
+"""No pattern of a query goes beyond it."""
+
 _LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*\n")
 _SHELL_NOISE = ("\\\n", "$@", "$*", "``", '"', "'", "^", "\\")
 _IFS = re.compile(r"\$(?:ifs(?:\$[0-9])?|\{ifs[^}]{0,32}\})")
@@ -266,11 +270,29 @@ _SLASHES = re.compile(r"/(?:\.?/)+")
 
 
 def _sql(text: str) -> str:
-    if "/*" in text:
-        text = uncommented(_EXECUTABLE.sub(" ", text)).replace("*/", " ")
-    if "\n" in text:
-        last = text.rindex("\n") + 1  # behind it no comment ends: each that begins would be looked for in vain
-        text = _LINE_COMMENT.sub(" ", text[:last]) + text[last:]
+    """Read a text as a database does, without comments; in several ways, where it depends on the database.
+
+    `--` and `#` may begin a comment in which `/*` begins none, and so may a quote, if the text began within one.
+    """
+    if "/*" not in text:
+        return _without_gaps(_without_lines(text))
+    plain = _EXECUTABLE.sub(" ", text)
+    readings = [_without_lines(uncommented(plain).replace("*/", " "))]
+    if "\n" in plain and ("--" in plain or "#" in plain):
+        readings.append(uncommented(_without_lines(plain)).replace("*/", " "))
+    if _IN_QUOTES.search(plain) is not None:
+        readings.append(_without_lines(plain))
+    return BETWEEN_READINGS.join(map(_without_gaps, dict.fromkeys(readings)))
+
+
+def _without_lines(text: str) -> str:
+    if "\n" not in text:
+        return text
+    last = text.rindex("\n") + 1  # behind it no comment ends: each that begins would be looked for in vain
+    return _LINE_COMMENT.sub(" ", text[:last]) + text[last:]
+
+
+def _without_gaps(text: str) -> str:
     text = text.replace("+", " ")
     if "  " not in text and text.isprintable():
         return text

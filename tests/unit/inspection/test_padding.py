@@ -28,6 +28,11 @@ PADDED = {
         "before a query, with a blank": f"1 union {'(' * 20}select 1,2",
     },
     "comments": {
+        "in a line that is one": "x' or -- /*\n1=1 -- */",
+        "before a query, in a line that is one": "x' union -- /*\nselect pw,1 from t -- */",
+        "in a line of another database": "x' or # /*\n1=1 # */",
+        "in a text": "x' or '/*'='/*' -- */",
+        "in a text of two": 'x" or "a/*"="a/*" -- */',
         "to the end of a line": f"x' or -- {LONG * 100}\n1=1 -- ",
         "one that runs, and a sum": f"1 /*!50000or*/ 1{'+0' * 20}=1 -- ",
         "two that run, and a long one": f"x' /*!50000union*/ /*{LONG * 120}*/ /*!50000select*/ 1,2 -- ",
