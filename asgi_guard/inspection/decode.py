@@ -258,7 +258,7 @@ _EXECUTABLE = re.compile(r"/\*(?:!|m!)[0-9]{0,6}")
 _COMMENT = re.compile(r"/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/")
 _MOST_COMMENTS: Final = 4_096
 _IN_QUOTES = re.compile(r"""['"][^'"\n]{0,32}/\*""")
-BETWEEN_READINGS: Final = "\n\x00\n"
+_BETWEEN_READINGS: Final = "\n\x00\n"
 """No pattern of a query goes beyond it."""
 
 _LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*\n")
@@ -282,7 +282,7 @@ def _sql(text: str) -> str:
         readings.append(uncommented(_without_lines(plain)).replace("*/", " "))
     if _IN_QUOTES.search(plain) is not None:
         readings.append(_without_lines(plain))
-    return BETWEEN_READINGS.join(map(_without_gaps, dict.fromkeys(readings)))
+    return _BETWEEN_READINGS.join(map(_without_gaps, dict.fromkeys(readings)))
 
 
 def _without_lines(text: str) -> str:

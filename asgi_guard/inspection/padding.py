@@ -57,11 +57,10 @@ def is_padded(text: str) -> bool:
     return (
         b"   " in kinds
         or _MANY_SIGNS in signs
-        or b"(((" in signs
-        or b")))" in signs
+        or _has_brackets(signs)
         or "/*" in text
         or (_LONG_LINE.search(text) is not None)
-        or b"not not " in octets.lower()
+        or _has_not(text, octets)
         or _MANY_QUOTES in kinds
         or (len(octets) > _LONGEST_LITERAL and (_has_operand(text, octets, kinds) or _is_literal_or_start(text)))
     )
@@ -89,12 +88,12 @@ _EXECUTED = re.compile(r"/\*(?:!|m!)[0-9]{0,6}([^*]*+)\*/")
 _LONG_LINE = re.compile(r"(?:--|#)[^\n]{64,}+\n")
 _QUOTED = re.compile(r"""(?<!["'^`$@*])["'^`$@*]{32,}""")
 _STEPS = re.compile(r"(?<![/\\])(?<![/\\]\.)[/\\](?:\.?[/\\]){31,}")
-_BRACKETS = re.compile(r"\((?:\s?\(){2,}|\)(?:\s?\)){2,}")
-_NOT = re.compile(r"\b(?:[nN][oO][tT] ){2,}")
+_BRACKETS = re.compile(r"\((?:[\s+~-]{0,3}\(){2,}|\)(?:\s{0,2}\)){2,}")
+_NOT = re.compile(r"\b(?:[nN][oO][tT]\s{1,2}){2,}")
 # What is read once is not read again where nothing follows: else each sign of a run would be tried, to its end.
-_SIGNED = re.compile(r"([-+~!])(?:\s?[-+~!]){3,}+(?:\s?(?P<signed>)(?=[\w('\"])|)")
-_SUM = re.compile(r"(\d(?<!\w\d)\d{0,31})(?:\s?[-+*/%]\s?\d{1,32}){4,}\b")
-_IS_SUM = re.compile(r"[-+*/%]\s?\d{1,32}[)\s]{0,8}(?:[=<>]|!=|(?i:like|between)\b)")
+_SIGNED = re.compile(r"([-+~!])(?:\s{0,2}[-+~!]){3,}+(?:\s{0,2}(?P<signed>)(?=[\w('\"])|)")
+_SUM = re.compile(r"(\d(?<!\w\d)\d{0,31})(?:\s{0,2}[-+*/%]\s{0,2}\d{1,32}(?:\.\d{1,32})?){4,}\b")
+_IS_SUM = re.compile(r"[-+*/%]\s{0,2}\d{1,32}(?:\.\d{1,32})?[)\s]{0,8}(?:[=<>]|!=|(?i:like|between)\b)")
 _COMPARED = re.compile(r"[)\s]{0,8}(?:[=<>]|!=|(?i:like|between)\b)")
 _COMPARES = r"""\s?(?:[=<>]\s?['"\d@(]|!=|<>|(?i:like)\b)"""
 _IS_COMPARED = re.compile(rf"""['"]{_COMPARES}""")
@@ -149,13 +148,22 @@ def _squeeze(text: str) -> str:
         text = _LONG.sub(_end_of_word, text)
     if b"'" in kinds and _IS_COMPARED.search(text) is not None:
         text = _LITERAL.sub(_ends, text)
-    if b"(((" in signs or b")))" in signs:
+    if _has_brackets(signs):
         text = _BRACKETS.sub(_first, text)
     if _MANY_SIGNS in signs:
         if _IS_SUM.search(text) is not None:
             text = _SUM.sub(_first_of_sum, text)
         text = _SIGNED.sub(_sign, text)
-    return _NOT.sub("not ", text) if b"not not " in octets.lower() else text
+    return _NOT.sub("not ", text) if _has_not(text, octets) else text
+
+
+def _has_brackets(signs: bytes) -> bool:
+    bare = signs.replace(b"-", b"")
+    return b"(((" in bare or b")))" in bare
+
+
+def _has_not(text: str, octets: bytes) -> bool:
+    return octets.lower().count(b"not") > 1 and _NOT.search(text) is not None
 
 
 def _first(run: Match[str]) -> str:

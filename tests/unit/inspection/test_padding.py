@@ -19,11 +19,16 @@ PADDED = {
         "texts of words": f"x' or 'b'='b' and '{'word ' * 9}'='{'word ' * 9}",
         "long numbers": f"1 or {'1' * 40}={'1' * 40}",
         "hexadecimal numbers": f"1 or 0x{'1' * 60}=0x{'1' * 60}",
+        "a sum with blanks": f"x' or 1{'  +  0' * 20}=1 -- ",
+        "a sum of decimals": f"x' or 1{'+0.0' * 20}=1 -- ",
         "a sum": f"1 or {'1+' * 20}1=21",
     },
     "brackets": {
         "around a number": f"1 or {'(' * 9}1{')' * 9}=1",
         "with blanks": f"1 or {'( ' * 30}1{') ' * 30}=1",
+        "with two blanks": f"x' or {'(  ' * 10}1{'  )' * 10}=1 -- ",
+        "with lines": f"x' or {'(' + chr(10) * 2}{('(' + chr(10) * 2) * 9}1{')' * 10}=1 -- ",
+        "with signs": f"x' or {'(+' * 10}1{')' * 10}=1 -- ",
         "before a query": f"1 union{'(' * 20}select pw from t",
         "before a query, with a blank": f"1 union {'(' * 20}select 1,2",
     },
@@ -39,7 +44,9 @@ PADDED = {
     },
     "signs": {
         "minus": f"1 or {'- ' * 9}1=1",
+        "with two blanks": f"x' or {'-  ' * 8}1=1 -- ",
         "bits": f"1 or {'~' * 10}1=1",
+        "not, and a tab": f"x' or {'not' + chr(9)}{('not' + chr(9)) * 9}1=1 -- ",
         "not": f"x' or {'not ' * 9}1=1 -- ",
     },
     "beginnings": {
