@@ -82,10 +82,10 @@ def _point(  # noqa: PLR0917  in the order in which they are written
 ) -> Point:
     """Check one series: whatever else somebody has put there would fail whoever tells it."""
     buckets = dict[Any, Any](exponential)
-    numbers = [number, total, *counts, *buckets, *buckets.values()]
+    numbers: list[Any] = [number, total, *counts, *buckets, *buckets.values()]
     width = len(metric.bounds) + 1 if metric.bounds else 0
     if len(values) != len(metric.attributes) or len(counts) != width or {*map(type, values)} - {str}:
         raise ValueError("a series of the dead is broken")
-    if {*map(type, numbers)} - {int} or max(map(abs, numbers)) > _MOST:
+    if {*map(type, numbers)} - {int} or any(abs(one) > _MOST for one in numbers):
         raise ValueError("a number of the dead is broken")
     return Point(metric, tuple(values), number, tuple(counts), total, buckets, None, bool(is_overflow))

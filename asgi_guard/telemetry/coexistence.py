@@ -10,6 +10,7 @@ and by the names of their classes, and who is not recognised is not there.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -33,6 +34,11 @@ _MIDDLEWARES: Final = frozenset({_STARLETTE_MODULE, _ASGI_MODULE})
 _DEEPEST: Final = 64
 """How far into an application its middlewares are looked for."""
 
+MEASURED_THERE: Final = (
+    "The application measures its requests itself, so their durations are not in /metrics; "
+    'Telemetry(http="guard") measures them here. This is said once.'
+)
+_logger: Final = logging.getLogger("asgi_guard.telemetry")
 _LOOKS_ONCE_IN: Final = 64
 """For how many requests what was seen inside holds: somebody may set up a provider late."""
 
@@ -84,13 +90,14 @@ class Inside:
         is_settled: whether the application has served a request, so that its middlewares stand for good.
     """
 
-    __slots__ = ("_app", "_found", "_known", "_known_for", "is_settled")
+    __slots__ = ("_app", "_found", "_has_said_so", "_known", "_known_for", "is_settled")
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self._found: Any = None
         self._known = NOTHING
         self._known_for = 0
+        self._has_said_so = False
         self.is_settled: bool = False
 
     def measured(self) -> Measured:
@@ -99,6 +106,9 @@ class Inside:
             self._known_for -= 1
             return self._known
         self._known = self._look()
+        if self._known.durations and not self._has_said_so:
+            self._has_said_so = True
+            _logger.warning(MEASURED_THERE)
         self._known_for = _LOOKS_ONCE_IN if self.is_settled else 0
         return self._known
 

@@ -20,6 +20,7 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsLayer
 from asgi_guard.layers.telemetry import Telemetry, TelemetryLayer
 from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.telemetry.coexistence import MEASURED_THERE
 from asgi_guard.testing import call
 
 fastapi = pytest.importorskip("fastapi")
@@ -294,3 +295,11 @@ async def test_the_scope_of_the_caller_is_left_as_it_was(world) -> None:
     await world.guard(starlette(world))(scope, receive, send)
     assert {name: value for name, value in scope.items() if name in before} == before
     assert not {"fastapi.telemetry", "starlette.opentelemetry"} & {*scope}
+
+
+async def test_it_is_said_once_where_the_durations_are(world, caplog) -> None:
+    """Who adds OpenTelemetry to FastAPI would look for them in `/metrics` in vain."""
+    guard = world.guard(shop(world))
+    await ask(guard, "/items/1", "/items/2", "/items/3")
+
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [MEASURED_THERE]
