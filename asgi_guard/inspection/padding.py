@@ -62,6 +62,7 @@ def is_padded(text: str) -> bool:
         or (_LONG_LINE.search(text) is not None)
         or _has_not(text, octets)
         or _MANY_QUOTES in kinds
+        or "\\\n\\\n" in text
         or (len(octets) > _LONGEST_LITERAL and (_has_operand(text, octets, kinds) or _is_literal_or_start(text)))
     )
 
@@ -86,7 +87,7 @@ _MANY_BLANKS = re.compile(r"[\s\x00-\x20\xa0]{32,}")
 _BLANKS = re.compile(r"[ \t\xa0](?<=\S[ \t\xa0])[ \t\xa0]{2,}(?=\S)")
 _EXECUTED = re.compile(r"/\*(?:!|m!)[0-9]{0,6}([^*]*+)\*/")
 _LONG_LINE = re.compile(r"(?:--|#)[^\n]{64,}+\n")
-_QUOTED = re.compile(r"""(?<!["'^`$@*])["'^`$@*]{32,}""")
+_QUOTED = re.compile(r"""(?<!["'^`$@*])(?:["'^`$@*]|\\\n){32,}+""")
 _STEPS = re.compile(r"(?<![/\\])(?<![/\\]\.)[/\\](?:\.?[/\\]){31,}")
 _BRACKETS = re.compile(r"\((?:[\s+~-]{0,3}\(){2,}|\)(?:\s{0,2}\)){2,}")
 _NOT = re.compile(r"\b(?:[nN][oO][tT]\s{1,2}){2,}")
@@ -103,9 +104,7 @@ _ENDS = r"\)?\s?(?:[=<>]|!=|--|#|;|$|(?i:like|between|in|is|and|x?or|union)\b)"
 _NUMBER_ENDS = re.compile(_ENDS)
 _TEXT_ENDS = re.compile(rf"""['"`]{_ENDS}""")
 _LONG_TEXT = re.compile(rf"""['"`](?<=\w{{{_LONGEST_WORD + 1}}}['"`]){_ENDS}""")
-_NAME = re.compile(
-    r"\s{0,8}[^\s;&|`$()<>]{41,}+(?=\s{0,8}(?:;|&&|\|{1,2}\s{0,8}[a-z/]|\n\s{0,8}[a-z/]|`[a-z/]|\$\([a-z/]))"
-)
+_NAME = re.compile(r"""\s{0,8}[^\s;&|`$()<>]{41,}+(?=\s{0,8}(?:;|&&|(?:&\s|\|{1,2}|\n|`|\$\()\s{0,8}[a-zA-Z/'"\\]))""")
 _QUOTE = re.compile(r"""['"`]""")
 _GOES_ON = re.compile(
     r"[)\s]{0,16}(?:[-+*/%^&|=<>#;]|(?i:x?or|and|div|mod|r?like|regexp|in|is|where|having|limit|by|union)\b)"
@@ -140,8 +139,8 @@ def _squeeze(text: str) -> str:
     kinds, signs = octets.translate(_KINDS), octets.translate(_SIGNS, _BETWEEN_SIGNS)
     if b"   " in kinds or "\xa0\xa0" in text:
         text = _BLANKS.sub(" ", _MANY_BLANKS.sub(_blank, text))
-    if _MANY_QUOTES in kinds:
-        text = _QUOTED.sub(_first, text)
+    if _MANY_QUOTES in kinds or "\\\n\\\n" in text:
+        text = _QUOTED.sub(_first_quote, text)
     if _MANY_STEPS in signs:
         text = _STEPS.sub("/", text)
     if _has_operand(text, octets, kinds):
@@ -168,6 +167,11 @@ def _has_not(text: str, octets: bytes) -> bool:
 
 def _first(run: Match[str]) -> str:
     return run[0][0]
+
+
+def _first_quote(run: Match[str]) -> str:
+    """Keep the first of what a shell passes over: `$@` is that, and a dollar before a name is not."""
+    return run[0][:2] if run[0][0] in "$\\" else run[0][0]
 
 
 def _blank(run: Match[str]) -> str:
