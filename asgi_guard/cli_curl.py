@@ -178,7 +178,10 @@ def read_curl(arguments: Sequence[str]) -> Sent:
     urls = [*options.urls_given, *options.urls]
     if len(urls) != 1:
         raise UnreadableError(f"curl: one URL is wanted, and there are {len(urls)}")
-    url = urlsplit(urls[0] if "://" in urls[0] else f"http://{urls[0]}")
+    try:
+        url = urlsplit(urls[0] if "://" in urls[0] else f"http://{urls[0]}")
+    except ValueError as error:
+        raise UnreadableError(f"curl: {urls[0][:80]!a} is no URL: {error}") from None
     query, body, kind = url.query, b"", ""
     if options.form:
         body, kind = _multipart(options.form), f"multipart/form-data; boundary={_BOUNDARY}"
@@ -258,4 +261,7 @@ def _multipart(fields: Iterable[tuple[str, str]]) -> bytes:
 
 
 def _octets(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise UnreadableError(f"curl: {text[:80]!a} has half a character in it, which no terminal can send") from None

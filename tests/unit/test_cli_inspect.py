@@ -116,6 +116,8 @@ def test_no_value_is_a_command_to_the_terminal(capsys: pytest.CaptureFixture[str
         (["curl"], "one URL is wanted"),
         (["curl 'http://x/"], "the quotation mark"),
         (["curl", "-d", "@/nowhere", "http://x/"], "/nowhere"),
+        (["curl 'http://[::1/'"], "is no URL"),
+        (["curl", "http://x/", "-d", "half \ud800"], "half a character"),
         (["--raw", "/nowhere"], "/nowhere"),
         (["--config", "/nowhere", *ATTACK], "/nowhere"),
     ],
