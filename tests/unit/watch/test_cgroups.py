@@ -1,0 +1,337 @@
+"""What a container may use: the tightest limit of all groups around the process, in both versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asgi_guard.watch.cgroups import MAX_LEVELS, Cgroups, CpuLimit, MemoryLimit
+from asgi_guard.watch.procfs import number, read, table
+
+GB = 1 << 30
+NO_LIMIT_V1 = "9223372036854771712"
+
+V2 = "30 23 0:26 {top} /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+V1 = (
+    "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
+    "32 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw shared:5 - cgroup cgroup rw,cpu,cpuacct\n"
+    "35 31 0:32 {top} /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+)
+HYBRID = V1 + "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+
+
+def v1(group: str, *, accounts: str | None = None) -> str:
+    """Write the membership of a process in one group of every controller."""
+    return f"9:name=systemd:/elsewhere\n4:memory:{group}\n2:cpuacct:{accounts or group}\n1:cpu:{group}\n0::/unused\n"
+
+
+def memory_v2(limit: object, used: int = 0, inactive: int = 0, kills: int = 0) -> dict[str, str]:
+    """Write the memory files of a group of version 2."""
+    return {
+        "memory.max": f"{limit}\n",
+        "memory.current": f"{used}\n",
+        "memory.stat": f"anon 1\ninactive_file {inactive}\nactive_file 5\n",
+        "memory.events": f"low 0\noom 9\noom_kill {kills}\n",
+    }
+
+
+def memory_v1(limit: object, used: int = 0, inactive: int = 0, kills: int = 0) -> dict[str, str]:
+    """Write the memory files of a group of version 1."""
+    return {
+        "memory.limit_in_bytes": f"{limit}\n",
+        "memory.usage_in_bytes": f"{used}\n",
+        "memory.stat": f"inactive_file 1\ntotal_inactive_file {inactive}\n",
+        "memory.oom_control": f"oom_kill_disable 0\nunder_oom 0\noom_kill {kills}\n",
+    }
+
+
+def cpu_v2(quota: object, used_us: int = 0, periods: int = 0, throttled: int = 0) -> dict[str, str]:
+    """Write the CPU files of a group of version 2."""
+    stat = f"usage_usec {used_us}\nuser_usec 0\nnr_periods {periods}\nnr_throttled {throttled}\nthrottled_usec 7\n"
+    return {"cpu.max": f"{quota} 100000\n", "cpu.stat": stat}
+
+
+def cpu_v1(quota: object, used_ns: int = 0, periods: int = 0, throttled: int = 0) -> dict[str, str]:
+    """Write the CPU files of a group of version 1."""
+    stat = f"nr_periods {periods}\nnr_throttled {throttled}\nthrottled_time 7\n"
+    return {
+        "cpu.cfs_quota_us": f"{quota}\n",
+        "cpu.cfs_period_us": "100000\n",
+        "cpu.stat": stat,
+        "cpuacct.usage": f"{used_ns}\n",
+    }
+
+
+def seen(root: Path, group: str, mounts: str, files: dict[str, dict[str, str]]) -> Cgroups:
+    """Lay out a tree, and look at it."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(group)
+    (root / "proc/self/mountinfo").write_text(mounts)
+    for folder, contents in files.items():
+        place = root / "sys/fs/cgroup" / folder
+        place.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            (place / name).write_text(content)
+    return Cgroups(root)
+
+
+MEMORY = {
+    "v2: one limit": (
+        "0::/app\n",
+        V2.format(top="/"),
+        {"app": memory_v2(GB, 900, 200, 3)},
+        MemoryLimit(GB, 700, 3),
+    ),
+    "v2: the parent allows less than the child": (
+        "0::/pod/app\n",
+        V2.format(top="/"),
+        {"pod": memory_v2(GB, 900), "pod/app": memory_v2(4 * GB, 100)},
+        MemoryLimit(GB, 900, 0),
+    ),
+    "v2: the child allows less than the parent": (
+        "0::/pod/app\n",
+        V2.format(top="/"),
+        {"pod": memory_v2(4 * GB, 900), "pod/app": memory_v2(GB, 100)},
+        MemoryLimit(GB, 100, 0),
+    ),
+    "v2: of two alike the outer one, in which the neighbours are": (
+        "0::/pod/app\n",
+        V2.format(top="/"),
+        {"pod": memory_v2(GB, 900), "pod/app": memory_v2(GB, 100)},
+        MemoryLimit(GB, 900, 0),
+    ),
+    "v2: only a grandparent has one": (
+        "0::/a/b/c\n",
+        V2.format(top="/"),
+        {"a": memory_v2(GB, 5), "a/b": memory_v2("max"), "a/b/c": memory_v2("max")},
+        MemoryLimit(GB, 5, 0),
+    ),
+    "v2: none": ("0::/app\n", V2.format(top="/"), {"app": memory_v2("max", 900)}, None),
+    "v2: a namespace, whose root is mounted": (
+        "0::/\n",
+        V2.format(top="/"),
+        {"": memory_v2(GB, 5)},
+        MemoryLimit(GB, 5, 0),
+    ),
+    "v2: what is mounted is further out than the namespace": (
+        "0::/\n",
+        V2.format(top="/../.."),
+        {"": memory_v2(GB, 5)},
+        MemoryLimit(GB, 5, 0),
+    ),
+    "v2: below what is mounted from further out": (
+        "0::/../../app\n",
+        V2.format(top="/../.."),
+        {"app": memory_v2(GB, 5)},
+        MemoryLimit(GB, 5, 0),
+    ),
+    "v2: outside of what is mounted, where others live": (
+        "0::/../../neighbour\n",
+        V2.format(top="/"),
+        {"": memory_v2(GB, 5), "neighbour": memory_v2(GB, 5)},
+        None,
+    ),
+    "v2: the second mount has it": (
+        "0::/pod/app\n",
+        V2.format(top="/other").replace("/sys/fs/cgroup", "/mnt") + V2.format(top="/pod"),
+        {"app": memory_v2(GB, 5)},
+        MemoryLimit(GB, 5, 0),
+    ),
+    "v2: a name with a blank in it": (
+        "0::/a b\n",
+        V2.format(top="/").replace("/sys/fs/cgroup", "/sys/fs/cgroup/x\\040y"),
+        {"x y/a b": memory_v2(GB, 5)},
+        MemoryLimit(GB, 5, 0),
+    ),
+    "v2: a group that has been removed": ("0::/gone (deleted)\n", V2.format(top="/"), {}, None),
+    "v2: usage cannot be read": (
+        "0::/app\n",
+        V2.format(top="/"),
+        {"app": {"memory.max": f"{GB}"}},
+        MemoryLimit(GB, None, None),
+    ),
+    "v2: more is cached than used, in two looks": (
+        "0::/app\n",
+        V2.format(top="/"),
+        {"app": memory_v2(GB, 100, 200)},
+        MemoryLimit(GB, 0, 0),
+    ),
+    "v1: one limit": (
+        v1("/app"),
+        V1.format(top="/"),
+        {"memory/app": memory_v1(GB, 900, 200, 3)},
+        MemoryLimit(GB, 700, 3),
+    ),
+    "v1: the parent allows less than the child": (
+        v1("/pod/app"),
+        V1.format(top="/"),
+        {"memory/pod": memory_v1(GB, 900), "memory/pod/app": memory_v1(4 * GB, 100)},
+        MemoryLimit(GB, 900, 0),
+    ),
+    "v1: only the parent has one": (
+        v1("/pod/app"),
+        V1.format(top="/"),
+        {"memory/pod": memory_v1(GB, 900), "memory/pod/app": memory_v1(NO_LIMIT_V1, 100)},
+        MemoryLimit(GB, 900, 0),
+    ),
+    "v1: none": (v1("/app"), V1.format(top="/"), {"memory/app": memory_v1(NO_LIMIT_V1, 900)}, None),
+    "v1: the group itself is what is mounted": (
+        v1("/docker/4f"),
+        V1.format(top="/docker/4f"),
+        {"memory": memory_v1(GB, 900)},
+        MemoryLimit(GB, 900, 0),
+    ),
+    "v1: only the group is mounted, but the table says the root is": (
+        v1("/docker/4f"),
+        V1.format(top="/"),
+        {"memory": memory_v1(GB, 900)},
+        MemoryLimit(GB, 900, 0),
+    ),
+    "v1: another group is mounted": (
+        v1("/garden/bad/4f"),
+        V1.format(top="/garden/good/4f"),
+        {"memory": memory_v1(GB, 900)},
+        None,
+    ),
+    "both: version 1 has the controller": (
+        v1("/app"),
+        HYBRID.format(top="/"),
+        {"memory/app": memory_v1(GB, 900), "unified/unused": memory_v2(1, 1)},
+        MemoryLimit(GB, 900, 0),
+    ),
+    "both: version 2 has the controller": (
+        "1:cpu,cpuacct:/\n0::/app\n",
+        HYBRID.format(top="/"),
+        {"unified/app": memory_v2(GB, 900)},
+        MemoryLimit(GB, 900, 0),
+    ),
+    "nonsense": ("::\nx\n0::\n", "- -\n1 2 3 / \\999 - cgroup2 x y\n - cgroup2\n", {}, None),
+}
+
+
+@pytest.mark.parametrize(("group", "mounts", "files", "limit"), MEMORY.values(), ids=MEMORY)
+def test_the_tightest_limit_on_memory_counts_with_what_is_used_of_it(tmp_path, group, mounts, files, limit) -> None:
+    """Of all groups around the process that are known to be around it."""
+    assert seen(tmp_path, group, mounts, files).memory() == limit
+
+
+CPU = {
+    "v2: half a core": (
+        "0::/app\n",
+        V2.format(top="/"),
+        {"app": cpu_v2(50_000, 12, 40, 10)},
+        ("app", 0.5, 12_000, 40, 10),
+    ),
+    "v2: the parent allows less than the child": (
+        "0::/pod/app\n",
+        V2.format(top="/"),
+        {"pod": cpu_v2(150_000, 30), "pod/app": cpu_v2(400_000, 10)},
+        ("pod", 1.5, 30_000, 0, 0),
+    ),
+    "v2: the child allows less than the parent": (
+        "0::/pod/app\n",
+        V2.format(top="/"),
+        {"pod": cpu_v2(150_000, 30), "pod/app": cpu_v2(100_000, 10)},
+        ("pod/app", 1.0, 10_000, 0, 0),
+    ),
+    "v2: no quota": ("0::/app\n", V2.format(top="/"), {"app": cpu_v2("max", 12)}, None),
+    "v2: no accounts": (
+        "0::/app\n",
+        V2.format(top="/"),
+        {"app": {"cpu.max": "100000 100000\n"}},
+        ("app", 1.0, None, 0, 0),
+    ),
+    "v1: half a core": (
+        v1("/app"),
+        V1.format(top="/"),
+        {"cpu,cpuacct/app": cpu_v1(50_000, 12, 40, 10)},
+        ("cpu,cpuacct/app", 0.5, 12, 40, 10),
+    ),
+    "v1: the parent allows less than the child": (
+        v1("/pod/app"),
+        V1.format(top="/"),
+        {"cpu,cpuacct/pod": cpu_v1(150_000, 30), "cpu,cpuacct/pod/app": cpu_v1(400_000, 10)},
+        ("cpu,cpuacct/pod", 1.5, 30, 0, 0),
+    ),
+    "v1: the accounts are of another group": (
+        v1("/app", accounts="/"),
+        V1.format(top="/"),
+        {"cpu,cpuacct": {"cpuacct.usage": "99\n"}, "cpu,cpuacct/app": cpu_v1(50_000)},
+        ("cpu,cpuacct/app", 0.5, None, 0, 0),
+    ),
+    "v1: no quota": (v1("/app"), V1.format(top="/"), {"cpu,cpuacct/app": cpu_v1(-1, 12)}, None),
+    "a period of nothing": ("0::/\n", V2.format(top="/"), {"": {"cpu.max": "1 0\n"}}, None),
+}
+
+
+@pytest.mark.parametrize(("group", "mounts", "files", "quota"), CPU.values(), ids=CPU)
+def test_the_tightest_quota_of_cpu_time_counts_with_what_is_used_of_it(tmp_path, group, mounts, files, quota) -> None:
+    """In cores, with the time that the whole group has used, and how often it had to wait."""
+    found = seen(tmp_path, group, mounts, files).cpu()
+
+    if quota is None:
+        assert found is None
+    else:
+        assert found == CpuLimit(tmp_path / "sys/fs/cgroup" / quota[0], *quota[1:])
+
+
+def test_a_limit_that_is_changed_counts_at_once(tmp_path) -> None:
+    """The groups are found once, their limits are read each time."""
+    cgroups = seen(tmp_path, "0::/app\n", V2.format(top="/"), {"app": memory_v2(GB)})
+    (tmp_path / "sys/fs/cgroup/app/memory.max").write_text(f"{2 * GB}")
+
+    assert cgroups.memory() == MemoryLimit(2 * GB, 0, 0)
+
+
+def test_at_most_so_many_groups_are_asked(tmp_path) -> None:
+    """The outermost: one beyond them is not read."""
+    deep = ["g"] * MAX_LEVELS
+    files = {"/".join(deep): memory_v2(1), "g": memory_v2(GB)}
+
+    assert seen(tmp_path, f"0::/{'/'.join(deep)}\n", V2.format(top="/"), files).memory() == MemoryLimit(GB, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("group", "mounts", "version"),
+    [("0::/\n", V2.format(top="/"), 2), (v1("/"), V1.format(top="/"), 1), ("", "", 0)],
+    ids=["v2", "v1", "none"],
+)
+def test_the_version_is_told(tmp_path, group, mounts, version) -> None:
+    """That of the controllers, where both are mounted."""
+    assert seen(tmp_path, group, mounts, {}).version == version
+
+
+def test_where_there_are_no_groups_nothing_is_limited(tmp_path) -> None:
+    """As on other systems, which have no such files."""
+    cgroups = Cgroups(tmp_path)
+
+    assert (cgroups.version, cgroups.memory(), cgroups.cpu()) == (0, None, None)
+
+
+def test_no_more_of_a_file_is_read_than_its_bound(tmp_path) -> None:
+    """A file of the kernel's may be of any length, and be a folder, or nothing."""
+    (tmp_path / "long").write_bytes(b"x" * 100_000)
+
+    assert len(read(tmp_path / "long") or "") == 65_536
+    assert read(tmp_path / "long", 10) == "x" * 10
+    assert read(tmp_path) is None
+    assert read(tmp_path / "none") is None
+    assert read(tmp_path / "zero\0") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("12\n", 12), ("max\n", None), ("-1\n", None), ("", None), (None, None), ("²", None), ("1 2", None)],
+)
+def test_a_number_is_read_or_there_is_none(text, expected) -> None:
+    """Whatever stands there."""
+    assert number(text) == expected
+
+
+def test_a_table_is_read_line_by_line() -> None:
+    """With colons, units and blanks; what is no number of a name is passed over."""
+    said = "MemTotal:  16384 kB\noom_kill 3\nsome avg10=0.00 total=0\nalone\n\nminus -3\nodd ²\n"
+
+    assert table(said) == {"MemTotal": 16_384, "oom_kill": 3}
+    assert table(None) == {}
