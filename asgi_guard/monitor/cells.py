@@ -9,16 +9,18 @@ Must never keep more series than its bound, whatever the values of attributes ar
 from __future__ import annotations
 
 import logging
+import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.monitor.buckets import PAGE, Ruler, ruler
 from asgi_guard.monitor.metric import Kind, Metric
-from asgi_guard.monitor.rows import EXEMPLAR, MOST, point_at, signed, width_of
+from asgi_guard.monitor.pressure import Pressure
+from asgi_guard.monitor.rows import EXEMPLAR, MOST, bits_of, point_at, signed, width_of
 from asgi_guard.monitor.snapshot import OVERFLOW, Exemplar, Point, Snapshot
 from asgi_guard.settings import Problems
 
@@ -90,6 +92,14 @@ class Series:
         """Add to a counter, or to a number that goes up and down."""
         self._cells[self.at] += number
 
+    def set(self, number: float) -> None:
+        """Say what a gauge stands at.
+
+        Raises:
+            TypeError: the metric is no gauge.
+        """
+        raise TypeError(f"{self.metric.name} is no gauge: {number} cannot be set")
+
     def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:  # noqa: ARG002
         """Count a value of a histogram.
 
@@ -105,6 +115,18 @@ class Series:
     def read(self, *, with_exponential: bool = True) -> Point:
         """Read it off."""
         return point_at(self._cells, self.at, self.metric, self.values, self.is_overflow, exponential=with_exponential)
+
+
+class _Gauge(Series):
+    __slots__ = ()
+
+    def add(self, number: int = 1) -> None:
+        raise TypeError(f"{self.metric.name} is a gauge: {number} cannot be added, set it")
+
+    def set(self, number: float) -> None:
+        cells = self._cells
+        cells[self.at] = bits_of(number)
+        cells[self.at + 1] = int(self._clock.time() * 1e9)
 
 
 class _Histogram(Series):
@@ -205,6 +227,8 @@ class Aggregate:
         self._observed: dict[object, tuple[Metric, Observed]] = {}
         self._lock = Lock()
         self._complained: set[str] = set()
+        self.pressure: Pressure = Pressure()
+        self.watcher: Any = None
 
     def series(self, metric: Metric, *values: str) -> Series:
         """Return the handle of a series; once there are `max_series`, that of the metric's overflow.
@@ -242,9 +266,11 @@ class Aggregate:
         self._metrics[metric.name] = metric
 
     def _made(self, metric: Metric, values: tuple[str, ...], *, is_overflow: bool) -> Series:
-        kinds = {True: _Exponential, False: _Histogram}
-        kind = kinds[metric.is_exponential] if metric.kind is Kind.HISTOGRAM else Series
-        series = kind(metric, values, is_overflow, self._clock)
+        kinds: dict[Kind, type[Series]] = {
+            Kind.HISTOGRAM: _Exponential if metric.is_exponential else _Histogram,
+            Kind.GAUGE: _Gauge,
+        }
+        series = kinds.get(metric.kind, Series)(metric, values, is_overflow, self._clock)
         self._place(series)
         return series
 
@@ -297,10 +323,12 @@ class Aggregate:
 
     def _carry(self, handle: Series) -> None:
         """Let a handle count in these slots, on from what it has counted; a histogram begins anew."""
-        counted = 0 if handle.metric.kind is Kind.HISTOGRAM else int(handle.read().number)
+        counted = handle.read(with_exponential=False)
         self._place(handle)
-        if counted:
-            handle.add(counted)
+        if counted.set_ns:
+            handle.set(counted.number)
+        elif counted.number:
+            handle.add(int(counted.number))
 
     def give_up(self) -> tuple[list[Series], list[tuple[Metric, Observed]]]:
         """Return all handles, and what is asked for, and forget them."""
@@ -325,6 +353,27 @@ class Aggregate:
     def merged(self, *, with_exponential: bool = True) -> Snapshot:
         """Return what all processes have counted that share this aggregate."""
         return self.snapshot(with_exponential=with_exponential)
+
+    def by_worker(self) -> list[tuple[int, Snapshot]]:
+        """Return what each living process has counted, with its number; this one first."""
+        return [(os.getpid(), self.snapshot())]
+
+    def leads(self) -> bool:
+        """Whether this process speaks for all that share the aggregate, now and from now on; another may take over."""
+        return True
+
+    def publish(self, name: str, data: bytes) -> None:
+        """Let the other processes read something that the one that leads has found out."""
+
+    def published(self, name: str) -> bytes | None:
+        """Return what was published under a name; None where there is nothing, or nobody else to publish it."""
+
+    def leave(self, data: bytes) -> None:
+        """Leave something for the process that leads, in the place of what was left before."""
+
+    def left(self) -> list[bytes]:
+        """Return what each other living process has left."""
+        return []
 
     def _complain(self, what: str, exc: Exception) -> None:
         """Log what is wrong, once, and at most a thousand things: it must not fail whoever counts or reads."""

@@ -129,7 +129,7 @@ def _family(name: str, points: Iterable[Point], *, openmetrics: bool) -> Iterato
         if metric.kind is Kind.HISTOGRAM:
             yield from _histogram(name, labels, ends, point, openmetrics=openmetrics)
         else:
-            yield f"{sample}{labels and f'{{{labels}}}'} {_number(point.number)}"
+            yield f"{sample}{labels and f'{{{labels}}}'} {_number(point.value)}"
 
 
 def _histogram(name: str, labels: str, ends: list[str], point: Point, *, openmetrics: bool) -> Iterator[str]:
