@@ -102,8 +102,8 @@ class Ring:
     def __init__(self, step_seconds: int, span_seconds: int) -> None:
         self._step = step_seconds
         self._size = span_seconds // step_seconds + 1
-        self._totals = array("q", bytes(8 * self._size))
-        self._bads = array("q", bytes(8 * self._size))
+        self._totals = array("q", [0]) * self._size
+        self._bads = array("q", [0]) * self._size
         self._first: int | None = None
         self._last = 0
 
@@ -167,10 +167,11 @@ class Budget:
         was_total, was_bad = self._counted or (total, bad)
         if total < was_total:
             was_total = was_bad = 0
-        self._counted = total, bad
+        highest = max(bad, was_bad)  # it is estimated from buckets, and may waver
+        self._counted = total, highest
         added = total - was_total
         self._total += added
-        self._bad += min(max(bad - was_bad, 0), added)
+        self._bad += min(highest - was_bad, added)
 
     def reading(self, now: float, tier: Tier) -> Reading:
         """Return the burn rate that both windows of a tier agree on, and the requests of the short one."""

@@ -86,7 +86,7 @@ COURSES = {
         [(81, None, 2), (80, None, 1)],
         "+0 -2",
     ),
-    "does not fire within the cool-down": (RATE, [(50, 100, 1), (0, 100, 1), (50, 100, 300)], "+0 -1"),
+    "does not fire within the cool-down": (RATE, [(50, 100, 1), (0, 100, 1), (50, 100, 299)], "+0 -1"),
     "fires after it if it is still over": (RATE, [(50, 100, 1), (0, 100, 1), (50, 100, 301)], "+0 -1 +301"),
     "without a cool-down it fires again": (
         {**RATE, "cooldown_seconds": 0},
