@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, finalize
 
@@ -111,10 +112,11 @@ class GcPauses:
     def record(self) -> None:
         """Count the pauses since the last time, from anywhere but a callback of the collector's."""
         pauses = self._stopwatch.pauses
-        for _ in range(len(pauses)):
-            generation, paused_ns = pauses.popleft()
-            if generation in self._series:
-                self._series[generation].record(paused_ns)
+        with suppress(IndexError):  # another thread may take the last one
+            while pauses:
+                generation, paused_ns = pauses.popleft()
+                if generation in self._series:
+                    self._series[generation].record(paused_ns)
 
 
 class _Stopwatch:

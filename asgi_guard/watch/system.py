@@ -190,16 +190,16 @@ def _machine_by_proc(root: Path) -> _Machine:
 
 
 def _busy_ticks(stat: str) -> int | None:
-    """Add up the time of those cores that this process may use: user, nice, system, interrupts and what is stolen."""
+    """Add up the time of those cores that this process may use: what is not idle, and does not wait for a disk."""
     own = _own_cores()
-    busy: int | None = None
+    busy = []
     for line in stat.splitlines():
         name, *ticks = line.split()[:9] or [""]
-        number = name.removeprefix("cpu")
-        if number != name and number.isdecimal() and len(ticks) == 8 and (not own or int(number) in own):
-            user, nice, system, _, _, *rest = map(int, ticks)
-            busy = (busy or 0) + user + nice + system + sum(rest)
-    return busy
+        core = name.removeprefix("cpu")
+        if core.isdecimal() and (not own or int(core) in own) and len(ticks) == 8 and all(map(str.isdecimal, ticks)):
+            idle, waiting = ticks[3:5]
+            busy.append(sum(map(int, ticks)) - int(idle) - int(waiting))
+    return sum(busy) if busy else None
 
 
 def _own_cores() -> set[int]:
