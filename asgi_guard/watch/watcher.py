@@ -25,7 +25,6 @@ from asgi_guard.watch import names
 from asgi_guard.watch.leader import SUMMARY, Leader
 from asgi_guard.watch.process import ProcessMeter
 from asgi_guard.watch.runtime import GcPauses, LoopLag
-from asgi_guard.watch.sinks import LogSink, Sinks
 from asgi_guard.watch.summary import WINDOWS
 from asgi_guard.watch.system import System, SystemSample
 
@@ -108,8 +107,7 @@ class Watcher:
         self.settings: Monitor = settings
         self._system = self._given_system or System(disk_path=settings.disk_path, clock=self._clock)
         self._leader = Leader(self._aggregate, settings, self._clock)
-        log = (LogSink(),) if settings.log_alerts else ()
-        self._sinks = Sinks([*log, *settings.sinks])
+        self._sinks = settings.told()
 
     # Its life --------------------------------------------------------------------------------------------------------
 
@@ -143,7 +141,8 @@ class Watcher:
             self._end_observed()
         if thread is not None and thread.is_alive():
             thread.join(_STOP_SECONDS)
-        self._sinks.close()
+        for sinks in self._sinks:
+            sinks.close()
 
     def forked(self) -> None:
         """Know that this is a child of the process that the thread runs in: whoever sends alerts has threads, too."""
@@ -182,6 +181,7 @@ class Watcher:
             is_whole = self._steps % STEPS == 0
             self._steps += 1
             self._lag.probe()
+            self._pauses.record()
             if is_whole:
                 self._sample = self._system.sample()
                 self._tell_of_this_process()
@@ -195,7 +195,8 @@ class Watcher:
             self._tell(event)
 
     def _tell(self, event: AlertEvent) -> None:
-        self._sinks.tell(event)
+        for sinks in self._sinks:
+            sinks(event)
         listeners: dict[int, Listener] = {id(one): one for layer in list(self.heard_by) for one in layer.listeners}
         notify(listeners.values(), event)
 
