@@ -159,8 +159,10 @@ def alerts_of(thresholds: Mapping[str, float]) -> tuple[Alert, ...]:
     """Make alerts of thresholds by name, as `PERFORMANCE_CONFIG["alert_thresholds"]` has them.
 
     Args:
-        thresholds: by the names of `DEFAULT_ALERTS`: percent, or seconds for `response_time`. Those that are not named
-            keep their defaults.
+        thresholds: by the names of `DEFAULT_ALERTS`: percent, or seconds for `response_time`.
+
+    Returns:
+        One alert for each of them, of the name of its signal; so it takes the place of a default.
 
     Raises:
         ConfigError: a name is not known, or a threshold is wrong.
@@ -180,6 +182,4 @@ def alerts_of(thresholds: Mapping[str, float]) -> tuple[Alert, ...]:
         if is_number and UNITS[name] == "%" and value > 100:
             problems.add("AG881", name, value, "must be a percentage from 0 to 100", "80 is 80 %.")
     problems.raise_if_any()
-    return tuple(
-        Alert(alert.name, alert.signal, above=thresholds.get(alert.signal, alert.threshold)) for alert in DEFAULT_ALERTS
-    )
+    return tuple([Alert(name, name, above=value) for name, value in thresholds.items()])

@@ -238,11 +238,11 @@ def test_alerts_do_not_mix() -> None:
 
 
 def test_the_thresholds_of_the_earlier_system_are_understood() -> None:
-    """Those that are named replace the defaults, the others stay."""
+    """Each is an alert of the name of a default, so that it can take its place."""
     given = {"cpu_usage": 85.0, "memory_usage": 90.0, "response_time": 3.0, "error_rate": 2.0}
 
-    assert {alert.signal: alert.above for alert in alerts_of(given)} == {**given, "disk_usage": 90.0}
-    assert alerts_of({}) == DEFAULT_ALERTS
+    assert {alert.name: alert.above for alert in alerts_of(given)} == given
+    assert alerts_of({alert.signal: alert.threshold for alert in DEFAULT_ALERTS}) == DEFAULT_ALERTS
 
 
 def test_all_that_is_wrong_with_thresholds_is_told_at_once() -> None:
