@@ -37,9 +37,6 @@ _SCRIPTS: Final = (
 )
 _SLOT: Final = re.compile(r"\{\{(\w+)\}\}")
 _VERSION: Final = re.compile(r"uPlot \(v([\d.]+)\)")
-_GZIP: Final = re.compile(
-    rb"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?=,|$)", re.IGNORECASE
-)
 _GZIPPED: Final[tuple[Header, ...]] = ((b"content-encoding", b"gzip"),)
 
 
@@ -59,9 +56,18 @@ class DashboardPage:
 
     def reply(self, accept_encoding: bytes = b"") -> Reply:
         """Return the page for a client, compressed where its `Accept-Encoding` names gzip."""
-        if _GZIP.search(accept_encoding[:256]):
+        if _accepts_gzip(accept_encoding):
             return Reply(200, headers=(*self.headers, *_GZIPPED), body=self.gzipped, content_type=CONTENT_TYPE)
         return Reply(200, headers=self.headers, body=self.body, content_type=CONTENT_TYPE)
+
+
+def _accepts_gzip(accept_encoding: bytes) -> bool:
+    """Tell whether a client names gzip, and not with a weight of zero (RFC 9110 section 12.5.3)."""
+    for item in accept_encoding[:256].lower().split(b","):
+        coding, _, weight = item.partition(b";")
+        if coding.strip() == b"gzip":
+            return not weight or bool(weight.strip(b" q=0."))
+    return False
 
 
 @lru_cache(maxsize=16)

@@ -133,17 +133,18 @@ class Chart {
 
   options() {
     const font = `11px ${getComputedStyle(this.figure).fontFamily}`;
+    const mark = (value) => trimmed(this.show(value));
     const axis = {stroke: () => this.axis, font, ticks: {show: false}, gap: 6};
     return {
       width: this.canvas.clientWidth || 320,
       height: CHART_HEIGHT,
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: {show: false},
       cursor: {y: false, drag: {x: false, y: false}, sync: {key: "time"}, points: {size: 7}},
       scales: {y: {range: (_, low, high) => [0, this.top ?? niceTop(high)]}},
       axes: [
-        {...axis, grid: {show: false}, size: 26, space: 70, values: (_, times) => times.map(showTime)},
-        {...axis, grid: {stroke: () => this.grid, width: 1}, size: 58, space: 36, values: (_, marks) => marks.map(this.show)},
+        {...axis, grid: {show: false}, size: 26, space: 70, values: (_, times) => times.map(showMinute), incrs: [60, 120, 300]},
+        {...axis, grid: {stroke: () => this.grid, width: 1}, size: 58, space: 36, values: (_, marks) => marks.map(mark)},
       ],
       series: [{}, ...this.series.map((one, index) => this.line(index))],
       hooks: {setCursor: [(plot) => this.fillLegend(plot.cursor.idx)]},

@@ -25,9 +25,12 @@ function threeFigures(value) {
   return fixed(value, size === 0 || size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2);
 }
 
+/* Where nothing stands below it, a number needs no zeros at its end: "7.50 %" is "7.5 %". */
+const trimmed = (text) => text.replace(/(\.\d*?)0+(?!\d)/, "$1").replace(/\.(?!\d)/, "");
+
 const showCount = orDash((value) => fixed(value, 0));
-const showRate = orDash((value) => (value > 0 && value < 0.01 ? "<" + HARD_SPACE + "0.01" : threeFigures(value)));
-const showPercent = orDash((value) => withUnit(value > 0 && value < 0.01 ? "<" + HARD_SPACE + "0.01" : threeFigures(value), "%"));
+const showRate = orDash((value) => (value > 0 && value < 0.005 ? "<" + HARD_SPACE + "0.01" : threeFigures(value)));
+const showPercent = (value) => (isNumber(value) ? withUnit(showRate(value), "%") : NOT_MEASURED);
 const showPlain = orDash((value) => (Number.isInteger(value) ? fixed(value, 0) : String(Number(value.toPrecision(6)))));
 
 const showDuration = orDash((seconds) => {
@@ -65,6 +68,8 @@ const showAge = orDash((seconds) => {
 });
 
 const clock = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+const minutes = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit"});
+const showMinute = (time) => minutes.format(time * 1000);
 const showTime = orDash((time) => clock.format(time * 1000));
 
 const plural = (number, one, many = one + "s") => `${showCount(number)} ${number === 1 ? one : many}`;

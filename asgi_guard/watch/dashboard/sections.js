@@ -29,7 +29,7 @@ const attributes = {
 };
 
 const CHARTS = [
-  {title: "Requests a second", show: showRate, series: [
+  {title: "Requests per second", show: showRate, series: [
     {key: "requests_per_second", label: "Requests"}, {key: "refusals_per_second", label: "Refused"}]},
   {title: "Latency", show: showDuration, series: [
     {key: "p50_seconds", label: "p50"}, {key: "p95_seconds", label: "p95"}, {key: "p99_seconds", label: "p99"}]},
@@ -44,13 +44,13 @@ const TABLES = {
     caption: "Routes", empty: "No requests.", sortable: true, most: 10,
     columns: [
       {name: "Route", of: ({method, route}) => `${method ?? ""} ${route || "(no route)"}`.trim()},
-      counted("Requests", "requests"), rate("A second", "requests_per_second"), percent("Errors", "error_rate"),
+      counted("Requests", "requests"), rate("Per second", "requests_per_second"), percent("Errors", "error_rate"),
       percent("4xx", "client_error_rate"), duration("p50", "p50_seconds"), duration("p95", "p95_seconds"),
       duration("p99", "p99_seconds")],
   },
   refusals: {
     caption: "Refusals in the last 5 minutes, by layer and reason", empty: "No refusals in the last 5 minutes.", most: 10,
-    columns: [words("Layer", "layer"), words("Reason", "reason"), counted("Count", "count"), rate("A second", "per_second")],
+    columns: [words("Layer", "layer"), words("Reason", "reason"), counted("Count", "count"), rate("Per second", "per_second")],
   },
   validation: {
     caption: "Findings of the validation in the last 5 minutes",
@@ -89,7 +89,7 @@ const TABLES = {
   },
   counters: {
     caption: "Counters of the application", empty: "No counters.", most: 10,
-    columns: [words("Counter", "name"), attributes, {...count("Total", "total"), show: showPlain}, rate("A second", "per_second")],
+    columns: [words("Counter", "name"), attributes, {...count("Total", "total"), show: showPlain}, rate("Per second", "per_second")],
   },
   gauges: {
     caption: "Gauges of the application", empty: "No gauges.", most: 10,
@@ -102,7 +102,7 @@ function figures(summary, name) {
   const {cpu_percent: cpu, memory_percent: memory} = summary.system ?? {};
   const refusals = list(summary.refusals).reduce((sum, {count: number}) => sum + number, 0);
   return [
-    {name: "Requests a second", value: showRate(all.requests_per_second), raw: all.requests_per_second,
+    {name: "Requests per second", value: showRate(all.requests_per_second), raw: all.requests_per_second,
       note: isNumber(all.requests) ? plural(all.requests, "request") : ""},
     {name: "Errors", value: showPercent(all.error_rate), raw: all.error_rate,
       note: isNumber(all.errors) ? plural(all.errors, "error") : ""},

@@ -22,27 +22,28 @@ function judge(summary) {
   const trying = list(summary.breakers).filter(({state}) => breakerState(state)[0] === "fair");
   const reasons = [
     ...firing.map((alert) => alert.message || alert.name),
-    ...open.map(({name}) => `the breaker ${name} is open`),
+    ...open.map(({name}) => `The breaker ${name} is open`),
     ...pending.map(({name}) => `${name} may be about to fire`),
-    ...trying.map(({name}) => `the breaker ${name} tries again`),
+    ...trying.map(({name}) => `The breaker ${name} tries again`),
   ];
   if (firing.some(isGrave) || open.length) return {mood: "poor", title: "Something is wrong", reasons};
   if (reasons.length) return {mood: "fair", title: "Worth a look", reasons};
-  return {mood: "good", ...calm(summary, alerts)};
+  return calm(summary, alerts);
 }
 
 function calm(summary, alerts) {
   const said = alerts.length ? `None of ${plural(alerts.length, "alert")} is firing` : "No alerts are set";
-  const requests = figuresOf(summary, "5m").requests;
-  if (requests === 0) return {title: "All is quiet", reasons: ["No requests in the last 5 minutes", said.toLowerCase()]};
-  return {title: "All is well", reasons: [said]};
+  const {requests} = figuresOf(summary, "5m");
+  if (!isNumber(requests)) return {mood: "none", title: "Nothing is known yet", reasons: [said]};
+  const title = requests === 0 ? "All is quiet" : "All is well";
+  return {mood: "good", title, reasons: requests === 0 ? ["No requests in the last 5 minutes", said] : [said]};
 }
 
 /* As many reasons as can be read at a look. */
-function sentence(reasons) {
+function inSentences(reasons) {
   const rest = reasons.length - 3;
-  const words = reasons.slice(0, 3).join("; ") + (rest > 0 ? `; and ${showCount(rest)} more` : "");
-  return words && words[0].toUpperCase() + words.slice(1) + ".";
+  const said = [...reasons.slice(0, 3), ...(rest > 0 ? [`There are ${showCount(rest)} more reasons`] : [])];
+  return said.map((reason) => `${reason}.`).join(" ");
 }
 
 function fillVerdict(summary) {
@@ -50,7 +51,7 @@ function fillVerdict(summary) {
   document.querySelector(".verdict").dataset.mood = mood;
   setIcon(byId("verdict-icon"), mood);
   put(byId("verdict"), title);
-  put(byId("reason"), sentence(reasons));
+  put(byId("reason"), inSentences(reasons));
   const firing = list(summary.alerts).filter((alert) => alert.state === "firing").length;
   const name = document.body.dataset.title;
   const called = firing ? `(${firing}) ${name}` : name; // seen from another tab
@@ -88,21 +89,23 @@ function fillAlert(item, alert) {
   const [mood, word] = ALERT_STATES[alert.state] ?? ["none", String(alert.state)];
   item.dataset.mood = mood;
   fillBadge(badge, mood, word);
+  const since = isNumber(alert.since) && `since ${showTime(alert.since)}`;
   put(message, alert.state === "ok" ? quietly(alert) : alert.message || alert.name);
-  put(note, alert.state === "ok" ? "" : [alert.severity, isNumber(alert.since) && `since ${showTime(alert.since)}`].filter(Boolean).join(", "));
+  put(note, alert.state === "ok" ? "" : [alert.severity, since].filter(Boolean).join(", "));
 }
 
 function quietly({name, value, threshold, unit}) {
-  const limit = `limit ${showIn(unit, threshold)}`;
+  const limit = `limit ${trimmed(showIn(unit, threshold))}`;
   return isNumber(value) ? `${name}: ${showIn(unit, value)}, ${limit}` : `${name}: nothing to judge yet, ${limit}`;
 }
 
 function announce(alerts) {
   const now = new Map(alerts.filter(({state}) => state === "firing").map((alert) => [alert.name, alert]));
   if (alertsBefore) {
-    const begun = [...now.values()].filter(({name}) => !alertsBefore.has(name)).map(({name, message}) => `Alert: ${message || name}.`);
-    const over = [...alertsBefore.keys()].filter((name) => !now.has(name)).map((name) => `${name} is over.`);
-    if (begun.length || over.length) put(byId("announced"), [...begun, ...over].join(" "));
+    const begun = [...now.values()].filter(({name}) => !alertsBefore.has(name));
+    const over = [...alertsBefore.values()].filter(({name}) => !now.has(name));
+    const words = [...begun.map(({name, message}) => `Alert: ${message || name}.`), ...over.map(({name}) => `${name} is over.`)];
+    if (words.length) put(byId("announced"), words.join(" "));
   } else if (now.size) {
     put(byId("announced"), `${plural(now.size, "alert")} firing.`);
   }
