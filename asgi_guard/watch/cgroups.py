@@ -194,5 +194,4 @@ def _below(top: str, group: str) -> list[str] | None:
     if own[: len(above)] == above:
         below = own[len(above) :]
         return None if ".." in below else below
-    is_further_out = set(above) == {".."} and own.count("..") < len(above)
-    return [] if is_further_out else None
+    return [] if set(above) == {".."} else None

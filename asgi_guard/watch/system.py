@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from shutil import disk_usage
 from types import ModuleType
@@ -31,7 +32,7 @@ class SystemSample:
         time: when, in UNIX seconds.
         source: who was asked: `cgroup2` or `cgroup1` where a limit on CPU or memory is set, else `psutil`, `proc` or
             `none`.
-        cpu_percent: of the cores that may be used, since the sample before, or since the meter was made.
+        cpu_percent: of the cores that may be used, since the sample before; of the first one it is None.
         cpu_cores: how many cores may be used, by the quota, by affinity, or by their number.
         memory_percent: of the memory that may be used.
         memory_bytes: in use, without what can be had back at once.
@@ -86,9 +87,8 @@ class System:
         self._disk_path = disk_path
         self._clock = clock
         self._cgroups = Cgroups(root)
-        self._psutil = installed_psutil() if root == Path("/") else None
         self._shares: tuple[float | None, float | None] = None, None
-        self._before = self._used(self._machine())[0]
+        self._before = _Used(0, None, None, 0, 0)
 
     def sample(self) -> SystemSample:
         """Look; in less than a millisecond, from one thread at a time.
@@ -113,6 +113,10 @@ class System:
             throttled_percent=throttled,
         )
 
+    @cached_property
+    def _psutil(self) -> ModuleType | None:
+        return installed_psutil() if self._root == Path("/") else None  # it takes as long to import as this package
+
     def _machine(self) -> _Machine:
         machine = _machine_by_psutil(self._psutil) if self._psutil else None
         return machine or _machine_by_proc(self._root)
@@ -130,12 +134,11 @@ class System:
         """Return the percentages of CPU time in use, and of periods without any left."""
         before = self._before
         elapsed = used.at_ns - before.at_ns
-        if before.group == used.group and elapsed < _LEAST_NS:
-            return self._shares
-        self._before, self._shares = used, (None, None)
-        if before.group == used.group and before.ns is not None and used.ns is not None:
-            cpu = _percent(used.ns - before.ns, elapsed * cores)
-            self._shares = cpu, _percent(used.throttled - before.throttled, used.periods - before.periods)
+        if before.group != used.group or before.ns is None or used.ns is None:
+            self._before, self._shares = used, (None, None)
+        elif elapsed >= _LEAST_NS:
+            throttled = _percent(used.throttled - before.throttled, used.periods - before.periods)
+            self._before, self._shares = used, (_percent(used.ns - before.ns, elapsed * cores), throttled)
         return self._shares
 
     def _memory(self, machine: _Machine) -> tuple[int | None, int | None, bool]:
@@ -192,7 +195,7 @@ def _machine_by_proc(root: Path) -> _Machine:
 def _busy_ticks(stat: str) -> int | None:
     """Add up the time of those cores that this process may use: what is not idle, and does not wait for a disk."""
     own = _own_cores()
-    busy = []
+    busy: list[int] = []
     for line in stat.splitlines():
         name, *ticks = line.split()[:9] or [""]
         core = name.removeprefix("cpu")

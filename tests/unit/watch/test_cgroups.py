@@ -69,6 +69,12 @@ MEMORY = {
         {"app": memory_v2(GB, 5)},
         MemoryLimit(GB, 5, 0),
     ),
+    "v2: aside from the namespace, in what is mounted from further out": (
+        "0::/../neighbour\n",
+        V2.format(top="/../.."),
+        {"": memory_v2(GB, 5), "neighbour": memory_v2(5, 5)},
+        MemoryLimit(GB, 5, 0),
+    ),
     "v2: outside of what is mounted, where others live": (
         "0::/../../neighbour\n",
         V2.format(top="/"),
@@ -201,6 +207,12 @@ CPU = {
         v1("/app", accounts="/"),
         V1.format(top="/"),
         {"cpu,cpuacct": {"cpuacct.usage": "99\n"}, "cpu,cpuacct/app": cpu_v1(50_000)},
+        ("cpu,cpuacct/app", 0.5, None, 0, 0),
+    ),
+    "v1: the accounts are of a neighbour": (
+        v1("/app", accounts="/other"),
+        V1.format(top="/"),
+        {"cpu,cpuacct/other": {"cpuacct.usage": "99\n"}, "cpu,cpuacct/app": cpu_v1(50_000)},
         ("cpu,cpuacct/app", 0.5, None, 0, 0),
     ),
     "v1: no quota": (v1("/app"), V1.format(top="/"), {"cpu,cpuacct/app": cpu_v1(-1, 12)}, None),

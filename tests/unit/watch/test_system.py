@@ -46,11 +46,18 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+def begun(root: Path, clock: ManualClock) -> System:
+    """Give a meter that has looked once."""
+    system = System(root, str(root), clock)
+    assert system.sample().cpu_percent is None
+    return system
+
+
 def test_a_container_is_measured_by_its_own_limits(tmp_path, clock) -> None:
     """Of half a core 1.5 s were used in 5 s; the machine, which is hardly in use, is not asked."""
     machine(tmp_path)
     lay_out(tmp_path, "0::/app\n", V2.format(top="/"), {"app": memory_v2(GB, 900 << 20, 40 << 20) | cpu_v2(50_000)})
-    system = System(tmp_path, str(tmp_path), clock)
+    system = begun(tmp_path, clock)
     clock.advance(5)
     lay_out(tmp_path, "", "", {"app": cpu_v2(50_000, 1_500_000, periods=50, throttled=20)})
 
@@ -73,7 +80,7 @@ def test_a_parent_that_allows_less_than_its_child_is_what_counts(tmp_path, clock
         "cpu,cpuacct/pod/app": cpu_v1(-1),
     }
     lay_out(tmp_path, v1("/pod/app"), V1.format(top="/"), files)
-    system = System(tmp_path, str(tmp_path), clock)
+    system = begun(tmp_path, clock)
     clock.advance(2)
     lay_out(tmp_path, v1("/pod/app"), V1.format(top="/"), {"cpu,cpuacct/pod": cpu_v1(50_000, 950_000_000)})
 
@@ -105,7 +112,7 @@ def test_without_limits_the_machine_is_what_may_be_used(tmp_path, clock, group, 
     """Its memory, and those of its cores on which this process may run; a quota of all cores is none."""
     machine(tmp_path, busy_seconds=100)
     lay_out(tmp_path, group, mounts, files)
-    system = System(tmp_path, str(tmp_path), clock)
+    system = begun(tmp_path, clock)
     clock.advance(10)
     machine(tmp_path, busy_seconds=104)
 
@@ -120,6 +127,7 @@ def test_without_limits_the_machine_is_what_may_be_used(tmp_path, clock, group, 
 def test_what_cannot_be_found_out_is_none(tmp_path, clock) -> None:
     """As on a system without a `/proc`, without psutil, and with no such disk."""
     system = System(tmp_path, str(tmp_path / "none"), clock)
+    system.sample()
     clock.advance(10)
 
     assert system.sample() == SystemSample(
@@ -150,7 +158,7 @@ def test_a_broken_file_fails_nobody(tmp_path, clock, file, content) -> None:
     """What it would have told is not told."""
     machine(tmp_path)
     (tmp_path / "proc" / file).write_bytes(os.fsencode(content))
-    system = System(tmp_path, str(tmp_path), clock)
+    system = begun(tmp_path, clock)
     clock.advance(10)
 
     sample = system.sample()
@@ -158,17 +166,10 @@ def test_a_broken_file_fails_nobody(tmp_path, clock, file, content) -> None:
     assert (sample.cpu_percent if file == "stat" else sample.memory_percent) is None
 
 
-def test_the_first_sample_knows_no_cpu_before_it(tmp_path, clock) -> None:
-    """There is nothing yet to measure from."""
-    machine(tmp_path, busy_seconds=100)
-
-    assert System(tmp_path, str(tmp_path), clock).sample().cpu_percent is None
-
-
 def test_cpu_is_told_as_before_within_a_tenth_of_a_second(tmp_path, clock) -> None:
     """The kernel counts in hundredths: over less than that a core is idle or busy, and nothing between."""
     machine(tmp_path)
-    system = System(tmp_path, str(tmp_path), clock)
+    system = begun(tmp_path, clock)
     clock.advance(1)
     machine(tmp_path, busy_seconds=0.6)
     first = system.sample()
@@ -185,7 +186,7 @@ def test_a_quota_that_is_set_or_lifted_does_not_mix_two_counts(tmp_path, clock) 
     """The group has used 1,000 s, the machine 5 s: the difference is nobody's."""
     machine(tmp_path, busy_seconds=5)
     lay_out(tmp_path, "0::/app\n", V2.format(top="/"), {"app": cpu_v2("max", 10**9)})
-    system = System(tmp_path, str(tmp_path), clock)
+    system = begun(tmp_path, clock)
     clock.advance(5)
     lay_out(tmp_path, "", "", {"app": cpu_v2(50_000, 10**9)})
     after_the_change = system.sample()
@@ -202,7 +203,7 @@ def test_a_quota_that_is_set_or_lifted_does_not_mix_two_counts(tmp_path, clock) 
 def test_a_percentage_is_from_0_to_100(tmp_path, clock, used_us, percent) -> None:
     """A group may use a little more than its quota, and one that is made anew counts anew."""
     lay_out(tmp_path, "0::/app\n", V2.format(top="/"), {"app": cpu_v2(50_000, 1_000_000)})
-    system = System(tmp_path, str(tmp_path), clock)
+    system = begun(tmp_path, clock)
     clock.advance(5)
     lay_out(tmp_path, "", "", {"app": cpu_v2(50_000, used_us)})
 
@@ -236,6 +237,28 @@ def test_psutil_and_linux_have_counted_the_same_cpu_time() -> None:
     assert asked.busy_ns == pytest.approx(plain.busy_ns, rel=0.01, abs=2e9)
 
 
+def test_what_guests_use_counts_once() -> None:
+    """It is in the time of users already, and to wait for a disk is not to work."""
+    times = {"user": 5.0, "nice": 1.0, "system": 2.0, "idle": 90.0, "iowait": 3.0, "guest": 4.0, "guest_nice": 0.5}
+
+    assert system_module._busy_seconds(times) == 8.0
+
+
+def test_psutil_is_imported_when_it_is_asked_for() -> None:
+    """Not to make a meter, which may be in a constructor; and not at all about another root than the real one."""
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from asgi_guard.watch.system import System\n"
+        "System(); System(Path('/nowhere')).sample()\n"
+        "print('psutil' in sys.modules)\n"
+    )
+
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=50, check=True).stdout == b"False\n"
+    )
+
+
 def test_psutil_that_is_refused_leaves_linux_to_be_asked(monkeypatch, clock) -> None:
     """In some sandboxes it finds no times."""
 
@@ -259,6 +282,7 @@ for procs in sys.argv[1:]:
 from asgi_guard.watch.system import System
 held = bytearray(b"x") * (160 << 20)
 system = System()
+system.sample()
 end = time.monotonic() + 1
 while time.monotonic() < end:
     pass
