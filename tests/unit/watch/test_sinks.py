@@ -64,7 +64,7 @@ def test_everything_is_told_in_order_in_a_thread_of_its_own() -> None:
 
     sinks = Sinks([sink])
     for value in range(50):
-        sinks.tell(event_of(value))
+        sinks(event_of(value))
     sinks.close(LONG)
 
     assert told == [*range(50)]
@@ -76,7 +76,7 @@ def test_one_that_raises_is_said_once_and_called_again(caplog) -> None:
     told = []
     sinks = Sinks([failing, lambda event: told.append(event.value)])
     for value in range(3):
-        sinks.tell(event_of(value))
+        sinks(event_of(value))
     sinks.close(LONG)
 
     assert told == [0, 1, 2]
@@ -89,7 +89,7 @@ def test_one_that_hangs_harms_no_other_and_loses_the_oldest(caplog) -> None:
     hanging, told = Hanging(), SimpleQueue[float | None]()
     sinks = Sinks([hanging, lambda event: told.put(event.value)])
     for value in range(MAX_WAITING + 4):
-        sinks.tell(event_of(value))
+        sinks(event_of(value))
         assert told.get(timeout=LONG) == value  # the other one keeps up
         assert hanging.is_called.wait(LONG)
     hanging.may_go_on.set()
@@ -104,7 +104,7 @@ def test_closing_waits_no_longer_than_it_is_told_to() -> None:
     """A sink that hangs does not hold up the end of the process."""
     hanging = Hanging()
     sinks = Sinks([hanging])
-    sinks.tell(event_of())
+    sinks(event_of())
     assert hanging.is_called.wait(LONG)
     sinks.close(0.01)
 
@@ -118,7 +118,7 @@ def test_after_closing_the_next_event_starts_again() -> None:
     told = []
     sinks = Sinks([lambda event: told.append(event.value)])
     for value in range(3):
-        sinks.tell(event_of(value))
+        sinks(event_of(value))
         sinks.close(LONG)
         sinks.close(LONG)
 
@@ -139,14 +139,14 @@ def test_a_child_of_the_process_tells_with_a_thread_of_its_own() -> None:
     """What its parent had to tell is the parent's."""
     hanging = Hanging()
     sinks = Sinks([hanging])
-    sinks.tell(event_of(1))
+    sinks(event_of(1))
     assert hanging.is_called.wait(LONG)
-    sinks.tell(event_of(2))
+    sinks(event_of(2))
     child = os.fork()
     if child == 0:
         hanging.may_go_on = Event()
         hanging.may_go_on.set()
-        sinks.tell(event_of(3))
+        sinks(event_of(3))
         sinks.close(LONG)
         os._exit(0 if hanging.told == [1, 3] else 1)
     hanging.may_go_on.set()
