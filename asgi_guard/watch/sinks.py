@@ -4,7 +4,7 @@
 
 Each sink is called in a thread of its own, which starts with the first event and works off a bounded queue. So one that
 raises, or hangs for ever, harms no other, and never whoever watches.
-Rule 1: whoever tells neither waits nor fails. What finds no place pushes out the oldest that waits: news is what counts.
+Rule 1: whoever tells neither waits nor fails. What finds no place pushes out the oldest that waits.
 Rule 2: what goes wrong is said once for each sink, and counted always.
 
 | id    | rule that was broken                              |

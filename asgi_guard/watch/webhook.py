@@ -70,8 +70,8 @@ class Webhook:
         url: where to; `https://`, or `http://` to this machine.
         secret: what the receiver checks the signature with: `whsec_` and base64, or text or bytes; at least 24 bytes.
         timeout_seconds: for each attempt, 0.1 to 60; and as much again to connect.
-        max_attempts: of a message, 1 to 10; between them it waits at random, for at most 1 s, 2 s, 4 s and so on, or for as
-            long as a `Retry-After` says, up to a minute.
+        max_attempts: of a message, 1 to 10; between them it waits at random, for at most 1 s, 2 s, 4 s and so on, or for
+            as long as a `Retry-After` says, up to a minute.
         headers: more headers by name, such as `Authorization`; never shown.
         dangerously_allow_plain_http: let `http://` go to other machines: whoever sits on the way reads every alert.
         clock: tells the time.
