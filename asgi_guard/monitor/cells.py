@@ -228,6 +228,7 @@ class Aggregate:
         self._lock = Lock()
         self._complained: set[str] = set()
         self.pressure: Pressure = Pressure()
+        self.to_watch: Any = None
         self.watcher: Any = None
 
     def series(self, metric: Metric, *values: str) -> Series:

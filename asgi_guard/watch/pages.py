@@ -39,24 +39,18 @@ class Pages:
         self._aggregate = aggregate
         self._summary_path = summary_path
 
-    def _watcher(self) -> Watcher | None:
-        watcher: Watcher | None = self._aggregate.watcher
-        return watcher
-
     async def summary(self, request: Request) -> Reply | None:
         """Answer with the summary; None where nobody watches."""
-        watcher = self._watcher()
-        if watcher is None:
+        if self._aggregate.to_watch is None:
             return None
-        watcher.begin()
         query: bytes = request.scope.get("query_string") or b""
         asked = parse_qs(query[:MAX_QUERY_BYTES].decode("latin-1")).get("windows", ["1m,5m,60m"])
-        body = await _in_thread(watcher.summary, ",".join(asked).split(","))
+        body = await _in_thread(self._written, ",".join(asked).split(","))
         return Reply(200, headers=_NO_STORE, body=body, content_type=b"application/json")
 
     async def dashboard(self, request: Request) -> Reply | None:
         """Answer with the page; None where nobody watches, or where it would find no summary."""
-        if self._watcher() is None or self._summary_path is None:
+        if self._aggregate.to_watch is None or self._summary_path is None:
             return None
         from asgi_guard.watch.page import dashboard_page
 
@@ -66,8 +60,15 @@ class Pages:
 
     def warnings(self) -> list[str]:
         """Return a sentence for each alert that fires."""
-        watcher = self._watcher()
+        watcher: Watcher | None = self._aggregate.watcher
         return [] if watcher is None else watcher.warnings()
+
+    def _written(self, windows: Collection[str]) -> bytes:
+        from asgi_guard.watch.watcher import watch  # in a thread: it takes a while
+
+        watcher = watch(self._aggregate)
+        watcher.begin()
+        return watcher.summary(windows)
 
 
 async def _in_thread(work: Callable[[Collection[str]], bytes], windows: Collection[str]) -> bytes:

@@ -78,13 +78,13 @@ class PerformanceMonitor(Custom):
     def get_system_metrics(self) -> dict[str, float | None]:
         """Return `cpu_usage`, `memory_usage` and `disk_usage` in percent, of what this process may use.
 
-        None stands for what cannot be found out. CPU is that since the last call, so it is better asked now and then.
+        CPU is that since the last call, and 0 in the first one; None stands for what this machine does not tell.
         """
-        if self._system is None:
-            self._system = System(clock=self._clock)
+        is_first = self._system is None
+        self._system = self._system or System(clock=self._clock)
         sample = self._system.sample()
         return {
-            "cpu_usage": sample.cpu_percent,
+            "cpu_usage": 0.0 if is_first and sample.cpu_percent is None else sample.cpu_percent,
             "memory_usage": sample.memory_percent,
             "disk_usage": sample.disk_percent,
         }

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
@@ -42,19 +41,14 @@ _logger: Final = logging.getLogger("asgi_guard.monitor")
 _lock: Final = threading.Lock()
 
 
-def watch(aggregate: Aggregate, settings: Monitor) -> Watcher:
-    """Return the watcher of an aggregate, which is made when it is first asked for.
-
-    Args:
-        aggregate: what is watched.
-        settings: where they are not the defaults, they win over those that the watcher had.
-    """
+def watch(aggregate: Aggregate) -> Watcher:
+    """Return the watcher of an aggregate, by the settings in `to_watch`; call it in a thread, since it reads files."""
     with _lock:
         watcher: Watcher | None = aggregate.watcher
         if watcher is None:
-            watcher = aggregate.watcher = Watcher(aggregate, settings)
-        elif settings not in (type(settings)(), watcher.settings):
-            watcher.configure(settings)
+            watcher = aggregate.watcher = Watcher(aggregate, aggregate.to_watch)
+        elif watcher.settings is not aggregate.to_watch:
+            watcher.configure(aggregate.to_watch)
         return watcher
 
 
@@ -111,9 +105,13 @@ class Watcher:
 
     # Its life --------------------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Start the thread, unless it runs; and know the event loop that this is called in."""
-        self._lag.watch(_running_loop())
+    def begin(self, loop: object = None) -> None:
+        """Start the thread, unless it runs.
+
+        Args:
+            loop: an event loop that is asked from now on how late it is; or the token of a run of trio.
+        """
+        self._lag.watch(loop)
         if self.is_running:
             return
         with self._starting:
@@ -255,15 +253,6 @@ def _run(watcher: ref[Watcher], stopped: threading.Event) -> None:
         del found
         if stopped.wait(seconds):
             return
-
-
-def _running_loop() -> object:
-    """Return the event loop that runs in this thread: asyncio's, or trio's token; None where none does."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return trio.lowlevel.current_trio_token()
-    asyncio = sys.modules.get("asyncio")
-    return None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001  it raises nothing
 
 
 _all: Final[WeakSet[Watcher]] = WeakSet()
