@@ -232,13 +232,14 @@ class Alerts:
         return [watched.told(now) for watched in [*self._watched, *[watched for watched, *_ in self._tiers]]]
 
 
-def _list_of(problems: Problems, field: str, given: Any, kind: type[T]) -> list[T]:
-    if not isinstance(given, list | tuple) or len(given) > MAX_ALERTS:
+def _list_of(problems: Problems, field: str, given: object, kind: type[T]) -> list[T]:
+    items: list[Any] = list(given) if isinstance(given, list | tuple) else []
+    if not isinstance(given, list | tuple) or len(items) > MAX_ALERTS:
         remedy = f"Put it in brackets: [{kind.__name__}(...)]."
         problems.add("AG883", field, given, f"must be a list of at most {MAX_ALERTS}", remedy)
         return []
-    for index, item in enumerate(given):
+    for index, item in enumerate(items):
         if not isinstance(item, kind):
             remedy = f"Write {kind.__name__}(...)."
             problems.add("AG883", f"{field}[{index}]", item, f"must be of type {kind.__name__}", remedy)
-    return [item for item in given if isinstance(item, kind)]
+    return [item for item in items if isinstance(item, kind)]

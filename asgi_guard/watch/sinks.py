@@ -75,15 +75,14 @@ class Sinks:
 
     def __init__(self, sinks: Iterable[Sink]) -> None:
         problems = Problems("Sinks")
-        given: Any = sinks
-        if not isinstance(given, list | tuple) or len(given) > MAX_SINKS:
+        given: tuple[Any, ...] = tuple(sinks) if isinstance(sinks, list | tuple) else ()
+        if not isinstance(sinks, list | tuple) or len(given) > MAX_SINKS:
             rule = f"must be a list of at most {MAX_SINKS} functions"
-            problems.add("AG885", "sinks", given, rule, "Put it in brackets: [LogSink()].")
-        else:
-            for index, sink in enumerate(given):
-                _check(problems, f"sinks[{index}]", sink)
+            problems.add("AG885", "sinks", sinks, rule, "Put it in brackets: [LogSink()].")
+        for index, sink in enumerate(given[:MAX_SINKS]):
+            _check(problems, f"sinks[{index}]", sink)
         problems.raise_if_any()
-        self._lines = tuple(map(Line, sinks))
+        self._lines = tuple(map(Line, given))
 
     def __call__(self, event: AlertEvent) -> None:
         """Have an event told to all of them."""

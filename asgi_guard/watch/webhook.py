@@ -19,7 +19,8 @@ from __future__ import annotations
 import json
 import logging
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,7 +32,6 @@ from threading import Timer
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from asgi_guard import __version__
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.errors.exceptions import ErrorCategory, GuardError
 from asgi_guard.networks import is_loopback
@@ -70,8 +70,8 @@ class Webhook:
         url: where to; `https://`, or `http://` to this machine.
         secret: what the receiver checks the signature with: `whsec_` and base64, or text or bytes; at least 24 bytes.
         timeout_seconds: for each attempt, 0.1 to 60; and as much again to connect.
-        max_attempts: of a message, 1 to 10; between them it waits at random, for at most 1 s, 2 s, 4 s and so on, or for
-            as long as a `Retry-After` says, up to a minute.
+        max_attempts: of a message, 1 to 10; between them it waits at random, at most 1 s, 2 s, 4 s and so on, or for as
+            long as a `Retry-After` says, up to a minute.
         headers: more headers by name, such as `Authorization`; never shown.
         dangerously_allow_plain_http: let `http://` go to other machines: whoever sits on the way reads every alert.
         clock: tells the time.
@@ -118,7 +118,7 @@ class Webhook:
         self._target = f"{parts.path or '/'}{parts.query and '?'}{parts.query}"
         self._timeout = timeout_seconds
         self._headers = {
-            "user-agent": f"asgi-guard/{__version__}",
+            "user-agent": f"asgi-guard/{sys.modules['asgi_guard'].__version__}",
             **(headers or {}),
             "content-type": "application/json",
         }
@@ -189,7 +189,7 @@ class Webhook:
 
 
 @contextmanager
-def _cut_off_after(seconds: float, connected: socket) -> Iterator[None]:
+def _cut_off_after(seconds: float, connected: socket) -> Generator[None]:
     """End a connection in time: its own timeout begins anew with each byte that comes."""
     with connected.dup() as same:  # which TLS does not take over
 
@@ -250,14 +250,13 @@ def _parts(problems: Problems, url: Any, is_plain_allowed: bool) -> SplitResult:
     return parts
 
 
-def _check_headers(problems: Problems, headers: Any) -> None:
-    if headers is None:
-        return
-    if not isinstance(headers, Mapping) or len(headers) > _MOST_HEADERS:
+def _check_headers(problems: Problems, headers: Mapping[str, str] | None) -> None:
+    given: dict[Any, Any] = dict(headers) if isinstance(headers, Mapping) else {}
+    if (headers is not None and not isinstance(headers, Mapping)) or len(given) > _MOST_HEADERS:
         remedy = 'Write {"Authorization": "Bearer ..."}, say.'
         problems.add("AG889", "headers", headers, f"must be at most {_MOST_HEADERS} headers by name", remedy)
         return
-    for index, (name, value) in enumerate(headers.items()):
+    for index, (name, value) in enumerate(given.items()):
         field = f"headers[{index}]"
         if problems.header_name(field, name) and name.lower() in _OWN:
             problems.add("AG889", field, name, "must not be a header that the request has by itself", "Leave it out.")

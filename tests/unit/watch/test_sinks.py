@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from queue import SimpleQueue
-from threading import Event, current_thread
+from threading import Event, Thread, current_thread
 
 import pytest
 from opentelemetry._logs import SeverityNumber
@@ -131,6 +131,24 @@ def test_nothing_starts_before_there_is_something_to_tell() -> None:
     sinks.close()
 
     assert sinks._lines[0]._thread is None
+
+
+def test_a_process_that_can_have_no_more_threads_tells_when_it_can(monkeypatch) -> None:
+    """Whoever tells does not fail; what waits is told with the next event."""
+    told = []
+    sinks = Sinks([lambda event: told.append(event.value)])
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", refuse)
+        sinks(event_of(1))
+    sinks(event_of(2))
+    sinks.close(LONG)
+
+    assert told == [1, 2]
+
+
+def refuse(thread: Thread) -> None:
+    """Be a system that has no thread left."""
+    raise RuntimeError("can't start new thread")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
