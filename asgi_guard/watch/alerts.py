@@ -232,8 +232,8 @@ class Alerts:
         return [watched.told(now) for watched in [*self._watched, *[watched for watched, *_ in self._tiers]]]
 
 
-def _list_of(problems: Problems, field: str, given: object, kind: type[T]) -> list[T]:
-    items: list[Any] = list(given) if isinstance(given, list | tuple) else []
+def _list_of(problems: Problems, field: str, given: Iterable[T], kind: type[T]) -> list[T]:
+    items = list(given) if isinstance(given, list | tuple) else []
     if not isinstance(given, list | tuple) or len(items) > MAX_ALERTS:
         remedy = f"Put it in brackets: [{kind.__name__}(...)]."
         problems.add("AG883", field, given, f"must be a list of at most {MAX_ALERTS}", remedy)
