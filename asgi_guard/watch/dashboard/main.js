@@ -28,7 +28,7 @@ function show(summary) {
 }
 
 function fillWindow() {
-  if (!summaryShown) return;
+  if (!summaryShown || !poll.asked.includes(chosenWindow())) return; // nothing is said of what was not asked for
   fillTerms(byId("figures"), figures(summaryShown, chosenWindow()));
   fillRoutes(tables.routes, summaryShown, chosenWindow());
 }
@@ -51,7 +51,7 @@ const poll = new Poll({url: document.body.dataset.summary, windows: windowsWante
 
 function choose() {
   fillWindow();
-  if (!summaryShown?.windows?.[chosenWindow()]) poll.goOn();
+  if (poll.asked !== windowsWanted()) poll.askNow();
 }
 
 function pause() {
@@ -61,7 +61,7 @@ function pause() {
 
 for (const radio of document.querySelectorAll('input[name="window"]')) radio.addEventListener("change", choose);
 byId("pause").addEventListener("click", pause);
-byId("retry").addEventListener("click", () => poll.goOn());
+byId("retry").addEventListener("click", () => poll.askNow());
 byId("theme").addEventListener("click", () => {
   theme.toggle();
   showTheme();

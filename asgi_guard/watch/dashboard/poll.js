@@ -9,7 +9,7 @@ const VERSION = 1;
 class Poll {
   /* `windows` says which are wanted; `onSummary` and `onTrouble` are told what came of it. */
   constructor({url, windows, onSummary, onTrouble}) {
-    Object.assign(this, {url, windows, onSummary, onTrouble, failures: 0, timer: 0, isAsking: false, isPaused: false});
+    Object.assign(this, {url, windows, onSummary, onTrouble, failures: 0, timer: 0, asked: "", isAsking: false, isPaused: false});
     document.addEventListener("visibilitychange", () => this.goOn());
   }
 
@@ -22,16 +22,22 @@ class Poll {
     this.goOn();
   }
 
-  /* Ask now, unless that is done already or nobody looks. */
   goOn() {
     clearTimeout(this.timer);
-    if (!this.isResting && !this.isAsking) this.ask();
+    if (!this.isResting) this.askNow();
+  }
+
+  /* Ask, also while it is paused: somebody wants to know. */
+  askNow() {
+    clearTimeout(this.timer);
+    if (!this.isAsking) this.ask();
   }
 
   async ask() {
     this.isAsking = true;
+    this.asked = this.windows();
     try {
-      this.onSummary(await this.fetch());
+      this.onSummary(await this.fetch(this.asked));
       this.failures = 0;
       this.onTrouble("");
     } catch (error) {
@@ -39,8 +45,8 @@ class Poll {
       this.onTrouble(`${inWords(error)} Trying again in ${showAge(this.waitSeconds)}.`);
     } finally {
       this.isAsking = false;
-      clearTimeout(this.timer);
-      if (!this.isResting) this.timer = setTimeout(() => this.goOn(), this.waitSeconds * 1000);
+      if (this.windows() !== this.asked) this.askNow(); // another was chosen meanwhile
+      else if (!this.isResting) this.timer = setTimeout(() => this.goOn(), this.waitSeconds * 1000);
     }
   }
 
@@ -48,9 +54,9 @@ class Poll {
     return Math.min(MOST_SECONDS, PERIOD_SECONDS * 2 ** Math.max(0, this.failures - 1));
   }
 
-  async fetch() {
+  async fetch(windows) {
     const url = new URL(this.url, location.href);
-    url.searchParams.set("windows", this.windows());
+    url.searchParams.set("windows", windows);
     const response = await fetch(String(url).replaceAll("%2C", ","), {
       cache: "no-store",
       credentials: "same-origin",

@@ -15,8 +15,8 @@ const duration = (name, field) => ({name, of: of(field), show: showDuration, num
 const bytes = (name, field) => ({name, of: of(field), show: showBytes, number: true});
 const words = (name, field) => ({name, of: of(field)});
 
-/* A bar behind a number: its part of the largest. */
-const shareOf = (largest, value) => (largest > 0 && isNumber(value) ? (100 * value) / largest : 0);
+/* A bar below a number: its part of the largest, where that is more than a speck. */
+const shareOf = (largest, value) => (isNumber(value) && value >= largest / 50 ? (100 * value) / largest : 0);
 const withShares = (rows, field) => {
   const largest = Math.max(0, ...rows.map((row) => row[field] ?? 0));
   return rows.map((row) => ({...row, share: shareOf(largest, row[field])}));
