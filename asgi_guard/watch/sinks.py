@@ -9,7 +9,7 @@ Rule 2: what goes wrong is said once for each sink, and counted always.
 
 | id    | rule that was broken                              |
 |-------|---------------------------------------------------|
-| AG885 | sinks are a list of functions, at most 32         |
+| AG885 | sinks are a list of functions, at most 16         |
 | AG886 | a sink is a plain function: nobody would await it |
 """
 
@@ -30,7 +30,7 @@ from asgi_guard.watch.alert_events import AlertEvent, AlertFired
 
 Sink: TypeAlias = Callable[[AlertEvent], object]
 
-MAX_SINKS: Final = 32
+MAX_SINKS: Final = 16
 MAX_WAITING: Final = 64
 """The events that wait for one sink; the oldest go first."""
 
@@ -65,7 +65,7 @@ class Sinks:
     """Tells events to several sinks, each in a thread of its own.
 
     Args:
-        sinks: plain functions, at most 32.
+        sinks: plain functions, at most 16.
 
     Raises:
         ConfigError: one is not a function, or is async.

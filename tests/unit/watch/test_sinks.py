@@ -178,7 +178,7 @@ def test_a_child_of_the_process_tells_with_a_thread_of_its_own() -> None:
     ("sinks", "expected"),
     [
         (failing, ["AG885 Sinks.sinks"]),
-        ([failing] * 33, ["AG885 Sinks.sinks"]),
+        ([failing] * 17, ["AG885 Sinks.sinks"]),
         ([failing, "https://hooks.example.com", None], ["AG109 Sinks.sinks[1]", "AG109 Sinks.sinks[2]"]),
     ],
     ids=["no list", "too many", "no functions"],
