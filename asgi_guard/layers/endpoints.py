@@ -237,7 +237,7 @@ class EndpointsLayer(Layer):
         if self._exposition is None:
             self._expose(exposition_of(aggregate))
         prefix, summary, dashboard = (getattr(self._endpoints, name) for name in ("prefix", "summary", "dashboard"))
-        self._pages = Pages(aggregate, summary and prefix + summary)
+        self._pages = Pages(aggregate, summary and prefix + summary, dashboard and prefix + dashboard)
         if summary is not None:
             self._at[prefix + summary] = _closed(self._pages.summary)
         if dashboard is not None:

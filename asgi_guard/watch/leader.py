@@ -71,7 +71,8 @@ class Leader:
         self._cpu: dict[int, float] = {}
         self._cpu_ns = 0
         self._documents: dict[tuple[str, ...], bytes] = {}
-        self.moment: Moment = Moment(clock.time(), period_seconds=settings.period_seconds)
+        alerts = self._alerts.states(self._began_ns / 1e9)
+        self.moment: Moment = Moment(clock.time(), period_seconds=settings.period_seconds, alerts=alerts)
 
     def look(self, sample: SystemSample | None, *, is_whole: bool) -> list[AlertEvent]:
         """Look at what was counted since the last time, and return the alerts that began or ended.

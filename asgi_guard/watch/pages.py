@@ -7,7 +7,8 @@ together on the event loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 from asgi_guard.engine.replies import Reply
@@ -32,12 +33,13 @@ class Pages:
 
     Args:
         aggregate: what was counted.
-        summary_path: where the page finds the summary, from the root of the application; None where it is not served.
+        summary_path: where the summary is, from the root of the application; None where it is not served.
+        dashboard_path: where the page is.
     """
 
-    def __init__(self, aggregate: Aggregate, summary_path: str | None) -> None:
+    def __init__(self, aggregate: Aggregate, summary_path: str | None, dashboard_path: str | None) -> None:
         self._aggregate = aggregate
-        self._summary_path = summary_path
+        self._link = None if summary_path is None else _link(dashboard_path or "/", summary_path)
 
     async def summary(self, request: Request) -> Reply | None:
         """Answer with the summary; None where nobody watches."""
@@ -45,18 +47,18 @@ class Pages:
             return None
         query: bytes = request.scope.get("query_string") or b""
         asked = parse_qs(query[:MAX_QUERY_BYTES].decode("latin-1")).get("windows", ["1m,5m,60m"])
-        body = await _in_thread(self._written, ",".join(asked).split(","))
+        body: bytes = await _in_thread(partial(self._written, ",".join(asked).split(",")))
         return Reply(200, headers=_NO_STORE, body=body, content_type=b"application/json")
 
     async def dashboard(self, request: Request) -> Reply | None:
         """Answer with the page; None where nobody watches, or where it would find no summary."""
-        if self._aggregate.to_watch is None or self._summary_path is None:
+        if self._aggregate.to_watch is None or self._link is None:
             return None
         from asgi_guard.watch.page import dashboard_page
 
-        root: str = request.scope.get("root_path") or ""
-        headers, body = dashboard_page(root + self._summary_path)
-        return Reply(200, headers=headers, body=body, content_type=b"text/html; charset=utf-8")
+        page = await _in_thread(partial(dashboard_page, self._link))
+        reply: Reply = page.reply(b",".join(request.header_lines(b"accept-encoding")))
+        return reply
 
     def warnings(self) -> list[str]:
         """Return a sentence for each alert that fires."""
@@ -71,7 +73,15 @@ class Pages:
         return watcher.summary(windows)
 
 
-async def _in_thread(work: Callable[[Collection[str]], bytes], windows: Collection[str]) -> bytes:
+def _link(page: str, target: str) -> str:
+    """Return how a page leads to another path, so that it is right behind a proxy that takes a prefix away."""
+    here, there = page.split("/")[:-1], target.split("/")
+    while here and here[0] == there[0] and len(there) > 1:
+        here, there = here[1:], there[1:]
+    return "/".join([*[".."] * len(here), *there])
+
+
+async def _in_thread(work: Callable[[], Any]) -> Any:
     """Run it in a thread that is not the application's, whose threads may all be busy; one at a time."""
     from anyio import CapacityLimiter, to_thread
     from anyio.lowlevel import RunVar
@@ -82,4 +92,4 @@ async def _in_thread(work: Callable[[Collection[str]], bytes], windows: Collecti
     if limiter is None:
         limiter = CapacityLimiter(1)
         _limiters[0].set(limiter)
-    return await to_thread.run_sync(work, windows, limiter=limiter)
+    return await to_thread.run_sync(work, limiter=limiter)
