@@ -33,7 +33,7 @@ def _of_requests(recent: Stretch, _: SystemSample | None) -> Reading:
 
 def _errors(recent: Stretch, _: SystemSample | None) -> Reading:
     requests = recent.requests
-    return Reading(100 * requests.errors / requests.count, requests.count) if requests.count else NOT_MEASURED
+    return Reading(100 * requests.errors / requests.number, requests.number) if requests.number else NOT_MEASURED
 
 
 def _lag(recent: Stretch, _: SystemSample | None) -> Reading:
@@ -90,13 +90,13 @@ def _of_custom(name: str, recent: Stretch, snapshot: Snapshot) -> Reading:
 
 
 def _quantile(figures: Figures) -> Reading:
-    return Reading(figures.quantiles(SHARE)[0], figures.count)
+    return Reading(figures.quantiles(SHARE)[0], figures.number)
 
 
 def good_and_bad(slo: SLO, stretch: Stretch) -> tuple[int, int]:
     """Count what an objective counts: all requests of its routes, and those that were errors or too slow."""
     chosen = _of_routes(slo.routes, stretch)
-    total = sum([figures.count for figures in chosen])
+    total = sum([figures.number for figures in chosen])
     bad = sum([figures.errors for figures in chosen])
     if slo.latency_seconds is not None:
         first_slow = math.ceil(math.log2(slo.latency_seconds) * PAGE)

@@ -79,7 +79,7 @@ class Monitor:
         return (*log, Sinks(self.sinks))
 
 
-def _check(problems: Problems, rule_id: str, name: str, given: object, kind: type[Any]) -> None:
+def _check(problems: Problems, rule_id: str, name: str, given: Any, kind: type[Any]) -> None:
     rule = f"must be a list of at most {MOST[name]} {kind.__name__}s, each with a name of its own"
     remedy = f"Write {name}=[{kind.__name__}(...)]."
     if not isinstance(given, list | tuple) or len(cast("Sequence[object]", given)) > MOST[name]:

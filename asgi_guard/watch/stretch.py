@@ -37,14 +37,14 @@ class Figures(NamedTuple):
     """Durations of one kind.
 
     Attributes:
-        count: how many.
+        number: how many.
         errors: those that ended with a status from 500 on, or in an exception. A client that leaves is none.
         failures: those that were answered with a status of 400 to 499.
         total_ns: their sum in nanoseconds.
         packed: how many are in which base-2 bucket.
     """
 
-    count: int = 0
+    number: int = 0
     errors: int = 0
     failures: int = 0
     total_ns: int = 0
@@ -59,7 +59,7 @@ class Figures(NamedTuple):
     @property
     def mean_seconds(self) -> float | None:
         """The mean."""
-        return self.total_ns / self.count / _NANOSECONDS if self.count else None
+        return self.total_ns / self.number / _NANOSECONDS if self.number else None
 
     def quantiles(self, *shares: float) -> list[float | None]:
         """Estimate quantiles within 1.1 %, in seconds; None where there is nothing."""
@@ -75,15 +75,15 @@ def added(figures: Iterable[Figures]) -> Figures:
     found = [*figures]
     if len(found) == 1:
         return found[0]
-    count = errors = failures = total = 0
+    number = errors = failures = total = 0
     buckets: Counter[int] = Counter()
     for one in found:
-        count += one.count
+        number += one.number
         errors += one.errors
         failures += one.failures
         total += one.total_ns
         buckets.update(one.buckets)
-    return Figures(count, errors, failures, total, _packed(buckets))
+    return Figures(number, errors, failures, total, _packed(buckets))
 
 
 def _packed(buckets: Mapping[int, int]) -> bytes:

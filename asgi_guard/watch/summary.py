@@ -114,7 +114,7 @@ def document(
 
 
 def _window(stretch: Stretch) -> dict[str, Any]:
-    routes = sorted(stretch.routes().items(), key=lambda item: (-item[1].count, item[0]))
+    routes = sorted(stretch.routes().items(), key=lambda item: (-item[1].number, item[0]))
     return {
         "seconds": round(stretch.seconds, 3),
         "all": _of_requests(stretch.requests, stretch.seconds),
@@ -127,12 +127,12 @@ def _window(stretch: Stretch) -> dict[str, Any]:
 
 def _of_requests(figures: Figures, seconds: float) -> dict[str, Any]:
     return {
-        "requests": figures.count,
-        "requests_per_second": _rate(figures.count, seconds),
+        "requests": figures.number,
+        "requests_per_second": _rate(figures.number, seconds),
         "errors": figures.errors,
-        "error_rate": _percent(figures.errors, figures.count),
+        "error_rate": _percent(figures.errors, figures.number),
         "client_errors": figures.failures,
-        "client_error_rate": _percent(figures.failures, figures.count),
+        "client_error_rate": _percent(figures.failures, figures.number),
         "mean_seconds": _rounded(figures.mean_seconds),
         **_quantiles(figures, SHARES),
     }
@@ -150,9 +150,9 @@ def _timeline(ticks: Sequence[Stretch], marks: Sequence[Mark], period_seconds: f
     return {
         "step_seconds": period_seconds,
         "times": [round(mark.time, 3) for _, mark in kept],
-        "requests_per_second": [_rate(tick.requests.count, tick.seconds) for tick, _ in kept],
-        "error_rate": [_percent(tick.requests.errors, tick.requests.count) for tick, _ in kept],
-        "client_error_rate": [_percent(tick.requests.failures, tick.requests.count) for tick, _ in kept],
+        "requests_per_second": [_rate(tick.requests.number, tick.seconds) for tick, _ in kept],
+        "error_rate": [_percent(tick.requests.errors, tick.requests.number) for tick, _ in kept],
+        "client_error_rate": [_percent(tick.requests.failures, tick.requests.number) for tick, _ in kept],
         **{f"{name}_seconds": [one[f"{name}_seconds"] for one in quantiles] for name in three},
         "refusals_per_second": [_rate(sum(_answers(tick).values()), tick.seconds) for tick, _ in kept],
         "cpu_percent": [_rounded(mark.cpu_percent) for _, mark in kept],
@@ -282,7 +282,7 @@ def _custom(snapshot: Snapshot, history: History) -> dict[str, Any]:
             told |= {"value": point.value}
         else:
             figures = hour.durations.get(name, Figures())
-            told |= {"count": figures.count, "mean_seconds": _rounded(figures.mean_seconds)}
+            told |= {"count": figures.number, "mean_seconds": _rounded(figures.mean_seconds)}
             told |= _quantiles(figures, {share: SHARES[share] for share in ("p50", "p95", "p99")})
         found[point.metric.kind].append(told)
     return {

@@ -79,7 +79,7 @@ class Watcher:
         self._lag = LoopLag(aggregate.series(names.EVENT_LOOP_LAG))
         pauses = {generation: aggregate.series(names.GC_PAUSE, str(generation)) for generation in range(_GENERATIONS)}
         self._pauses = GcPauses(pauses)
-        self._end_observed: Callable[[], None] = bool
+        self._end_observed: Callable[[], object] = bool
         self._reset()
         self.configure(settings)
         _all.add(self)

@@ -44,7 +44,7 @@ def guarded(**given: Any) -> Guard:
 async def until(seen: Callable[[], object]) -> None:
     """Wait for something."""
     with fail_after(10):
-        while not seen():
+        while not seen():  # noqa: ASYNC110  what is waited for is a thread
             await sleep(0.01)
 
 

@@ -72,7 +72,7 @@ def test_what_an_error_is(status: str, error: str, errors: int, failures: int) -
 
     requests = between(Snapshot(()), aggregate.snapshot(), 5).requests
 
-    assert (requests.count, requests.errors, requests.failures) == (1, errors, failures)
+    assert (requests.number, requests.errors, requests.failures) == (1, errors, failures)
 
 
 def test_a_route_is_one_whatever_its_statuses_and_versions_are() -> None:
@@ -81,7 +81,7 @@ def test_a_route_is_one_whatever_its_statuses_and_versions_are() -> None:
     for status in ("200", "404", "500"):
         served(aggregate, "/x", status)
 
-    assert between(Snapshot(()), aggregate.snapshot(), 5).routes()["GET", "/x"].count == 3
+    assert between(Snapshot(()), aggregate.snapshot(), 5).routes()["GET", "/x"].number == 3
 
 
 def test_requests_that_the_application_has_tracked_are_requests() -> None:
@@ -92,7 +92,7 @@ def test_requests_that_the_application_has_tracked_are_requests() -> None:
 
     route = between(Snapshot(()), aggregate.snapshot(), 5).routes()["GET", "/x"]
 
-    assert (route.count, route.errors) == (2, 1)
+    assert (route.number, route.errors) == (2, 1)
 
 
 def test_seconds_are_counted_as_seconds() -> None:
@@ -109,7 +109,7 @@ def test_what_found_no_place_is_one_route() -> None:
     for number in range(5):
         served(aggregate, f"/{number}")
 
-    assert between(Snapshot(()), aggregate.snapshot(), 5).routes()["", ""].count == 4
+    assert between(Snapshot(()), aggregate.snapshot(), 5).routes()["", ""].number == 4
 
 
 DURATIONS = st.lists(st.floats(1e-5, 100), min_size=1, max_size=200)
@@ -177,8 +177,8 @@ def test_a_window_covers_what_it_says_or_all_there_is() -> None:
     for number in range(1, 9):
         history.add(tick(number))
 
-    assert history.window(10).requests.count == 7 + 8
-    assert history.window(11).requests.count == 6 + 7 + 8
+    assert history.window(10).requests.number == 7 + 8
+    assert history.window(11).requests.number == 6 + 7 + 8
     assert history.window(300).seconds == 40
     assert history.window(300).counts == {("sales", ("a",)): 36}
 
@@ -194,7 +194,7 @@ def test_the_windows_stay_as_long_as_they_are_wanted(ticks: int) -> None:
         window = history.window(seconds)
         wanted = min(seconds, ticks * 5)
         assert wanted <= window.seconds < wanted + 60
-        assert window.requests.count == window.seconds / 5
+        assert window.requests.number == window.seconds / 5
     assert history.window(60).seconds == 60
     assert history.window(300).seconds == 300
 
@@ -217,4 +217,4 @@ def test_the_newest_stretches_come_last() -> None:
     for number in range(100):
         history.add(tick(number))
 
-    assert [stretch.requests.count for stretch in history.ticks()] == [*range(40, 100)]
+    assert [stretch.requests.number for stretch in history.ticks()] == [*range(40, 100)]
