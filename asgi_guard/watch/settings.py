@@ -79,14 +79,15 @@ class Monitor:
         return (*log, Sinks(self.sinks))
 
 
-def _check(problems: Problems, rule_id: str, name: str, given: Any, kind: type[Any]) -> None:
+def _check(problems: Problems, rule_id: str, name: str, given: object, kind: type[Any]) -> None:
     rule = f"must be a list of at most {MOST[name]} {kind.__name__}s, each with a name of its own"
     remedy = f"Write {name}=[{kind.__name__}(...)]."
-    if not isinstance(given, list | tuple) or len(cast("Sequence[object]", given)) > MOST[name]:
-        problems.add(rule_id, name, given, rule, remedy)
+    several = cast("Sequence[Any]", given)
+    if not isinstance(several, list | tuple) or len(several) > MOST[name]:
+        problems.add(rule_id, name, cast("object", several), rule, remedy)
         return
     seen: set[str] = set()
-    for index, one in enumerate(cast("Sequence[Any]", given)):
+    for index, one in enumerate(several):
         if not isinstance(one, kind) or one.name in seen:
             problems.add(rule_id, f"{name}[{index}]", one, rule, remedy)
         else:
