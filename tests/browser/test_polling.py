@@ -164,6 +164,5 @@ def test_a_poll_costs_little(visit: Visit) -> None:
     spent = (busy_seconds() - before) / polls
     size = page.evaluate("JSON.stringify(summaryShown).length")
 
-    print(f"a poll: {size:,} bytes of JSON, {spent * 1e3:.1f} ms of the page's thread")
     assert size < 40_000
     assert spent < 0.25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ def test_the_theme_follows_the_button_and_is_remembered(visit: Visit) -> None:
 
 def test_the_theme_changes_where_nothing_may_be_stored(visit: Visit) -> None:
     """A browser that forbids storage throws when it is touched."""
-    forbidden = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError') }})"
-    visit.page.add_init_script(forbidden)
+    throws = "{get() { throw new DOMException('no', 'SecurityError') }}"
+    visit.page.add_init_script(f"Object.defineProperty(window, 'localStorage', {throws})")
     page = visit.open()
 
     page.get_by_role("button", name="Dark theme").click()
@@ -151,7 +152,8 @@ def test_a_table_is_sorted_by_keyboard(visit: Visit) -> None:
     assert button.evaluate("node => node.matches(':focus-visible')")
     assert button.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
     head = page.locator('[data-table="routes"] th', has=button)
-    column = "[...document.querySelectorAll('[data-table=\"routes\"] tbody tr')].map(row => +row.children[6].dataset.value)"
+    rows = "[...document.querySelectorAll('[data-table=\"routes\"] tbody tr')]"
+    column = f"{rows}.map(row => +row.children[6].dataset.value)"
     as_given = page.evaluate(column)
     everything = sorted(route["p95_seconds"] for route in visit.stage.summary["windows"]["1m"]["routes"])
 
@@ -188,7 +190,7 @@ def test_what_is_on_the_page_has_names_and_an_order(visit: Visit) -> None:
     levels = [int(tag[1]) for tag in names("h1, h2, h3, h4", "one.tagName")]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     identifiers = names("[id]", "one.id")
     assert len(identifiers) == len(set(identifiers))
     assert [page.locator(tag).count() for tag in ("header", "main", "footer")] == [1, 1, 1]

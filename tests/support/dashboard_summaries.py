@@ -1,4 +1,4 @@
-"""Summaries as the server may write them: of a quiet application, of a busy one with everything, of one that knows nothing."""
+"""Summaries as the server may write them: of a busy application, of a quiet one, and of one that knows nothing."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ _SOUND_SYSTEM = {
 }
 
 
-def _alert(name: str, state: str, value: float | None, threshold: float, unit: str, severity: str = "high") -> Json:
+def _alert(name: str, state: str, value: float | None, threshold: float, unit: str, *, severity: str = "high") -> Json:
     since = None if state == "ok" else NOW - 95
     message = f"{name} is {value} {unit}, over {threshold} {unit}"
     return {
@@ -248,9 +248,9 @@ def busy() -> Json:
         },
         alerts=[
             _alert("cpu_usage", "ok", 61.4, 80.0, "%"),
-            _alert("memory_usage", "pending", 86.2, 85.0, "%", "medium"),
+            _alert("memory_usage", "pending", 86.2, 85.0, "%", severity="medium"),
             _alert("response_time", "ok", 0.067, 5.0, "s"),
             _alert("error_rate", "firing", 2.4733, 2.0, "%"),
-            _alert("disk_usage", "ok", None, 90.0, "%", "low"),
+            _alert("disk_usage", "ok", None, 90.0, "%", severity="low"),
         ],
     )

@@ -143,8 +143,14 @@ class Chart {
       cursor: {y: false, drag: {x: false, y: false}, sync: {key: "time"}, points: {size: 7}},
       scales: {y: {range: (_, low, high) => [0, this.top ?? niceTop(high)]}},
       axes: [
-        {...axis, grid: {show: false}, size: 26, space: 70, values: (_, times) => times.map(showMinute), incrs: [60, 120, 300]},
-        {...axis, grid: {stroke: () => this.grid, width: 1}, size: 58, space: 36, values: (_, marks) => marks.map(mark)},
+        {
+          ...axis, size: 26, space: 70, incrs: [60, 120, 300], grid: {show: false},
+          values: (_, times) => times.map(showMinute),
+        },
+        {
+          ...axis, size: 58, space: 36, grid: {stroke: () => this.grid, width: 1},
+          values: (_, marks) => marks.map(mark),
+        },
       ],
       series: [{}, ...this.series.map((one, index) => this.line(index))],
       hooks: {setCursor: [(plot) => this.fillLegend(plot.cursor.idx)]},

@@ -75,4 +75,4 @@ const showTime = orDash((time) => clock.format(time * 1000));
 const plural = (number, one, many = one + "s") => `${showCount(number)} ${number === 1 ? one : many}`;
 
 const UNITS = {"%": showPercent, "s": showDuration};
-const showIn = (unit, value) => (UNITS[unit] ? UNITS[unit](value) : showPlain(value) + (unit ? HARD_SPACE + unit : ""));
+const showWithUnit = (unit, value) => UNITS[unit]?.(value) ?? [showPlain(value), unit].filter(Boolean).join(HARD_SPACE);

@@ -47,7 +47,12 @@ function showTheme() {
   recolourCharts();
 }
 
-const poll = new Poll({url: document.body.dataset.summary, windows: windowsWanted, onSummary: show, onTrouble: showTrouble});
+const poll = new Poll({
+  url: document.body.dataset.summary,
+  windows: windowsWanted,
+  onSummary: show,
+  onTrouble: showTrouble,
+});
 
 function choose() {
   fillWindow();

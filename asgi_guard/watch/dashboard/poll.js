@@ -9,7 +9,8 @@ const VERSION = 1;
 class Poll {
   /* `windows` says which are wanted; `onSummary` and `onTrouble` are told what came of it. */
   constructor({url, windows, onSummary, onTrouble}) {
-    Object.assign(this, {url, windows, onSummary, onTrouble, failures: 0, timer: 0, asked: "", isAsking: false, isPaused: false});
+    Object.assign(this, {url, windows, onSummary, onTrouble});
+    Object.assign(this, {failures: 0, timer: 0, asked: "", isAsking: false, isPaused: false});
     document.addEventListener("visibilitychange", () => this.goOn());
   }
 
@@ -66,7 +67,7 @@ class Poll {
     });
     if (!response.ok) throw new Refusal(`The server answered ${response.status}.`);
     const summary = await response.json();
-    if (summary?.version !== VERSION) throw new Refusal("The server has another version than this page: load it again.");
+    if (summary?.version !== VERSION) throw new Refusal("The server has another version than this page: reload it.");
     return summary;
   }
 }

@@ -3,7 +3,7 @@
 
 const NO_FIGURES = {};
 const WINDOW_WORDS = {"1m": "in the last minute", "5m": "in the last 5 minutes", "60m": "in the last hour"};
-const STATE_WORDS = {cgroup2: "cgroup v2", cgroup1: "cgroup v1", psutil: "psutil", proc: "/proc"};
+const SOURCE_WORDS = {cgroup2: "cgroup v2", cgroup1: "cgroup v1", psutil: "psutil", proc: "/proc"};
 
 const figuresOf = (summary, name) => summary.windows?.[name]?.all ?? NO_FIGURES;
 const newest = (series) => list(series).findLast(isNumber) ?? null;
@@ -23,10 +23,8 @@ const withShares = (rows, field) => {
 };
 const counted = (name, field) => ({...count(name, field), share: (row) => row.share});
 
-const attributes = {
-  name: "Attributes",
-  of: ({attributes: pairs}) => Object.entries(pairs ?? {}).map(([name, value]) => `${name}=${value}`).join(", "),
-};
+const inPairs = (pairs, say) => Object.entries(pairs ?? {}).map(([name, value]) => say(name, value)).join(", ");
+const attributes = {name: "Attributes", of: (row) => inPairs(row.attributes, (name, value) => `${name}=${value}`)};
 
 const CHARTS = [
   {title: "Requests per second", show: showRate, series: [
@@ -49,13 +47,16 @@ const TABLES = {
       duration("p99", "p99_seconds")],
   },
   refusals: {
-    caption: "Refusals in the last 5 minutes, by layer and reason", empty: "No refusals in the last 5 minutes.", most: 10,
-    columns: [words("Layer", "layer"), words("Reason", "reason"), counted("Count", "count"), rate("Per second", "per_second")],
+    caption: "Refusals in the last 5 minutes, by layer and reason",
+    empty: "No refusals in the last 5 minutes.", most: 10,
+    columns: [words("Layer", "layer"), words("Reason", "reason"), counted("Count", "count"),
+      rate("Per second", "per_second")],
   },
   validation: {
     caption: "Findings of the validation in the last 5 minutes",
     empty: "The validation has found nothing in the last 5 minutes.", most: 10,
-    columns: [words("Rule", "rule"), words("Found in", "location"), words("Action", "action"), counted("Count", "count")],
+    columns: [words("Rule", "rule"), words("Found in", "location"), words("Action", "action"),
+      counted("Count", "count")],
   },
   policies: {
     caption: "Decisions of the rate limit in the last 5 minutes, by policy",
@@ -72,15 +73,19 @@ const TABLES = {
     caption: "Circuit breakers", empty: "No circuit breaker is in use.", most: 10,
     columns: [
       words("Breaker", "name"),
-      {name: "State", of: of("state"), show: (state) => breakerState(state)[1], mood: ({state}) => breakerState(state)[0]},
-      {name: "Calls", of: ({calls}) => Object.entries(calls ?? {}).map(([result, number]) => `${showCount(number)} ${result}`).join(", ")},
+      {
+        name: "State", of: of("state"),
+        show: (state) => breakerState(state)[1], mood: ({state}) => breakerState(state)[0],
+      },
+      {name: "Calls", of: ({calls}) => inPairs(calls, (result, number) => `${showCount(number)} ${result}`)},
       count("Changes", "transitions")],
   },
   workers: {
     caption: "Workers", empty: "No worker has said anything yet.", sortable: true, most: 10,
-    columns: [{name: "Process", of: of("pid"), show: String}, count("Requests", "requests"), percent("CPU", "cpu_percent"),
-      bytes("Memory", "memory_bytes"), count("Open files", "open_files"), duration("Loop lag", "event_loop_lag_seconds"),
-      duration("GC pause", "gc_pause_seconds")],
+    columns: [
+      {name: "Process", of: of("pid"), show: String, short: true}, count("Requests", "requests"),
+      percent("CPU", "cpu_percent"), bytes("Memory", "memory_bytes"), count("Open files", "open_files"),
+      duration("Loop lag", "event_loop_lag_seconds"), duration("GC pause", "gc_pause_seconds")],
   },
   timings: {
     caption: "Timings of the application", empty: "No timings.", most: 10,
@@ -89,7 +94,8 @@ const TABLES = {
   },
   counters: {
     caption: "Counters of the application", empty: "No counters.", most: 10,
-    columns: [words("Counter", "name"), attributes, {...count("Total", "total"), show: showPlain}, rate("Per second", "per_second")],
+    columns: [words("Counter", "name"), attributes, {...count("Total", "total"), show: showPlain},
+      rate("Per second", "per_second")],
   },
   gauges: {
     caption: "Gauges of the application", empty: "No gauges.", most: 10,
@@ -97,39 +103,44 @@ const TABLES = {
   },
 };
 
+const pluralOrNothing = (number, one) => (isNumber(number) ? plural(number, one) : "");
+
 function figures(summary, name) {
   const all = figuresOf(summary, name);
   const {cpu_percent: cpu, memory_percent: memory} = summary.system ?? {};
   const refusals = list(summary.refusals).reduce((sum, {count: number}) => sum + number, 0);
+  const term = (label, show, raw, note) => ({name: label, value: show(raw), raw, note});
   return [
-    {name: "Requests per second", value: showRate(all.requests_per_second), raw: all.requests_per_second,
-      note: isNumber(all.requests) ? plural(all.requests, "request") : ""},
-    {name: "Errors", value: showPercent(all.error_rate), raw: all.error_rate,
-      note: isNumber(all.errors) ? plural(all.errors, "error") : ""},
-    {name: "p95", value: showDuration(all.p95_seconds), raw: all.p95_seconds, note: `p50 ${showDuration(all.p50_seconds)}`},
-    {name: "p99", value: showDuration(all.p99_seconds), raw: all.p99_seconds, note: `p99.9 ${showDuration(all.p999_seconds)}`},
-    {name: "Refused", value: showCount(refusals), raw: refusals, note: "in 5 minutes"},
-    {name: "CPU", value: showPercent(cpu), raw: cpu, share: cpu},
-    {name: "Memory", value: showPercent(memory), raw: memory, share: memory},
+    term("Requests per second", showRate, all.requests_per_second, pluralOrNothing(all.requests, "request")),
+    term("Errors", showPercent, all.error_rate, pluralOrNothing(all.errors, "error")),
+    term("p95", showDuration, all.p95_seconds, `p50 ${showDuration(all.p50_seconds)}`),
+    term("p99", showDuration, all.p99_seconds, `p99.9 ${showDuration(all.p999_seconds)}`),
+    term("Refused", showCount, refusals, "in 5 minutes"),
+    {...term("CPU", showPercent, cpu), share: cpu},
+    {...term("Memory", showPercent, memory), share: memory},
   ];
 }
 
 function systemTerms(system) {
-  const cores = isNumber(system.cpu_cores) ? `of ${showPlain(system.cpu_cores)} ${system.cpu_cores === 1 ? "core" : "cores"}` : "";
+  const {cpu_cores: number} = system;
+  const cores = isNumber(number) ? `of ${showPlain(number)} ${number === 1 ? "core" : "cores"}` : "";
   const limit = isNumber(system.memory_limit_bytes) ? ` of ${showBytes(system.memory_limit_bytes)}` : "";
   const used = isNumber(system.memory_bytes) ? showBytes(system.memory_bytes) + limit : "";
   const free = isNumber(system.disk_free_bytes) ? `${showBytes(system.disk_free_bytes)} free` : "";
-  const term = (name, field, note) => ({name, value: showPercent(system[field]), raw: system[field], note, share: system[field]});
+  const term = (name, field, note) => {
+    const percentage = system[field];
+    return {name, value: showPercent(percentage), raw: percentage, note, share: percentage};
+  };
   return [
     term("CPU", "cpu_percent", cores),
     term("Memory", "memory_percent", used),
     term("Disk", "disk_percent", free),
-    term("Throttled", "throttled_percent", "of the CPU's periods"),
+    term("Throttled", "throttled_percent", "of CPU periods"),
   ];
 }
 
 function fillSystem(system) {
-  const source = STATE_WORDS[system.source];
+  const source = SOURCE_WORDS[system.source];
   byId("system").hidden = !source;
   put(byId("source"), source ? `Measured by ${source}.` : "The system is not measured here.");
   if (source) fillTerms(byId("system"), systemTerms(system));

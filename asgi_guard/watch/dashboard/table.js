@@ -10,8 +10,8 @@ const scrollers = new ResizeObserver((entries) => {
   }
 });
 
-/* Columns: {name, of: row -> raw, show: (raw, row) -> text, number: whether it stands to the right,
-   share: row -> 0..100 for a bar behind, mood: row -> the mood of a badge}. */
+/* Columns: {name, of: row -> raw, show: (raw, row) -> text, number: whether it stands to the right, short: whether it
+   needs little room, share: row -> 0..100 for a bar below, mood: row -> the mood of a badge}. */
 class Table {
   constructor(name, {caption, empty, columns, sortable = false, most = Infinity}) {
     Object.assign(this, {columns, most, rows: [], sorted: null, isWhole: false});
@@ -43,7 +43,7 @@ class Table {
   }
 
   makeHead(column, sortable) {
-    const head = make("th", column.number ? "number" : "");
+    const head = make("th", classOf(column));
     head.scope = "col";
     if (!sortable) {
       head.textContent = column.name;
@@ -106,7 +106,7 @@ class Table {
   makeRow() {
     const row = make("tr");
     for (const [index, column] of this.columns.entries()) {
-      const cell = make(index === 0 ? "th" : "td", column.number ? "number" : "");
+      const cell = make(index === 0 ? "th" : "td", classOf(column));
       if (index === 0) cell.scope = "row";
       if (column.mood) cell.append(makeBadge());
       row.append(cell);
@@ -127,6 +127,8 @@ class Table {
     });
   }
 }
+
+const classOf = ({number, short}) => (number ? "number" : short ? "short" : "");
 
 /* What was not measured comes last, whichever way the rest is sorted. */
 function compare(one, other, direction) {

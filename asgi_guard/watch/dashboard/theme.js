@@ -1,4 +1,4 @@
-/* The theme: the system's, or the one that was chosen here. It runs before anything is painted, so that nothing flashes. */
+/* The theme: the system's, or the one that was chosen here. It runs before anything is painted, and nothing flashes. */
 "use strict";
 
 const theme = {

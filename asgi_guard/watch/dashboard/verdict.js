@@ -95,8 +95,9 @@ function fillAlert(item, alert) {
 }
 
 function quietly({name, value, threshold, unit}) {
-  const limit = `limit ${trimmed(showIn(unit, threshold))}`;
-  return isNumber(value) ? `${name}: ${showIn(unit, value)}, ${limit}` : `${name}: nothing to judge yet, ${limit}`;
+  const limit = `limit ${trimmed(showWithUnit(unit, threshold))}`;
+  const now = isNumber(value) ? showWithUnit(unit, value) : "nothing to judge yet";
+  return `${name}: ${now}, ${limit}`;
 }
 
 function announce(alerts) {
@@ -104,7 +105,8 @@ function announce(alerts) {
   if (alertsBefore) {
     const begun = [...now.values()].filter(({name}) => !alertsBefore.has(name));
     const over = [...alertsBefore.values()].filter(({name}) => !now.has(name));
-    const words = [...begun.map(({name, message}) => `Alert: ${message || name}.`), ...over.map(({name}) => `${name} is over.`)];
+    const words = begun.map(({name, message}) => `Alert: ${message || name}.`);
+    words.push(...over.map(({name}) => `${name} is over.`));
     if (words.length) put(byId("announced"), words.join(" "));
   } else if (now.size) {
     put(byId("announced"), `${plural(now.size, "alert")} firing.`);
