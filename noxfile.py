@@ -17,7 +17,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False  # `matrix` skips them by name, under CI as well
-nox.options.sessions = ["lint", "types", "tests", "examples"]
+nox.options.sessions = ["lint", "types", "tests", "browser", "examples"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -74,6 +74,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "--ignore=tests/docs", "-n2", "--dist=worksteal", *measured, env=INSTALLED)
     for files, percent in COVERAGE.items():
         session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
+
+
+@nox.session(requires=["package"])
+def browser(session: nox.Session) -> None:
+    """The dashboard in a real Chromium, where there is one; its pictures are in test_reports/."""
+    install(session, "tests", "browser")
+    session.run("pytest", *(session.posargs or ["tests/browser"]), env=INSTALLED)
 
 
 @nox.session(requires=["package"])

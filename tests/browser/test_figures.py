@@ -206,7 +206,7 @@ def test_each_chart_has_the_numbers_of_the_timeline(shared_visit: Visit) -> None
             [
                 "Nothing is known yet",
                 "No alerts are set.",
-                "Nothing was measured yet.",
+                "Nothing was measured in these minutes.",
                 "No requests in the last minute.",
                 "No key was refused in the last 5 minutes.",
                 "The validation has found nothing in the last 5 minutes.",

@@ -14,7 +14,7 @@ class Chart {
     this.canvas = make("div", "canvas");
     this.canvas.setAttribute("role", "img");
     this.legend = make("ul", "legend");
-    this.empty = make("p", "empty", "Nothing was measured yet.");
+    this.empty = make("p", "empty", "Nothing was measured in these minutes.");
     const caption = make("figcaption");
     caption.append(make("h3", "", title), this.legend);
     this.numbers = this.makeNumbers();
