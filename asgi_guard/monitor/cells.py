@@ -357,7 +357,7 @@ class Aggregate:
 
     def by_worker(self) -> list[tuple[int, Snapshot]]:
         """Return what each living process has counted, with its number; this one first."""
-        return [(os.getpid(), self.snapshot())]
+        return [(os.getpid(), self.snapshot(with_exponential=False))]
 
     def leads(self) -> bool:
         """Whether this process speaks for all that share the aggregate, now and from now on; another may take over."""

@@ -123,13 +123,13 @@ class SharedAggregate(Aggregate):
 
     def by_worker(self) -> list[tuple[int, Snapshot]]:
         """Return what each living process has counted, with its number; this one first."""
-        found = [(os.getpid(), self.snapshot())]
+        found = [(os.getpid(), self.snapshot(with_exponential=False))]
         if not self._is_open:
             return found
         with self._reading:
             self._meet(self._read_dead())
             for name, peer in self._peers.items():
-                part = None if is_unlocked(peer.descriptor) else self._read(name, peer)
+                part = None if is_unlocked(peer.descriptor) else self._read(name, peer, with_exponential=False)
                 if part is not None:
                     number = name.removeprefix(_WORKER).partition("-")[0]
                     found.append((int(number) if number.isdecimal() else 0, part))

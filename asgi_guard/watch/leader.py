@@ -82,7 +82,7 @@ class Leader:
             is_whole: whether a stretch of the history ends here; else only the alerts are judged.
         """
         now_ns = self._clock.monotonic_ns()
-        self._seen = self._counted_by_all()
+        self._seen = self._counted_by_all(with_exponential=is_whole or self._earlier is None)
         unfinished = Stretch()
         if self._earlier is not None:
             unfinished = between(self._earlier, self._seen, (now_ns - self._earlier_ns) / 1e9)
@@ -97,10 +97,12 @@ class Leader:
             self._publish(now_ns)
         return events
 
-    def _counted_by_all(self) -> Snapshot:
-        snapshot = self._aggregate.merged()
+    def _counted_by_all(self, *, with_exponential: bool) -> Snapshot:
+        snapshot = self._aggregate.merged(with_exponential=with_exponential)
         common = aggregate_of_process()
-        return snapshot if common is self._aggregate else snapshot.merged(common.merged())
+        if common is self._aggregate:
+            return snapshot
+        return snapshot.merged(common.merged(with_exponential=with_exponential))
 
     def _keep(self, stretch: Stretch, sample: SystemSample | None) -> None:
         self._history.add(stretch)
@@ -116,7 +118,7 @@ class Leader:
 
         @cache
         def recent(seconds: float) -> Stretch:
-            return put_together([self._history.window(seconds), unfinished])
+            return put_together([self._history.window(seconds), unfinished], with_routes=False)
 
         def read(alert: Alert) -> Reading:
             return reading_of(alert, recent(alert.window_seconds), self._seen, sample)

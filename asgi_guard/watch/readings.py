@@ -5,12 +5,10 @@ Must never make a number of nothing: where nothing happened, and where nothing c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from asgi_guard.monitor.buckets import PAGE
 from asgi_guard.monitor.metric import Kind
 from asgi_guard.monitor.snapshot import Snapshot
 from asgi_guard.watch.alerts import Alert, Reading
@@ -99,12 +97,11 @@ def good_and_bad(slo: SLO, stretch: Stretch) -> tuple[int, int]:
     total = sum([figures.number for figures in chosen])
     bad = sum([figures.errors for figures in chosen])
     if slo.latency_seconds is not None:
-        first_slow = math.ceil(math.log2(slo.latency_seconds) * PAGE)
-        slow = sum([count for one in chosen for index, count in one.buckets.items() if index >= first_slow])
+        slow = sum([figures.above(slo.latency_seconds) for figures in chosen])
         bad = min(total, max(bad, slow))
     return total, bad
 
 
 def _of_routes(routes: Iterable[str], stretch: Stretch) -> list[Figures]:
     wanted = frozenset(routes)
-    return [figures for (_, route), figures in stretch.routes().items() if not wanted or route in wanted]
+    return [figures for (_, route), figures in stretch.routes.items() if not wanted or route in wanted]

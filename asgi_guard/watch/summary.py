@@ -94,7 +94,9 @@ def document(
         "time": round(moment.time, 3),
         "period_seconds": moment.period_seconds,
         "uptime_seconds": round(moment.uptime_seconds, 3),
-        "windows": {name: _window(history.window(WINDOWS[name])) for name in WINDOWS if name in windows},
+        "windows": {
+            name: _window(history.window(WINDOWS[name], with_routes=True)) for name in WINDOWS if name in windows
+        },
         "timeline": _timeline(history.ticks(), marks, moment.period_seconds),
         "refusals": _refusals(recent),
         "limiter": {
@@ -114,7 +116,7 @@ def document(
 
 
 def _window(stretch: Stretch) -> dict[str, Any]:
-    routes = sorted(stretch.routes().items(), key=lambda item: (-item[1].number, item[0]))
+    routes = sorted(stretch.routes.items(), key=lambda item: (-item[1].number, item[0]))
     return {
         "seconds": round(stretch.seconds, 3),
         "all": _of_requests(stretch.requests, stretch.seconds),

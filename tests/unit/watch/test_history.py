@@ -15,7 +15,7 @@ from asgi_guard.monitor.snapshot import Snapshot
 from asgi_guard.telemetry.semconv import REQUEST_DURATION
 from asgi_guard.watch.history import TICKS, History
 from asgi_guard.watch.performance import TRACKED
-from asgi_guard.watch.stretch import HTTP, NOTHING, Figures, Stretch, added, between, put_together
+from asgi_guard.watch.stretch import NOTHING, Figures, Stretch, added, between, put_together
 
 SALES = Metric("sales", "{count}", "Sales.", Kind.COUNTER, ("shop",))
 QUERY = Metric("query", "s", "Queries.", Kind.HISTOGRAM, ("table",), (0.1,), is_exponential=True)
@@ -30,7 +30,7 @@ def served(aggregate: Aggregate, route: str = "/", status: str = "200", ms: floa
 
 def tick(number: int, seconds: float = 5) -> Stretch:
     """Make a stretch in which so many requests came."""
-    return Stretch(seconds, {(HTTP, ("GET", "/")): Figures(number)}, {("sales", ("a",)): number}, Figures(number))
+    return Stretch(seconds, Figures(number), {("GET", "/"): Figures(number)}, {}, {("sales", ("a",)): number})
 
 
 def test_a_stretch_is_what_happened_between_two_snapshots() -> None:
@@ -44,7 +44,7 @@ def test_a_stretch_is_what_happened_between_two_snapshots() -> None:
 
     stretch = between(before, aggregate.snapshot(), 5)
 
-    assert stretch.routes().keys() == {("GET", "/new")}
+    assert stretch.routes.keys() == {("GET", "/new")}
     assert stretch.counts == {("sales", ("new",)): 2}
     assert stretch.seconds == 5
     assert stretch.requests.mean_seconds == pytest.approx(0.003)
@@ -81,7 +81,7 @@ def test_a_route_is_one_whatever_its_statuses_and_versions_are() -> None:
     for status in ("200", "404", "500"):
         served(aggregate, "/x", status)
 
-    assert between(Snapshot(()), aggregate.snapshot(), 5).routes()["GET", "/x"].number == 3
+    assert between(Snapshot(()), aggregate.snapshot(), 5).routes["GET", "/x"].number == 3
 
 
 def test_requests_that_the_application_has_tracked_are_requests() -> None:
@@ -90,7 +90,7 @@ def test_requests_that_the_application_has_tracked_are_requests() -> None:
     served(aggregate, "/x")
     aggregate.series(TRACKED, "GET", "/x", "500").record(5 * MS)
 
-    route = between(Snapshot(()), aggregate.snapshot(), 5).routes()["GET", "/x"]
+    route = between(Snapshot(()), aggregate.snapshot(), 5).routes["GET", "/x"]
 
     assert (route.number, route.errors) == (2, 1)
 
@@ -109,7 +109,7 @@ def test_what_found_no_place_is_one_route() -> None:
     for number in range(5):
         served(aggregate, f"/{number}")
 
-    assert between(Snapshot(()), aggregate.snapshot(), 5).routes()["", ""].number == 4
+    assert between(Snapshot(()), aggregate.snapshot(), 5).routes["", ""].number == 4
 
 
 DURATIONS = st.lists(st.floats(1e-5, 100), min_size=1, max_size=200)
@@ -136,7 +136,7 @@ def test_stretches_add_up_without_loss(durations: list[float], parts: int) -> No
 
 def test_nothing_adds_up_to_nothing() -> None:
     """There are no percentiles of it."""
-    assert put_together([]) == Stretch(0, {}, {}, NOTHING)
+    assert put_together([]) == Stretch(0, NOTHING, {}, {}, {})
     assert added([]).quantiles(0.5) == [None]
     assert added([]).mean_seconds is None
 
@@ -180,6 +180,8 @@ def test_a_window_covers_what_it_says_or_all_there_is() -> None:
     assert history.window(10).requests.number == 7 + 8
     assert history.window(11).requests.number == 6 + 7 + 8
     assert history.window(300).seconds == 40
+    assert history.window(300, with_routes=True).routes["GET", "/"].number == 36
+    assert history.window(300).routes == {}
     assert history.window(300).counts == {("sales", ("a",)): 36}
 
 
