@@ -80,7 +80,7 @@ def tests(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """The dashboard in a real Chromium, where there is one; its pictures are in test_reports/."""
     install(session, "tests", "browser")
-    session.run("pytest", *(session.posargs or ["tests/browser"]), env=INSTALLED)
+    session.run("pytest", *(session.posargs or ["-n2", "--dist=loadfile", "tests/browser"]), env=INSTALLED)
 
 
 @nox.session(requires=["package"])

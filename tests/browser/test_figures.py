@@ -186,6 +186,24 @@ def test_each_chart_has_the_numbers_of_the_timeline(shared_visit: Visit) -> None
     assert DASH in rows.nth(60 - 13).inner_text()  # a gap stays a gap
 
 
+def test_all_charts_tell_the_numbers_of_the_time_at_the_cursor(visit: Visit) -> None:
+    """Also while summaries go on coming; without a cursor they tell the newest."""
+    page = visit.open()
+    timeline = visit.stage.summary["timeline"]
+    memory = page.locator(".chart").nth(3).locator("b").nth(1)
+    assert memory.inner_text() == f"{timeline['memory_percent'][-1]:.1f}\u00a0%"
+
+    page.locator(".chart").first.locator(".u-over").hover(position={"x": 1, "y": 40})
+    visit.wait("charts.every(chart => chart.legend.dataset.at)")
+    assert memory.inner_text() == f"{timeline['memory_percent'][0]:.1f}\u00a0%"
+    visit.ask_again()
+    assert memory.inner_text() == f"{timeline['memory_percent'][0]:.1f}\u00a0%"
+
+    page.locator("h1").hover()
+    visit.wait("charts.every(chart => !chart.legend.dataset.at)")
+    assert memory.inner_text() == f"{timeline['memory_percent'][-1]:.1f}\u00a0%"
+
+
 @pytest.mark.parametrize(
     ("summary", "said"),
     [

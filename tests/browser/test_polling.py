@@ -142,6 +142,8 @@ def test_alerts_are_read_out_when_they_change_and_nothing_else_is(visit: Visit) 
     visit.stage.summary = busy()
     visit.ask_again()
     assert live.inner_text() == "Alert: error_rate is 2.4733 %, over 2.0 %."
+    visit.ask_again()
+    assert live.inner_text() == "Alert: error_rate is 2.4733 %, over 2.0 %."
 
     visit.stage.summary = quiet()
     visit.ask_again()

@@ -77,7 +77,7 @@ class Chart {
     this.empty.hidden = !isEmpty;
     this.numbers.details.hidden = isEmpty;
     if (!isEmpty) this.draw();
-    this.fillLegend(null);
+    this.fillLegend(this.plot?.cursor.idx);
     this.fillNumbers();
   }
 
