@@ -204,6 +204,28 @@ def test_all_charts_tell_the_numbers_of_the_time_at_the_cursor(visit: Visit) -> 
     assert memory.inner_text() == f"{timeline['memory_percent'][-1]:.1f}\u00a0%"
 
 
+def test_a_number_between_two_gaps_is_drawn_as_a_point(visit: Visit) -> None:
+    """A line takes two."""
+    visit.stage.summary["timeline"]["p50_seconds"] = [None] * 30 + [0.012] + [None] * 29
+
+    page = visit.open()
+
+    assert page.evaluate("charts[1].plot.series[1].points.filter(charts[1].plot, 1)") == [30]
+
+
+def test_a_chart_says_so_where_the_newest_step_measured_nothing(visit: Visit) -> None:
+    """An older number would pass for the newest; and a few steps are not stretched over five minutes."""
+    timeline = visit.stage.summary["timeline"]
+    for name in timeline.keys() - {"step_seconds"}:
+        timeline[name] = [*timeline[name][-4:]]
+    timeline["p95_seconds"][-1] = None
+
+    page = visit.open()
+
+    assert page.locator(".chart").nth(1).locator("b").nth(1).inner_text() == DASH
+    assert page.evaluate("charts[0].plot.scales.x.max - charts[0].plot.scales.x.min") == 59 * 5
+
+
 @pytest.mark.parametrize(
     ("summary", "said"),
     [

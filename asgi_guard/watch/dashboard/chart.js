@@ -3,6 +3,7 @@
 "use strict";
 
 const CHART_HEIGHT = 168;
+const MOST_STEPS = 59; // the axis is as long at the start as it is when all steps are there
 const DASHES = [[], [7, 4], [2, 3]];
 
 const shownCharts = [];
@@ -71,6 +72,7 @@ class Chart {
 
   fill(timeline) {
     this.times = list(timeline?.times);
+    this.seconds = MOST_STEPS * (timeline?.step_seconds ?? 0);
     this.columns = this.series.map(({key}) => this.times.map((_, index) => list(timeline?.[key])[index] ?? null));
     const isEmpty = !this.columns.some((column) => column.some(isNumber));
     this.canvas.hidden = isEmpty;
@@ -104,12 +106,9 @@ class Chart {
     return [stretch, ...each].join(" ");
   }
 
-  /* At the cursor, where there is one; otherwise the newest number. */
+  /* At the cursor, where there is one; otherwise the newest step, also where nothing was measured in it. */
   fillLegend(index) {
-    this.columns.forEach((column, at) => {
-      const value = index == null ? column.findLast(isNumber) : column[index];
-      put(this.values[at], this.show(value));
-    });
+    this.columns.forEach((column, at) => put(this.values[at], this.show(column.at(index ?? -1))));
     this.legend.dataset.at = index == null ? "" : showTime(this.times[index]);
   }
 
@@ -141,7 +140,10 @@ class Chart {
       padding: [8, 18, 0, 0],
       legend: {show: false},
       cursor: {y: false, drag: {x: false, y: false}, sync: {key: "time"}, points: {size: 7}},
-      scales: {y: {range: (_, low, high) => [0, this.top ?? niceTop(high)]}},
+      scales: {
+        x: {range: (_, first, last) => [Math.min(first, last - this.seconds), last]},
+        y: {range: (_, low, high) => [0, this.top ?? niceTop(high)]},
+      },
       axes: [
         {
           ...axis, size: 26, space: 70, incrs: [60, 120, 300], grid: {show: false},
@@ -158,15 +160,22 @@ class Chart {
   }
 
   line(index) {
+    const colour = () => this.colours[index];
     return {
-      stroke: () => this.colours[index],
+      stroke: colour,
       fill: index === 0 ? () => this.colours[0].replace(/^rgb\((.*)\)$/, "rgba($1, 0.1)") : undefined,
       width: 1.75,
       dash: DASHES[index],
-      points: {show: false},
+      points: {show: true, filter: (plot, at) => lonely(plot.data[at]), size: 5, stroke: colour, fill: colour},
       spanGaps: false, // a gap in the measuring is shown as one
     };
   }
+}
+
+/* What was measured between two gaps is no line, and would not be seen. */
+function lonely(column) {
+  const isGap = (index) => column[index] == null;
+  return [...column.keys()].filter((index) => !isGap(index) && isGap(index - 1) && isGap(index + 1));
 }
 
 /* An axis that ends a little above the highest point, and is never empty. */

@@ -61,7 +61,7 @@ function fillBadge(badge, mood, word) {
   put(badge.lastElementChild, word);
 }
 
-/* A list of terms: what it is, what it says, and a word on it. A share, 0 to 100, is drawn as a bar below. */
+/* A list of terms: what it is, what it says, and a word on it. A share, 0 to 100, is drawn as a bar. */
 function fillTerms(terms, facts) {
   fillChildren(terms, facts, makeTerm, fillTerm);
 }
@@ -71,12 +71,12 @@ function makeTerm() {
   const bar = make("dd", "bar");
   bar.setAttribute("aria-hidden", "true"); // it draws what the number says
   bar.append(make("i"));
-  term.append(make("dt"), make("dd", "value"), make("dd", "note quiet"), bar);
+  term.append(make("dt"), make("dd", "value"), bar, make("dd", "note quiet"));
   return term;
 }
 
 function fillTerm(term, {name, value, raw, note = "", share = null}) {
-  const [label, number, remark, bar] = term.children;
+  const [label, number, bar, remark] = term.children;
   put(label, name);
   put(number, value);
   put(remark, note);

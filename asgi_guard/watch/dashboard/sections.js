@@ -6,7 +6,6 @@ const WINDOW_WORDS = {"1m": "in the last minute", "5m": "in the last 5 minutes",
 const SOURCE_WORDS = {cgroup2: "cgroup v2", cgroup1: "cgroup v1", psutil: "psutil", proc: "/proc"};
 
 const figuresOf = (summary, name) => summary.windows?.[name]?.all ?? NO_FIGURES;
-const newest = (series) => list(series).findLast(isNumber) ?? null;
 const of = (field) => (row) => row[field] ?? null;
 const count = (name, field) => ({name, of: of(field), show: showCount, number: true});
 const rate = (name, field) => ({name, of: of(field), show: showRate, number: true});
