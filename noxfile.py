@@ -127,6 +127,7 @@ def telemetry(session: nox.Session) -> None:
     session.run("python", "benchmarks/telemetry_matrix.py")
     session.run("python", "benchmarks/telemetry.py")
     session.run("python", "benchmarks/telemetry_table.py")
+    session.run("python", "benchmarks/monitor.py")
 
 
 @nox.session(requires=["package"])

@@ -507,11 +507,12 @@ def test_its_repr_names_the_application_and_the_parts_that_are_on() -> None:
 
     assert "Framework" in repr(guard)
     assert repr(guard).endswith(
-        ": telemetry, monitor, client_address, request_id, error_envelope, endpoints, request_limits, rate_limit, validation>"
+        ": telemetry, monitor, client_address, request_id, error_envelope, endpoints, request_limits, rate_limit, "
+        "validation>"
     )
     assert repr(Guard(greet, **EVERYTHING)).endswith(
-        ": telemetry, monitor, client_address, request_id, cors, security_headers, error_envelope, endpoints, trusted_host, "
-        "https, ip_filter, request_limits, fetch_metadata, rate_limit, validation>"
+        ": telemetry, monitor, client_address, request_id, cors, security_headers, error_envelope, endpoints, "
+        "trusted_host, https, ip_filter, request_limits, fetch_metadata, rate_limit, validation>"
     )
     assert repr(Guard(greet, **dict.fromkeys(ORDER, False))).endswith(": nothing>")
 

@@ -17,6 +17,7 @@ import pytest
 
 from asgi_guard import SLO, Alert, Monitor
 from asgi_guard.monitor import names as counted
+from asgi_guard.monitor import process
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.monitor.shared_memory import SharedAggregate
 from asgi_guard.telemetry.semconv import ANSWERS, REQUEST_DURATION
@@ -38,6 +39,12 @@ CALM = SystemSample(
     disk_free_bytes=700,
     throttled_percent=None,
 )
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing have been counted in this process before."""
+    monkeypatch.setattr(process, "_aggregate", Aggregate())
 
 
 class Machine:
