@@ -313,7 +313,7 @@ class TelemetryLayer(Layer):
         """Send, and write, what is left."""
         from anyio import to_thread
 
-        await to_thread.run_sync(self._out.shut_down)
+        await to_thread.run_sync(self._out.flush)
         if self._writer is not None:
             await to_thread.run_sync(self._writer.close)
 

@@ -63,7 +63,7 @@ class Out:
             raise MissingExtraError('telemetry="otlp"', "otel")
 
     def set_up(self) -> None:
-        """Open the folder that is shared, and set up OTLP, where they are asked for; OTLP again after a shutdown.
+        """Open the folder that is shared, and set up OTLP, where they are asked for.
 
         Raises:
             ConfigError: the folder cannot be used, or a variable of the environment has a value that is not known.
@@ -98,12 +98,10 @@ class Out:
         except Exception:
             _logger.exception("what is counted stays in this process")
 
-    def shut_down(self) -> None:
-        """Send what is left, within some seconds; the next lifespan, or request, sets it up again."""
+    def flush(self) -> None:
+        """Send what is left, within some seconds; the next lifespan goes on with what is set up."""
         if self._otlp is not None:
-            self._otlp.shutdown()
-            self._otlp = None
-            self.is_waiting = True
+            self._otlp.flush()
 
     def both(self, series: Series) -> Any:
         """Return what records a duration in the series, and at the meter provider where that has no other way."""

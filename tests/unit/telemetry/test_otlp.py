@@ -19,7 +19,7 @@ from served import free_port
 
 from asgi_guard.errors import ConfigError, MissingExtraError
 from asgi_guard.monitor.cells import Aggregate
-from asgi_guard.telemetry.otlp import setup_otlp
+from asgi_guard.telemetry.otlp import SHUTDOWN_SECONDS, setup_otlp
 from asgi_guard.telemetry.otlp_variables import COMPLAINT_SECONDS, Seldom, chosen_exporters, exporter_class
 from asgi_guard.telemetry.semconv import REQUEST_DURATION
 
@@ -209,6 +209,60 @@ print(json.dumps({{"same": same, "new": again is not first, "in_time": again.shu
 
     assert (result, log) == ({"same": True, "new": True, "in_time": True}, "")
     assert len(collector.spans) == 2 * REQUESTS
+
+
+def test_a_second_lifespan_tells_as_the_first_one() -> None:
+    """Spans and numbers, ours and the application's own: there is one global provider in the life of a process."""
+    code = """
+import asyncio, json
+from opentelemetry import metrics, trace
+from asgi_guard import Guard
+from asgi_guard.testing import call, lifespan
+
+made = metrics.get_meter("shop").create_counter("shop.orders")
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    made.add(1)
+    with trace.get_tracer("shop").start_as_current_span("order"):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+async def served(guard):
+    async with lifespan(guard):
+        await call(guard)
+
+guard = Guard(app, telemetry="otlp")
+for _ in range(3):
+    asyncio.run(served(guard))
+print("{}")
+"""
+    with collecting() as collector:
+        _, log = ran(code, **at(collector.port))
+
+    assert sorted(span.name for _, span in collector.spans) == [*["GET"] * 3, *["order"] * 3]
+    (point,) = collector.last("shop.orders").values()
+    assert point.as_int == 3
+    (point,) = collector.last("http.server.request.duration").values()
+    assert point.count == 3
+    assert log == ""
+
+
+def test_an_end_that_has_waited_for_a_collector_waits_no_second_time() -> None:
+    """What the end of a lifespan could not send in its time, the end of the process is not held up by."""
+    code = f"{SERVE}\notlp = setup_otlp()\nserve(otlp.tracer_provider)\nprint(otlp.flush(0.2), flush=True)"
+    with collecting(hangs=True) as collector:
+        process = start(code, **at(collector.port))
+        assert process.stdout is not None
+        assert process.stdout.readline() == "False\n"
+        began = time.monotonic()
+        process.communicate(timeout=45)
+
+    assert time.monotonic() - began < SHUTDOWN_SECONDS
 
 
 def test_providers_of_somebody_else_are_used() -> None:
