@@ -124,6 +124,7 @@ class Middleware:
                         await exchange.refuse(origin, reply)
                         return
                 origin = size
+                exchange.is_admitted = True
                 if plan.listened:
                     exchange.tell_allowed()
                 await self._target(exchange.scope, exchange.receive, exchange.send)

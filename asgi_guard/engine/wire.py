@@ -38,6 +38,8 @@ class Wire(Request):
         failure: the exception that ended the call, whoever answers for it; None before there is one.
         status: of the response that goes out, 101 for a WebSocket that is accepted; 0 before there is one.
         is_accepted: whether this is a WebSocket whose handshake the application accepts or has accepted.
+        is_admitted: whether all layers have let the request pass, and the application was called.
+        inner: the exchange of the guard further in that was called last, whatever stands between; None without one.
     """
 
     client: str | None
@@ -45,6 +47,7 @@ class Wire(Request):
     header_bytes: int
     header_count: int
     host_app: Any
+    inner: Wire | None
     is_peer_trusted: bool
     overrides: dict[str, Any] | None
     request_id: str | None
@@ -68,6 +71,7 @@ class Wire(Request):
     head_size: int
     holds: bool
     is_accepted: bool
+    is_admitted: bool
     is_expired: bool
     is_gone: bool
     over_at: int
@@ -96,7 +100,9 @@ class Wire(Request):
         "foreign",
         "head_size",
         "holds",
+        "inner",
         "is_accepted",
+        "is_admitted",
         "is_expired",
         "is_gone",
         "outside",
@@ -127,11 +133,11 @@ class Wire(Request):
         self.cut = -1
         self.status = self.head_size = 0
         self.floor = self.over_at = self.answered_at = self.broken_at = plan.size
-        self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = False
+        self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = self.is_admitted = False
         self._promises_trailers = self._has_repeated = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
         self.overrides = self._overridden_outside = self._parked = None
-        self.turn = self._opening = self.foreign = self.broken = self.deadlines = self.failure = None
+        self.turn = self._opening = self.foreign = self.broken = self.deadlines = self.failure = self.inner = None
         peer = scope.get("client")
         host = peer[0] if peer else None
         self.client = host if type(host) is str and host and ":" not in host else address(host)
@@ -156,6 +162,7 @@ class Wire(Request):
             begin(self, said)  # type: ignore[arg-type]
             if said.__class__ is self.__class__:
                 self._overridden_outside = said
+                said.inner = self
         if plan.overridable:
             self.scope = {**self.scope, KEY: self}
         outside: Any = send
@@ -165,6 +172,7 @@ class Wire(Request):
     def _nest(self, outer: Any) -> None:
         """Take over, inside an exchange that nests this one for real, what layers share."""
         self._outer = outer
+        outer.inner = self
         self.holds, outer.holds = self.holds or outer.holds, False  # one of them holds: the one that hears first
         self.request_id = outer.request_id
         self.is_peer_trusted: bool = outer.is_peer_trusted

@@ -53,6 +53,7 @@ class Out:
         self._is_wanted = settings.metrics
         self._keeps_errors = settings.slow_seconds is not None
         self._instruments: Any = None
+        self._has_come = False
         self._otlp: Any = None
         self._lock = Lock()
         self._shares = settings.shared_dir is not None
@@ -102,6 +103,13 @@ class Out:
         """Send what is left, within some seconds; the next lifespan goes on with what is set up."""
         if self._otlp is not None:
             self._otlp.flush()
+
+    def has_come(self) -> bool:
+        """Tell, once, that somebody has set up a meter provider, which does not know what was counted before."""
+        if self._has_come or self._otlp is not None or not self._is_wanted or self._found() is None:
+            return False
+        self._has_come = True
+        return self._instruments is None
 
     def both(self, series: Series) -> Any:
         """Return what records a duration in the series, and at the meter provider where that has no other way."""
