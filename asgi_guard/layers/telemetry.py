@@ -22,7 +22,7 @@ from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.settings import build
 from asgi_guard.telemetry import access_log
 from asgi_guard.telemetry.coexistence import NOTHING
-from asgi_guard.telemetry.out import Out, aggregate_for
+from asgi_guard.telemetry.out import Out, aggregate_for, duration_metric
 from asgi_guard.telemetry.routes import Roots, route_of
 from asgi_guard.telemetry.semconv import (
     ACCESS_LOG_DROPPED,
@@ -34,7 +34,6 @@ from asgi_guard.telemetry.semconv import (
     LAYER_DURATION,
     MESSAGES,
     OTHER,
-    REQUEST_DURATION,
     REQUEST_SIZE,
     RESPONSE_SIZE,
     SCHEMES,
@@ -101,6 +100,7 @@ class TelemetryLayer(Layer):
         self._chance = chance
         self._shares = Shares(settings.http)
         self.aggregate: Aggregate = aggregate_for(settings)
+        self._request_duration = duration_metric(self.aggregate, settings.duration_bounds)
         self._out = Out(settings, self.aggregate)
         self._durations: dict[str, Series] = {}
         self._roots = Roots()
@@ -337,7 +337,7 @@ class TelemetryLayer(Layer):
 
     def _found(self, kind: _Kind, root: str, template: str, status: int, error: str) -> tuple[Series, ...]:
         """Find where a kind of answer is counted, and remember it while there is room."""
-        metrics = [CONNECTION_DURATION] if kind.is_socket else [REQUEST_DURATION]
+        metrics = [CONNECTION_DURATION] if kind.is_socket else [self._request_duration]
         if self._traffic and not kind.is_socket:
             metrics += [REQUEST_SIZE, RESPONSE_SIZE]
         values = (*kind.values, root + template, str(status) if status else "", error)

@@ -186,9 +186,14 @@ class Aggregate:
         slots: where the integers stand; by default in the memory of this process.
         clock: the time of exemplars.
 
+    Attributes:
+        is_shared: whether several workers count together.
+
     Raises:
         ConfigError: `max_series` is out of bounds.
     """
+
+    is_shared: bool = False
 
     def __init__(
         self, *, max_series: int = MAX_SERIES, slots: Slots | None = None, clock: Clock = SYSTEM_CLOCK
@@ -233,6 +238,15 @@ class Aggregate:
             else:
                 made = self._overflows[metric.name] = self._made(metric, ("",) * len(kept), is_overflow=True)
             return made
+
+    def know(self, metric: Metric) -> None:
+        """Learn of a metric before it is counted, so that one that contradicts it is found early.
+
+        Raises:
+            ValueError: see `series`.
+        """
+        with self._lock:
+            self._know(metric)
 
     def _know(self, metric: Metric) -> None:
         if self._metrics.get(metric.name, metric) != metric:

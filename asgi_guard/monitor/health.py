@@ -120,12 +120,13 @@ class Health:
         """Find out how it stands.
 
         Args:
-            exclude: the names of checks to leave out.
+            exclude: the names of checks to leave out; several may stand in one text, with commas between them.
             tags: where there are any, only the checks that have one of them.
             is_readiness: whether an application that is starting or draining fails, which else is a warning.
         """
         from anyio import current_time  # now, not with the first import of the package
 
+        exclude = {name.strip() for names in exclude for name in names.split(",")}
         chosen = [
             watched
             for watched in self._watched()

@@ -57,6 +57,8 @@ class SharedAggregate(Aggregate):
             `max_series` is out of bounds.
     """
 
+    is_shared: bool = True
+
     def __init__(
         self, folder: str | Path, *, max_series: int = MAX_SERIES, clock: Clock = SYSTEM_CLOCK, opens: bool = True
     ) -> None:

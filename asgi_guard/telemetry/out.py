@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asgi_guard.errors.exceptions import ConfigError, MissingExtraError
 from asgi_guard.monitor.process import aggregate_of_process, remove_abandoned, share
+from asgi_guard.settings import Problem, shown
+from asgi_guard.telemetry.exposition import append_registry, expect_scrapes
+from asgi_guard.telemetry.semconv import REQUEST_DURATION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from asgi_guard.monitor.cells import Aggregate, Series
+    from asgi_guard.monitor.metric import Metric
     from asgi_guard.telemetry.settings import Telemetry
 
 _IDLE: Final = frozenset({"_ProxyMeterProvider", "NoOpMeterProvider"})
@@ -34,6 +40,24 @@ def aggregate_for(settings: Telemetry) -> Aggregate:
     if settings.shared_dir is None:
         return aggregate_of_process()
     return share(None if settings.shared_dir == "auto" else settings.shared_dir, opens=False)
+
+
+def duration_metric(aggregate: Aggregate, bounds: Sequence[float]) -> Metric:
+    """Return the metric of durations with bounds of one's own.
+
+    Raises:
+        ConfigError: the aggregate counts durations in other ones.
+    """
+    metric = REQUEST_DURATION
+    if tuple(bounds) != metric.bounds:
+        metric = replace(metric, bounds=tuple(map(float, bounds)))
+    try:
+        aggregate.know(metric)
+    except ValueError:
+        rule = "must be the same wherever one process counts"
+        remedy = "Name them once, or give this one an aggregate of its own."
+        raise ConfigError([Problem("AG809", "Telemetry.duration_bounds", shown(bounds), rule, remedy)]) from None
+    return metric
 
 
 class Out:
@@ -60,6 +84,10 @@ class Out:
         self._is_default_folder = settings.shared_dir == "auto"
         self._exports = settings.export == "otlp"
         self.is_waiting: bool = self._exports or self._shares
+        if settings.registry is not None:
+            append_registry(aggregate, settings.registry)
+        if settings.export == "prometheus":
+            expect_scrapes(aggregate)
         if self._exports and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
             raise MissingExtraError('telemetry="otlp"', "otel")
 

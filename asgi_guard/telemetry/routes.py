@@ -129,8 +129,9 @@ def _mounts_of(router: Any) -> tuple[set[str], set[str]]:
 
 
 def _look_for_mounts(outer: Any, path: str, plain: set[str], named: set[str], depth: int) -> None:
-    mounts: Any = getattr(outer, "routes", None) if depth else None
-    for mount in [*mounts] if isinstance(mounts, list | tuple) else ():
+    found: Any = getattr(outer, "routes", None) if depth else None
+    mounts: list[Any] = [*found] if isinstance(found, list | tuple) else []
+    for mount in mounts:
         own: Any = getattr(mount, "path", None)
         if own.__class__ is str and hasattr(mount, "routes"):
             parameters = _PARAMETER.findall(own)

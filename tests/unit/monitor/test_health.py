@@ -283,6 +283,7 @@ async def test_only_a_required_check_is_a_failure(required, optional, warnings, 
         ({"exclude": ["nothing of ours"]}, ["db", "queue", "mail"]),
         ({"tags": ["own"]}, ["db", "queue"]),
         ({"tags": ["own"], "exclude": ["queue"]}, ["db"]),
+        ({"exclude": ["queue, mail"]}, ["db"]),
         ({"tags": ["nothing of ours"]}, ["tag"]),
     ],
 )
