@@ -124,6 +124,8 @@ class Out:
         """Set it up for a request, where no lifespan has come before; what goes wrong is logged, once."""
         try:
             self.set_up()
+        except (ConfigError, MissingExtraError) as error:
+            _logger.error("what is counted stays in this process: %s", error)  # noqa: TRY400  it says what to do
         except Exception:
             _logger.exception("what is counted stays in this process")
 
