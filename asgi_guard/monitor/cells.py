@@ -9,11 +9,13 @@ Must never keep more series than its bound, whatever the values of attributes ar
 from __future__ import annotations
 
 import logging
+import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, SupportsFloat, TypeAlias, cast
+from weakref import WeakSet
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.monitor.buckets import PAGE, Ruler, ruler
@@ -39,6 +41,7 @@ Observed: TypeAlias = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 """What a gauge is asked for when somebody reads: the values of its attributes, and the number, for each series."""
 
 _logger: Final = logging.getLogger("asgi_guard.monitor")
+_alive: Final[WeakSet[Aggregate]] = WeakSet()
 
 
 class Slots:
@@ -210,6 +213,12 @@ class Aggregate:
         self._observed: dict[object, tuple[Metric, Observed]] = {}
         self._lock = Lock()
         self._complained: set[str] = set()
+        _alive.add(self)
+
+    def renew_locks(self) -> None:
+        """Go on in a process that was just forked: another thread of the parent may have held the locks."""
+        self._lock = Lock()
+        self._slots.lock = Lock()
 
     def series(self, metric: Metric, *values: str) -> Series:
         """Return the handle of a series; once there are `max_series`, that of the metric's overflow.
@@ -330,11 +339,19 @@ class Aggregate:
         points = [handle.read(with_exponential=with_exponential) for handle in handles]
         for metric, observed in list(self._observed.values()):
             try:
-                for values, number in islice(observed(), self.max_series):
-                    points.append(Point(metric, _kept(values), number))
+                for found in islice(observed(), self.max_series):
+                    points += self._observed_point(metric, found)
             except Exception as exc:  # noqa: BLE001
                 self._complain(f"{metric.name} cannot be asked for", exc)
         return Snapshot(points)
+
+    def _observed_point(self, metric: Metric, found: object) -> list[Point]:
+        """Make a point of what was observed; none where an output would fail on it."""
+        try:
+            return [_point_of(metric, found)]
+        except Exception as exc:  # noqa: BLE001
+            self._complain(f"{metric.name} was observed wrongly, and those observations are left out", exc)
+            return []
 
     def merged(self, *, with_exponential: bool = True) -> Snapshot:
         """Return what all processes have counted that share this aggregate."""
@@ -345,6 +362,31 @@ class Aggregate:
         if what not in self._complained and len(self._complained) < MOST_COMPLAINTS:
             self._complained.add(what)
             _logger.warning("%s; this is said once", what, exc_info=exc)
+
+
+def _point_of(metric: Metric, found: Any) -> Point:
+    """Make a point of the values of its attributes and its number.
+
+    Raises:
+        TypeError, ValueError, OverflowError, AttributeError: they are none.
+    """
+    values, number = found
+    if not isinstance(values, tuple | list) or not isinstance(number, SupportsFloat):
+        raise TypeError(f"{metric.name} takes a tuple of texts and a number")
+    kept = _kept(cast("Sequence[str]", values))
+    if len(kept) != len(metric.attributes):
+        raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes, not {len(kept)}")
+    is_exact = isinstance(number, int) and -MOST <= number <= MOST
+    return Point(metric, kept, number if is_exact else float(number))  # type: ignore[arg-type]
+
+
+def _renew_all() -> None:
+    for aggregate in tuple(_alive):
+        aggregate.renew_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
 
 
 def _kept(values: Iterable[str]) -> tuple[str, ...]:

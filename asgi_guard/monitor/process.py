@@ -134,3 +134,7 @@ def remove_abandoned() -> None:
         if parent.isdecimal() and _start_of(int(parent)) != start and is_left(found):
             with suppress(OSError):
                 rmtree(found)
+
+
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
