@@ -142,9 +142,9 @@ class TelemetryLayer(Layer):
         if self._excludes and self._is_excluded(exchange):
             opened = None if self._spans is None or exchange.is_repeated(self) else self._spans.exclude()
             if opened is not None:
-                exchange.cells[self] = (None, 0, opened, THEIRS, None)
+                exchange.cells[self] = [None, 0, opened, THEIRS, None]
             return
-        if exchange.is_repeated(self):
+        if (exchange.is_inside or exchange.plan.repeated) and exchange.is_repeated(self):
             return
         if self._out.is_waiting:
             self._out.set_up_late()
@@ -162,7 +162,7 @@ class TelemetryLayer(Layer):
         if not is_alone and not any(theirs):
             self._shares.claim(exchange, has_span=opened is not None)
         sizes = [0, 0] if self._traffic or self._log is not None else None
-        exchange.cells[self] = (kind, self._now_ns(), opened, whose, sizes)
+        exchange.cells[self] = [kind, self._now_ns(), opened, whose, sizes]
 
     def _is_excluded(self, exchange: Exchange) -> bool:
         path = exchange.path
@@ -223,7 +223,7 @@ class TelemetryLayer(Layer):
         cell = exchange.cells.get(self)
         if cell is None:
             return
-        kind, started_ns, opened, whose, sizes = cell
+        kind, started_ns = cell[0], cell[1]
         if kind is None or kind.is_socket:
             return
         if not self._shares.is_alone:
@@ -236,9 +236,9 @@ class TelemetryLayer(Layer):
         elif exchange.failure is not None:
             error = error_type(exchange.failure)
         else:  # frameworks answer for an exception before they raise it
-            exchange.cells[self] = (kind, -took_ns, opened, whose, sizes)
+            cell[1] = -took_ns
             return
-        exchange.cells[self] = (kind, 0, opened, whose, sizes)
+        cell[1] = 0
         self._record(exchange, cell, error, took_ns)
 
     def finish(self, exchange: Exchange) -> None:
@@ -253,17 +253,18 @@ class TelemetryLayer(Layer):
             if kind is not None:
                 if whose <= OURS_UNLESS_MARKED:
                     kind.active.add(-1)
-                self._finish(exchange, cell, started_ns)
+                if started_ns:
+                    self._finish(exchange, cell, started_ns)
         finally:  # whatever fails, the context is that of whoever called
             if opened is not None:
                 opened.leave()
 
-    def _finish(self, exchange: Exchange, cell: tuple[Any, ...], started_ns: int) -> None:
+    def _finish(self, exchange: Exchange, cell: list[Any], started_ns: int) -> None:
         """Record what `complete` has not: it was not asked, or it waited for the exception behind a 500."""
         error = "" if exchange.failure is None else error_type(exchange.failure)
         if started_ns < 0:
             self._record(exchange, cell, error or str(exchange.status), -started_ns)
-        elif started_ns:
+        else:
             if not cell[0].is_socket and (exchange.is_gone or not error):
                 error = CLIENT_DISCONNECT if exchange.is_gone else INCOMPLETE
             elif exchange.is_gone:
@@ -304,7 +305,7 @@ class TelemetryLayer(Layer):
         status = str(exchange.status) if exchange.status else ""
         self.aggregate.series(ANSWERS, exchange.plan.layers[exchange.answered_at].name, status).add()
 
-    def _record(self, exchange: Exchange, cell: tuple[Any, ...], error: str, took_ns: int) -> None:
+    def _record(self, exchange: Exchange, cell: list[Any], error: str, took_ns: int) -> None:
         kind: _Kind
         opened: Open | None
         kind, _, opened, whose, sizes = cell
@@ -315,8 +316,8 @@ class TelemetryLayer(Layer):
         if root:
             root = self._roots.told(root)
         status = exchange.status
-        if opened is None and self._spans is not None and self._shares.is_nobodys(exchange):
-            opened = self._spans.made(exchange, kind.method, took_ns)
+        if opened is None and not exchange.is_admitted and self._spans is not None:
+            opened = self._spans.made(exchange, kind.method, took_ns) if self._shares.is_nobodys(exchange) else None
         if whose == OURS or (whose != THEIRS and self._shares.is_ours(exchange, whose)):
             known = kind.answers.get((root, template, status, error))
             if known is None:

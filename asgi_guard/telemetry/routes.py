@@ -44,10 +44,10 @@ def route_of(scope: Scope) -> tuple[str, str]:
         return "", template
     route: Any = scope.get("route")
     begun: Any = scope.get(FASTAPI)
-    if begun is not None:  # FastAPI's telemetry, which is told of each route, also of those that are Starlette's
-        template = begun.route
-        if template.__class__ is str and not (template.endswith(_REST) and _is_final(route)):
-            return _outermost(scope) if is_ours(begun) else "", template
+    if begun is not None:
+        told = _told_to_fastapi(scope, begun, route)
+        if told is not None:
+            return told
     chosen: Any = scope.get("fastapi")
     if chosen:  # FastAPI keeps apart what a router was included with
         included = chosen.get("effective_route_context")
@@ -66,9 +66,14 @@ def route_of(scope: Scope) -> tuple[str, str]:
     return _without_values(root, parameters, own, scope) if root and parameters else root, template
 
 
-def _is_final(route: Any) -> bool:
-    """Tell whether this is a route and no mount: what is mounted has found one further in."""
-    return hasattr(route, "path_format") and not hasattr(route, "routes")
+def _told_to_fastapi(scope: Scope, begun: Any, route: Any) -> tuple[str, str] | None:
+    """Return what FastAPI has told its telemetry, also of routes that are Starlette's; None where that is not all."""
+    template: Any = begun.route
+    if template.__class__ is not str:
+        return None
+    if template.endswith(_REST) and hasattr(route, "path_format") and not hasattr(route, "routes"):
+        return None  # what is mounted is no FastAPI, and has found a route further in
+    return _outermost(scope) if is_ours(begun) else "", template
 
 
 def _outermost(scope: Scope) -> str:

@@ -69,9 +69,8 @@ class Shares:
             coexistence.claim(exchange.scope, has_span=has_span, is_fastapi=inside.is_fastapi)
 
     def is_nobodys(self, exchange: Exchange) -> bool:
-        """Tell, of a request that is over and has no span, whether nobody else has made one: none has seen it."""
-        is_left = self._http == "auto" and not self.is_alone and not exchange.is_admitted
-        return is_left and coexistence.outside(exchange) is NOTHING
+        """Tell, of a request without a span that was kept from the application, whether nobody outside has made one."""
+        return self._http == "auto" and not self.is_alone and coexistence.outside(exchange) is NOTHING
 
     def is_ours(self, exchange: Exchange, whose: int) -> bool:
         """Tell, now that a request is over, whether its duration is the guard's."""
