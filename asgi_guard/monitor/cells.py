@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.monitor.buckets import PAGE, Ruler, ruler
-from asgi_guard.monitor.metric import Kind, Metric
+from asgi_guard.monitor.metric import Kind, Metric, the_one
 from asgi_guard.monitor.rows import EXEMPLAR, MOST, point_at, signed, width_of
 from asgi_guard.monitor.snapshot import OVERFLOW, Exemplar, Point, Snapshot
 from asgi_guard.settings import Problems
@@ -238,7 +238,7 @@ class Aggregate:
             raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes, not {len(values)}")
         kept = _kept(values)
         with self._lock:
-            self._know(metric)
+            metric = self._know(metric)
             found = self._series.get((metric.name, kept)) or self._overflows.get(metric.name)
             if found is not None:
                 return found
@@ -257,12 +257,13 @@ class Aggregate:
         with self._lock:
             self._know(metric)
 
-    def _know(self, metric: Metric) -> None:
+    def _know(self, metric: Metric) -> Metric:
         if self._metrics.get(metric.name, metric) != metric:
             raise ValueError(f"another metric is called {metric.name}")
         if metric.name not in self._metrics and len(self._metrics) >= MAX_METRICS:
             raise ValueError(f"more than {MAX_METRICS} metrics")
-        self._metrics[metric.name] = metric
+        known = self._metrics[metric.name] = the_one(metric)
+        return known
 
     def _made(self, metric: Metric, values: tuple[str, ...], *, is_overflow: bool) -> Series:
         kinds = {True: _Exponential, False: _Histogram}
@@ -293,8 +294,7 @@ class Aggregate:
             raise ValueError(f"{metric.name} is no gauge")
         token = object()
         with self._lock:
-            self._know(metric)
-            self._observed[token] = metric, observed
+            self._observed[token] = self._know(metric), observed
 
         def end() -> None:
             self._observed.pop(token, None)
