@@ -141,7 +141,7 @@ class GuardParts(TypedDict, total=False):
     security_headers: bool | Preset | SecurityHeaders
     request_limits: bool | RequestLimits
     rate_limit: bool | Rate | RateLimit | Sequence[RateLimit]
-    telemetry: bool | Literal["otlp"] | Telemetry
+    telemetry: bool | Literal["otlp", "prometheus"] | Telemetry
     monitor: bool | Monitor | Table
     client_address: bool | Sequence[str] | ClientAddress
     cors: Off | str | Sequence[str] | CORS
@@ -166,7 +166,7 @@ class Guard(Middleware):
         request_limits: sizes of URL, headers and body.
         rate_limit: also a rate such as `"5/second;100/minute"`; the default is `"100/minute"` for each client.
         telemetry: what the application and every part of the guard do is counted and measured; also `"otlp"`, which
-            sends it to a collector.
+            sends it to a collector, or `"prometheus"`, which asks for it at `/metrics`.
         monitor: what was counted is watched: the summary and the dashboard of the endpoints, and alerts; also a dict of
             the fields of its settings, such as `{"alert_thresholds": {"error_rate": 2.0}}`.
         client_address: whose word on the client's address is taken; also a list of trusted proxies. Told nothing, it
@@ -195,7 +195,7 @@ class Guard(Middleware):
         security_headers: bool | Preset | SecurityHeaders = True,
         request_limits: bool | RequestLimits = True,
         rate_limit: bool | Rate | RateLimit | Sequence[RateLimit] = True,
-        telemetry: bool | Literal["otlp"] | Telemetry = True,
+        telemetry: bool | Literal["otlp", "prometheus"] | Telemetry = True,
         monitor: bool | Monitor | Table = True,
         client_address: bool | Sequence[str] | ClientAddress = True,
         cors: Off | str | Sequence[str] | CORS = False,

@@ -176,13 +176,13 @@ def _remarks(result: dict[str, Any]) -> Iterator[str]:
     worst = max(max(found.values()) for found in result["error of percentiles over 4 workers, %"].values())
     machine, page = result["machine"], result["page, KB"]
     yield textwrap.fill(
-        f"CPU time of the thread, the median of {MEASURED_STEPS // STEPS} steps, with every route in use in every step; "
-        f"a step ends every {result['period, s']:g} s, and one lies between. Several viewers cost what one does. An "
+        f"CPU time of the thread, the median of {MEASURED_STEPS // STEPS} steps, with every route in use in every step;"
+        f" a step ends every {result['period, s']:g} s, and one lies between. Several viewers cost what one does. An "
         "hour of history takes "
         f"{result['memory of an hour with 1,000 routes in use all the time, MB']:.0f} MB where 1,000 routes are in use "
         f"all the time. The page has {page['plain']:.0f} KB, and {page['gzip']:.0f} KB on the wire. Percentiles of "
-        f"skewed, bimodal and long-tailed durations over 4 workers were at most {worst:.2f} % off. {machine['python']}, "
-        f"{machine['system']}, {machine['date']}.",
+        f"skewed, bimodal and long-tailed durations over 4 workers were at most {worst:.2f} % off. {machine['python']},"
+        f" {machine['system']}, {machine['date']}.",
         120,
         break_on_hyphens=False,
     )

@@ -41,7 +41,7 @@ from asgi_guard.monitor.health_reply import bare, full, query_of
 from asgi_guard.monitor.health_report import Report
 from asgi_guard.networks import check
 from asgi_guard.settings import HIDDEN, Problems, build
-from asgi_guard.telemetry.exposition import exposition_of
+from asgi_guard.telemetry.exposition import exposed, exposition_of, note_closed
 from asgi_guard.watch.pages import Pages
 from asgi_guard.web.viewers import Viewers
 
@@ -221,6 +221,7 @@ class EndpointsLayer(Layer):
         own |= {settings.health: self._health, settings.livez: self._livez, settings.readyz: self._readyz}
         own.pop(None, None)
         self._at = {f"{settings.prefix}{path}": answer for path, answer in own.items()}
+        self._is_closed = not (settings.token or settings.allowed or settings.local)
         self._metrics = None if settings.metrics is None else settings.prefix + settings.metrics
         self._exposition = exposition
         self._endpoints = settings
@@ -230,10 +231,12 @@ class EndpointsLayer(Layer):
 
     def _expose(self, exposition: Exposition) -> None:
         if self._metrics is not None:
-            self._at[self._metrics] = _closed(_exposed(exposition))
+            page = _closed(exposed(exposition))
+            self._at |= {self._metrics: page, f"{self._metrics}/": page}
 
     def count_in(self, aggregate: Any) -> None:
         """Show what the stack counts, where nothing else is to be shown, and what there is to say of it."""
+        self.counts_in = aggregate
         if self._exposition is None:
             self._expose(exposition_of(aggregate))
         prefix, summary, dashboard = (getattr(self._endpoints, name) for name in ("prefix", "summary", "dashboard"))
@@ -292,6 +295,8 @@ class EndpointsLayer(Layer):
 
     async def start(self) -> None:
         """Be not ready until the application has started."""
+        if self._is_closed and self.counts_in is not None:
+            note_closed(self.counts_in)
         self.health.state = "starting"
 
     def started(self) -> None:
@@ -320,14 +325,6 @@ def _closed(page: Page, refusal: Reply | None = None) -> Callable[[Exchange, boo
         return await page(exchange) if may_see else refusal
 
     return answer
-
-
-def _exposed(exposition: Exposition) -> Page:
-    async def page(request: Request) -> Reply:
-        content_type, body = await exposition(b",".join(request.header_lines(b"accept")))
-        return Reply(200, headers=_NO_STORE, body=body, content_type=content_type)
-
-    return page
 
 
 _CHALLENGE: Final = Reply.refusal(

@@ -62,6 +62,8 @@ class SharedAggregate(Aggregate):
             `max_series` is out of bounds.
     """
 
+    is_shared: bool = True
+
     def __init__(
         self, folder: str | Path, *, max_series: int = MAX_SERIES, clock: Clock = SYSTEM_CLOCK, opens: bool = True
     ) -> None:
@@ -332,10 +334,15 @@ class SharedAggregate(Aggregate):
         for series in (*self._series.values(), *self._overflows.values()):
             self._place(series)
 
+    def renew_locks(self) -> None:
+        """Go on in a process that was just forked, with locks that nobody holds."""
+        super().renew_locks()
+        self._reading, self._opening = Lock(), Lock()
+        self._unshared.lock = Lock()
+
     def restart(self) -> None:
         """Give a process that was just forked a file of its own: what its parent has counted stays the parent's."""
-        self._lock = Lock()  # another thread of the parent may have held them
-        self._reading = Lock()
+        self.renew_locks()
         self._folder.leave_lock()
         self._follow()
         self._forget_dead()
