@@ -159,8 +159,8 @@ class TelemetryLayer(Layer):
             kind.active.add(1)
         if self._spans is not None and not theirs.spans:
             opened = self._spans.begin(exchange, kind.method)
-        if not is_alone and not any(theirs):
-            self._shares.claim(exchange, has_span=opened is not None)
+        if not is_alone and not any(theirs) and self._shares.claim(exchange, has_span=opened is not None):
+            whose = OURS
         sizes = [0, 0] if self._traffic or self._log is not None else None
         exchange.cells[self] = [kind, self._now_ns(), opened, whose, sizes]
 

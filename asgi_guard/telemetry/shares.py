@@ -62,11 +62,17 @@ class Shares:
             return theirs, OURS_IF_REFUSED
         return theirs, OURS if theirs.spans else OURS_UNLESS_MARKED
 
-    def claim(self, exchange: Exchange, *, has_span: bool) -> None:
-        """Keep those inside from beginning what the guard has begun; and let FastAPI say its routes in any case."""
+    def claim(self, exchange: Exchange, *, has_span: bool) -> bool:
+        """Keep those inside from beginning what the guard has begun, and let FastAPI say its routes in any case.
+
+        Returns:
+            Whether that was done, so that nobody inside can have the duration.
+        """
         inside = self._inside
-        if has_span or inside.is_idle or self._http == "guard":
-            coexistence.claim(exchange.scope, has_span=has_span, is_fastapi=inside.is_fastapi)
+        if not (has_span or inside.is_idle or self._http == "guard"):
+            return False
+        coexistence.claim(exchange.scope, has_span=has_span, is_fastapi=inside.is_fastapi)
+        return True
 
     def is_nobodys(self, exchange: Exchange) -> bool:
         """Tell, of a request without a span that was kept from the application, whether nobody outside has made one."""
