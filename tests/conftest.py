@@ -60,6 +60,6 @@ def no_watcher_is_left() -> Iterator[None]:
     """End the threads of guards that a test has served and not shut down, so that they do not look on at the next."""
     yield
     watching = sys.modules.get("asgi_guard.watch.watcher")
-    for watcher in () if watching is None else tuple(watching._all):
+    for watcher in () if watching is None else tuple(getattr(watching, "_all", ())):
         if watcher.is_running:
             watcher.end()

@@ -315,7 +315,7 @@ class Exchange(Parking):
             self.restore_state()
         if self.scope is not self._origin:
             self.restore_scope()
-        self.inner = None
+        self.forget_inner()
         self.over_at = 0  # nothing that is said afterwards has an effect
 
     # Events -----------------------------------------------------------------------------------------------------------

@@ -183,6 +183,10 @@ class Wire(Request):
         self.is_peer_trusted: bool = outer.is_peer_trusted
         self.client = outer.client
 
+    def forget_inner(self) -> None:
+        """Forget the guard further in: it has ended."""
+        self.inner = None
+
     @property
     def _is_cut_off(self) -> bool:
         """Tell whether nothing that the application sends can reach the wire any more."""

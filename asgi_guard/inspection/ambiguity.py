@@ -22,7 +22,7 @@ _BEYOND: Final = 128
 """Stands for every character that is not ASCII: the characters of a set are the bits of an integer."""
 
 _ALL: Final = (1 << _BEYOND + 1) - 1
-_REPEATS: Final = frozenset[Any]((codes.MAX_REPEAT, codes.MIN_REPEAT))
+REPEATS: Final = frozenset[Any]((codes.MAX_REPEAT, codes.MIN_REPEAT))
 _FEW: Final = 4
 """Rounds that take no longer than what is written as often, one behind the other."""
 
@@ -47,10 +47,19 @@ def is_ambiguous(pattern: str) -> bool:
     return False
 
 
+def is_repeat_ambiguous(least: int, most: int, items: Any) -> bool:
+    """Tell the same of one repeat, as the parser has read it, whatever number of rounds it has."""
+    try:
+        _Automaton(least, most, items).check()
+    except _AmbiguousError:
+        return True
+    return False
+
+
 def _often(items: Iterable[Any], rounds: int = 1) -> Iterator[Any]:
     """Give out the outermost of the repeats that take more than a few rounds, with those around them."""
     for code, given in items:
-        if code in _REPEATS:
+        if code in REPEATS:
             if given[1] * rounds > _FEW:
                 yield given
             else:
@@ -116,12 +125,12 @@ class _Automaton:
             if sum(empty) > 1:
                 raise _AmbiguousError
             return [*chain.from_iterable(begins)], [*chain.from_iterable(ends)], any(empty)
-        if code in _REPEATS:
+        if code in REPEATS:
             return self._repeat(*given)
         state = len(self._next)
         if state >= _MOST_STATES:
             raise _AmbiguousError
-        self._characters.append(_characters([(code, given)]))
+        self._characters.append(characters_of([(code, given)]))
         self._next.append(set())
         return [state], [state], False
 
@@ -141,12 +150,12 @@ class _Automaton:
                 self._next[end].add(begin)
 
 
-def _characters(items: Iterable[Any]) -> int:
+def characters_of(items: Iterable[Any]) -> int:
     """Return the characters of a class, as a set."""
     characters, is_negated = 0, False
     for code, given in items:
         if code is codes.IN:
-            characters |= _characters(given)
+            characters |= characters_of(given)
         elif code is codes.NEGATE:
             is_negated = True
         elif code is codes.NOT_LITERAL:

@@ -99,9 +99,12 @@ class Watcher:
     def configure(self, settings: Monitor) -> None:
         """Go on with other settings; history and alerts begin anew."""
         self.settings: Monitor = settings
-        self._system = self._given_system or System(disk_path=settings.disk_path, clock=self._clock)
+        self._system = self._new_system()
         self._leader = Leader(self._aggregate, settings, self._clock)
         self._sinks = settings.told()
+
+    def _new_system(self) -> System:
+        return self._given_system or System(disk_path=self.settings.disk_path, clock=self._clock)
 
     # Its life --------------------------------------------------------------------------------------------------------
 
@@ -118,6 +121,7 @@ class Watcher:
             if self.is_running:
                 return
             self.is_running = True
+            self._system = self._new_system()  # what was used before it ran is no news
             self._stopped.clear()
             self._steps = 0
             self._end_observed = self._observe()
