@@ -111,7 +111,6 @@ MEASURED = {
     "AG-XXE-005",
     "AG-XXE-006",
 }
-)
 """Rules that share out more than is asked of others: what they take was measured, as that of all rules is."""
 
 
