@@ -71,7 +71,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs, env=INSTALLED)
         return
     measured = ("--cov=asgi_guard", "--cov-branch", "--cov-report=")
-    session.run("pytest", "--ignore=tests/docs", "-n2", "--dist=worksteal", *measured, env=INSTALLED)
+    session.run("pytest", "--ignore=tests/docs", "--ignore=tests/browser", "-n2", "--dist=worksteal", *measured, env=INSTALLED)
     for files, percent in COVERAGE.items():
         session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
 
