@@ -71,7 +71,8 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs, env=INSTALLED)
         return
     measured = ("--cov=asgi_guard", "--cov-branch", "--cov-report=")
-    session.run("pytest", "--ignore=tests/docs", "--ignore=tests/browser", "-n2", "--dist=worksteal", *measured, env=INSTALLED)
+    elsewhere = ("--ignore=tests/docs", "--ignore=tests/browser")  # sessions of their own
+    session.run("pytest", *elsewhere, "-n2", "--dist=worksteal", *measured, env=INSTALLED)
     for files, percent in COVERAGE.items():
         session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
 
