@@ -10,12 +10,10 @@ Must never take long itself: whatever takes too many steps to look at counts as 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from itertools import chain
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from asgi_guard.inspection.ambiguity import REPEATS, characters_of, codes, is_repeat_ambiguous, parser
+from asgi_guard.inspection.ambiguity import is_repeat_ambiguous
+from asgi_guard.inspection.automaton import Automaton, Part, parsed
 
 MAX_STATES: Final = 1_500
 MAX_STEPS: Final = 400_000
@@ -26,9 +24,6 @@ BEYOND: Final = 1 << 62
 
 _FEW: Final = 4
 """Repeats of at most so many rounds are seen as what is written as often, one behind the other."""
-
-_Part: TypeAlias = tuple[list[int], list[int], bool]
-"""The states in which a part of a pattern begins, those in which it ends, and whether it may be empty."""
 
 
 class _TooMuchError(Exception):
@@ -47,17 +42,16 @@ def ways(pattern: str) -> int:
         return BEYOND
 
 
-class _Automaton:
+class _Automaton(Automaton):
     """What a pattern may match: in each state one character was read."""
 
     def __init__(self, pattern: str) -> None:
-        self._characters: list[int] = []
-        self._next: list[set[int]] = []
+        super().__init__()
         self._rounds: list[int] = []
         self._around = [1]
         self._split = 1
         self._steps = 0
-        self._sequence(parser.parse(pattern, re.ASCII | re.DOTALL))
+        self.sequence(parsed(pattern))
 
     def ways(self) -> int:
         """Multiply the rounds of all repeats that hand over to each other, along the worst way through."""
@@ -82,12 +76,12 @@ class _Automaton:
         seen = set(waiting)
         while waiting:
             here = waiting.pop()
-            for first in self._next[here[0]]:
-                for second in self._next[here[1]]:
-                    both = self._characters[first] & self._characters[second]
-                    for third in self._next[here[2]] if both else ():
+            for first in self.following[here[0]]:
+                for second in self.following[here[1]]:
+                    both = self.characters[first] & self.characters[second]
+                    for third in self.following[here[2]] if both else ():
                         step = first, second, third
-                        if not both & self._characters[third] or step in seen:
+                        if not both & self.characters[third] or step in seen:
                             continue
                         if step == end:
                             return True
@@ -98,43 +92,23 @@ class _Automaton:
                             raise _TooMuchError
         return False
 
-    def _sequence(self, items: Iterable[Any]) -> _Part:
-        begins: list[int] = []
-        ends: list[int] = []
-        may_be_empty = True
-        for item in items:
-            first, last, is_optional = self._one(*item)
-            self._connect(ends, first)
-            begins = begins + first if may_be_empty else begins
-            ends = ends + last if is_optional else last
-            may_be_empty = may_be_empty and is_optional
-        return begins, ends, may_be_empty
+    def repeat(self, least: int, most: int, items: Any) -> Part:
+        return self._loop(least, most, items) if most > _FEW else self._copies(least, most, items)
 
-    def _one(self, code: Any, given: Any) -> _Part:
-        if code is codes.AT:
-            return [], [], True
-        if code is codes.SUBPATTERN:
-            return self._sequence(given[-1])
-        if code is codes.BRANCH:
-            begins, ends, empty = zip(*map(self._sequence, given[1]), strict=True)
-            return [*chain.from_iterable(begins)], [*chain.from_iterable(ends)], any(empty)
-        if code in REPEATS:
-            return self._loop(*given) if given[1] > _FEW else self._copies(*given)
-        if len(self._next) >= MAX_STATES:
+    def read(self, characters: int) -> None:
+        if len(self.following) >= MAX_STATES:
             raise _TooMuchError
-        self._characters.append(characters_of([(code, given)]))
-        self._next.append(set())
+        super().read(characters)
         self._rounds.append(self._around[-1])
-        return [len(self._next) - 1], [len(self._next) - 1], False
 
-    def _loop(self, least: int, most: int, items: Any) -> _Part:
+    def _loop(self, least: int, most: int, items: Any) -> Part:
         self._around.append(min(BEYOND, self._around[-1] * most))
-        begins, ends, may_be_empty = self._sequence(items)
+        begins, ends, may_be_empty = self.sequence(items)
         self._around.pop()
-        self._connect(ends, begins)
+        self.connect(ends, begins)
         return begins, ends, may_be_empty or least == 0
 
-    def _copies(self, least: int, most: int, items: Any) -> _Part:
+    def _copies(self, least: int, most: int, items: Any) -> Part:
         """Write a repeat out; each copy follows the one before, so that nobody can say which was left out."""
         if most > 1 and is_repeat_ambiguous(least, most, items):
             self._split = min(BEYOND, self._split << most)
@@ -143,14 +117,10 @@ class _Automaton:
         before: list[int] = []
         may_be_empty = True
         for copy in range(1, most + 1):
-            first, last, is_optional = self._sequence(items)
-            self._connect(before, first)
+            first, last, is_optional = self.sequence(items)
+            self.connect(before, first)
             begins = begins + first if may_be_empty else begins
             ends = ends + last if copy >= least else ends
             before = before + last if is_optional else last
             may_be_empty = may_be_empty and is_optional
         return begins, ends, may_be_empty or least == 0
-
-    def _connect(self, ends: Iterable[int], begins: Iterable[int]) -> None:
-        for end in ends:
-            self._next[end].update(begins)

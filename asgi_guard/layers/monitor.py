@@ -6,9 +6,10 @@ thread that looks. Must never do work in a request, nor keep one waiting for wha
 
 from __future__ import annotations
 
+import logging
 import os
 from threading import Thread
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.life import running_loop
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from asgi_guard.watch.watcher import Watcher
 
 __all__ = ["Monitor", "MonitorFields", "MonitorLayer"]
+
+_logger: Final = logging.getLogger("asgi_guard.monitor")
 
 
 class MonitorLayer(Layer):
@@ -61,15 +64,19 @@ class MonitorLayer(Layer):
             self._beginning_in = 0
 
     def _begin(self, loop: object) -> None:
+        """Begin, or leave it for good: without somebody who looks, requests are served all the same."""
         from asgi_guard.watch.watcher import watch
 
+        self._beginning_in = os.getpid()
         try:
             watcher = watch(self.counts_in)
             watcher.heard_by.add(self)
             watcher.begin(loop)
-            self._watcher = watcher
-        finally:
-            self._beginning_in = 0
+        except Exception:
+            _logger.exception("the monitor could not begin: there is no summary, and there are no alerts")
+            return
+        self._watcher = watcher
+        self._beginning_in = 0
 
     async def start(self) -> None:
         """Start the watcher."""

@@ -14,12 +14,12 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, Kind, Metric
 from asgi_guard.monitor.process import aggregate_of_process
-from asgi_guard.settings import Problems
+from asgi_guard.settings import Problems, shown
 
 if TYPE_CHECKING:
     from asgi_guard.monitor.cells import Aggregate, Series
@@ -35,10 +35,12 @@ RESERVED: Final = ("asgi_guard.", "cpython.", "http.", "process.", "system.")
 
 ERROR: Final = "error.type"
 
+LONGEST_SECONDS: Final = 1e9
+"""The longest timing: thirty years."""
+
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,127}")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,63}")
 _MAX_REMEMBERED: Final = 4_096
-_LONGEST_SECONDS: Final = 1e9
 _logger: Final = logging.getLogger("asgi_guard.monitor")
 
 _Attributes = Mapping[str, object] | None
@@ -95,19 +97,20 @@ class Custom:
 
         Args:
             name: of the counter: a letter, and at most 127 of `A-Z a-z 0-9 _ .`.
-            amount: 0 or more.
+            amount: a whole number, 0 or more.
             attributes: at most 8; their names are those of the first time, and each value is cut to 256 characters.
 
         Raises:
             ValueError: the name is none, is taken, or was used for something else; or an attribute has no name.
         """
-        if amount < 0 or amount > 2**53:
+        number = number_of(amount)
+        if not 0 <= number <= 2**53 or number != int(number):
             self._complain(name, amount)
             return
         series = self._found(Kind.COUNTER, name, attributes)
         if series is not None:
-            series.add(int(amount))
-            self._keep(name, amount, attributes)
+            series.add(int(number))
+            self._keep(name, number, attributes)
 
     def set_gauge(self, name: str, value: float, attributes: _Attributes = None) -> None:
         """Say what something stands at, such as the length of a queue; of several workers' the newest counts.
@@ -120,13 +123,14 @@ class Custom:
         Raises:
             ValueError: as for `increment`.
         """
-        if not math.isfinite(value):
+        number = number_of(value)
+        if not math.isfinite(number):
             self._complain(name, value)
             return
         series = self._found(Kind.GAUGE, name, attributes)
         if series is not None:
-            series.set(value)
-            self._keep(name, value, attributes)
+            series.set(number)
+            self._keep(name, number, attributes)
 
     def record_timing(self, name: str, seconds: float, attributes: _Attributes = None) -> None:
         """Record how long something took.
@@ -139,13 +143,14 @@ class Custom:
         Raises:
             ValueError: as for `increment`.
         """
-        if not 0 <= seconds <= _LONGEST_SECONDS:
+        number = number_of(seconds)
+        if not 0 <= number <= LONGEST_SECONDS:
             self._complain(name, seconds)
             return
         series = self._found(Kind.HISTOGRAM, name, attributes)
         if series is not None:
-            series.record(int(seconds * 1e9))
-            self._keep(name, seconds, attributes)
+            series.record(int(number * 1e9))
+            self._keep(name, number, attributes)
 
     def measurements(self, name: str) -> list[Measurement]:
         """Return the newest values of a metric that this process has measured, the oldest first."""
@@ -200,7 +205,15 @@ class Custom:
         """Say once of each name what is left out."""
         if name not in self._complained and len(self._complained) < MAX_CUSTOM:
             self._complained.add(name)
-            _logger.warning("%s is not measured: %r is out of its bounds; this is said once", name[:128], value)
+            _logger.warning("%s is not measured: %s is out of its bounds; this is said once", name[:128], shown(value))
+
+
+def number_of(value: Any) -> float:
+    """Return what was measured as a number; what is none is not a number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _check(name: str, attributes: Mapping[str, object]) -> None:

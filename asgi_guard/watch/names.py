@@ -1,4 +1,4 @@
-"""Names: what the watcher counts of the process and of the machine that it runs on, as one table.
+"""Names: what the application tracks, and what the watcher counts of the process and of its machine, as one table.
 
 Standard: OpenTelemetry's semantic conventions for processes and systems, where they have a name; a ratio is 0 to 1.
 Must never have an attribute that a client writes.
@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from asgi_guard.monitor.metric import Kind, Metric
+from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, Kind, Metric
+
+TRACKED_REQUEST: Final = Metric(
+    "asgi_guard.tracked_request.duration",
+    "s",
+    "Duration of requests that the application has measured itself.",
+    Kind.HISTOGRAM,
+    ("http.request.method", "http.route", "http.response.status_code"),
+    HTTP_DURATION_BOUNDS,
+    is_exponential=True,
+)
 
 PROCESS_CPU_TIME: Final = Metric(
     "process.cpu.time",

@@ -6,7 +6,6 @@ Must never measure a request twice: `track_request` is for what no guard stands 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -16,25 +15,16 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, cast
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.monitor.cells import Aggregate
-from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, Kind, Metric
+from asgi_guard.monitor.metric import Kind
+from asgi_guard.monitor.snapshot import Snapshot
 from asgi_guard.telemetry.semconv import KNOWN_METHODS, OTHER, error_type
-from asgi_guard.watch.custom import ERROR, Custom, Measurement
+from asgi_guard.watch.custom import ERROR, LONGEST_SECONDS, Custom, Measurement, number_of
+from asgi_guard.watch.names import TRACKED_REQUEST
+from asgi_guard.watch.stretch import between
 from asgi_guard.watch.system import System
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
-
-TRACKED: Final = Metric(
-    "asgi_guard.tracked_request.duration",
-    "s",
-    "Duration of requests that the application has measured itself.",
-    Kind.HISTOGRAM,
-    ("http.request.method", "http.route", "http.response.status_code"),
-    HTTP_DURATION_BOUNDS,
-    is_exponential=True,
-)
-
-_LONGEST_SECONDS: Final = 1e9
 
 
 class PerformanceMonitor(Custom):
@@ -70,10 +60,12 @@ class PerformanceMonitor(Custom):
             duration: in seconds, 0 to 1,000,000,000; else it is left out.
             status_code: 100 to 599; else it is left out.
         """
-        if not (0 <= duration <= _LONGEST_SECONDS and 100 <= status_code < 600):
+        seconds, status = number_of(duration), number_of(status_code)
+        if not (0 <= seconds <= LONGEST_SECONDS and 100 <= status < 600):
             return
-        known = method.upper() if method.upper() in KNOWN_METHODS else OTHER
-        self.aggregate.series(TRACKED, known, endpoint, str(int(status_code))).record(int(duration * 1e9))
+        known = str(method).upper()
+        known = known if known in KNOWN_METHODS else OTHER
+        self.aggregate.series(TRACKED_REQUEST, known, str(endpoint), str(int(status))).record(int(seconds * 1e9))
 
     def get_system_metrics(self) -> dict[str, float | None]:
         """Return `cpu_usage`, `memory_usage` and `disk_usage` in percent, of what this process may use.
@@ -102,22 +94,16 @@ class PerformanceMonitor(Custom):
         }
 
     def _requests(self) -> dict[str, Any]:
-        count = errors = total = 0
-        buckets: Counter[int] = Counter()
-        for point in self.aggregate.snapshot():
-            if point.metric.name in {TRACKED.name, "http.server.request.duration"}:
-                count += point.count
-                total += point.total
-                errors += point.count * (str(point.attributes.get("http.response.status_code", "5")) >= "500")
-                buckets.update(point.exponential)
-        from asgi_guard.monitor.buckets import exponential_quantile
-
+        found = between(Snapshot(()), self.aggregate.snapshot(), 0).requests
+        p50, p95, p99 = found.quantiles(0.5, 0.95, 0.99)
         return {
-            "count": count,
-            "errors": errors,
-            "error_rate": 100 * errors / count if count else 0.0,
-            "mean": total / count / 1e9 if count else None,
-            **{f"p{share}": exponential_quantile(buckets, share / 100) for share in (50, 95, 99)},
+            "count": found.number,
+            "errors": found.errors,
+            "error_rate": 100 * found.errors / found.number if found.number else 0.0,
+            "mean": found.mean_seconds,
+            "p50": p50,
+            "p95": p95,
+            "p99": p99,
         }
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, TypedDict, cast
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.settings import Problems
-from asgi_guard.watch.alerts import DEFAULT_ALERTS, Alert, alerts_of
+from asgi_guard.watch.alerts import DEFAULT_ALERTS, Alert, Alerts, alerts_of
 from asgi_guard.watch.sinks import LogSink, Sinks
 from asgi_guard.watch.slo import SLO
 
@@ -66,6 +66,7 @@ class Monitor:
             except ConfigError as error:
                 problems.extend(error.problems)
         problems.raise_if_any()
+        Alerts(self.rules(), self.slos)  # an alert may be called as one of an objective's is
 
     def rules(self) -> tuple[Alert, ...]:
         """Return the alerts, with the thresholds of the earlier system where there are any."""

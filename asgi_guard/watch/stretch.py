@@ -20,12 +20,11 @@ from typing import Final, NamedTuple, TypeAlias
 from asgi_guard.monitor.buckets import PAGE
 from asgi_guard.monitor.metric import Kind
 from asgi_guard.monitor.snapshot import Point, Snapshot
+from asgi_guard.telemetry.semconv import REQUEST_DURATION
+from asgi_guard.watch.names import TRACKED_REQUEST
 
-HTTP: Final = "http.server.request.duration"
-"""The metric whose series are put together by method and route."""
-
-_REQUESTS: Final = frozenset({HTTP, "asgi_guard.tracked_request.duration"})
-"""What is told as requests: also those that the application has measured itself."""
+_REQUESTS: Final = frozenset({REQUEST_DURATION.name, TRACKED_REQUEST.name})
+"""What is told as requests, put together by method and route: also those that the application has measured itself."""
 
 _LEFT: Final = "client_disconnect"
 _NANOSECONDS: Final = 1e9

@@ -6,6 +6,7 @@ Must never tell what a client has written, nor a key of the rate limit: routes, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,7 +19,7 @@ from asgi_guard.telemetry import semconv
 from asgi_guard.watch.custom import RESERVED
 from asgi_guard.watch.history import History
 from asgi_guard.watch.names import EVENT_LOOP_LAG, GC_PAUSE, PROCESS_CPU_TIME, PROCESS_MEMORY_USAGE, PROCESS_OPEN_FILES
-from asgi_guard.watch.stretch import HTTP, Figures, Stretch
+from asgi_guard.watch.stretch import Figures, Stretch
 
 VERSION: Final = 1
 
@@ -245,7 +246,7 @@ def _badness(state: str) -> int:
 
 
 def _worker(number: int, snapshot: Snapshot, moment: Moment) -> dict[str, Any]:
-    requests = sum([point.count for point in snapshot if point.metric.name == HTTP])
+    requests = sum([point.count for point in snapshot if point.metric.name == semconv.REQUEST_DURATION.name])
     pauses = [value for value in map(_p99, _named(snapshot, GC_PAUSE.name)) if value is not None]
     return {
         "pid": number,
@@ -295,7 +296,8 @@ def _custom(snapshot: Snapshot, history: History) -> dict[str, Any]:
 
 def _own(snapshot: Snapshot) -> Iterable[Point]:
     kinds = {Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM}
-    return (point for point in snapshot if point.metric.kind in kinds and not point.metric.name.startswith(RESERVED))
+    own = (point for point in snapshot if point.metric.kind in kinds and not point.metric.name.startswith(RESERVED))
+    return (point for point in own if math.isfinite(point.value))  # JSON knows no other numbers
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------

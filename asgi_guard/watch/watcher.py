@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from asgi_guard.monitor.cells import Aggregate
     from asgi_guard.watch.alert_events import AlertEvent
     from asgi_guard.watch.settings import Monitor
+    from asgi_guard.watch.sinks import Sinks
 
 STEPS: Final = 2
 """The steps to a period: each judges the alerts, and the last one ends a stretch of the history."""
@@ -80,6 +81,7 @@ class Watcher:
         pauses = {generation: aggregate.series(names.GC_PAUSE, str(generation)) for generation in range(_GENERATIONS)}
         self._pauses = GcPauses(pauses)
         self._end_observed: Callable[[], object] = bool
+        self._sinks: tuple[Sinks, ...] = ()
         self._reset()
         self.configure(settings)
         _all.add(self)
@@ -97,7 +99,9 @@ class Watcher:
         self._sample: SystemSample | None = None
 
     def configure(self, settings: Monitor) -> None:
-        """Go on with other settings; history and alerts begin anew."""
+        """Go on with other settings; history and alerts begin anew, and sinks that were told before are closed."""
+        for sinks in self._sinks:
+            sinks.close(0)
         self.settings: Monitor = settings
         self._system = self._new_system()
         self._leader = Leader(self._aggregate, settings, self._clock)
@@ -122,7 +126,7 @@ class Watcher:
                 return
             self.is_running = True
             self._system = self._new_system()  # what was used before it ran is no news
-            self._stopped.clear()
+            self._stopped = threading.Event()  # that of a thread before stays set, whenever it looks
             self._steps = 0
             self._end_observed = self._observe()
             self._pauses.start()
@@ -148,7 +152,9 @@ class Watcher:
 
     def forked(self) -> None:
         """Know that this is a child of the process that the thread runs in: whoever sends alerts has threads, too."""
+        self._end_observed()
         self._reset()
+        self._sinks = ()
         self.configure(self.settings)
 
     def _observe(self) -> Callable[[], None]:
@@ -244,15 +250,19 @@ def _cut(published: bytes, windows: Collection[str]) -> bytes:
 
 
 def _run(watcher: ref[Watcher], stopped: threading.Event) -> None:
-    """Step until the watcher stops, or nobody needs it any more."""
+    """Step until the watcher stops, or nobody needs it any more; what fails again and again is said once."""
+    went_well = STEPS  # of the steps in a row, of which not each looks at everything
     while True:
         found = watcher()
         if found is None:
             return
         try:
             found.step()
+            went_well += 1
         except Exception:
-            _logger.exception("the monitor could not look")
+            if went_well >= STEPS:
+                _logger.exception("the monitor could not look; it tries again, and says no more of it until it could")
+            went_well = 0
         seconds = found.settings.period_seconds / STEPS
         del found
         if stopped.wait(seconds):

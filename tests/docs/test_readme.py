@@ -27,7 +27,6 @@ from asgi_guard.monitor.metric import Metric
 from asgi_guard.telemetry import semconv
 from asgi_guard.testing import call
 from asgi_guard.watch import names as watch_names
-from asgi_guard.watch import performance
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -176,7 +175,7 @@ def test_a_limit_of_the_validation_is_told_as_it_is(said: str, field: str) -> No
     assert {int(number.replace(",", "")) for number in re.findall(r"\b[\d,]+\b", said)} == defaults
 
 
-TABLES = (semconv, names, performance, watch_names)
+TABLES = (semconv, names, watch_names)
 METRICS = [metric for part in TABLES for metric in vars(part).values() if isinstance(metric, Metric)]
 
 

@@ -257,6 +257,7 @@ async def test_guards_that_count_together_are_watched_together() -> None:
         ({"alerts": [SLO("a")]}, ["AG870"]),
         ({"slos": [SLO("a"), SLO("a")]}, ["AG871"]),
         ({"slos": Alert("a", "error_rate", above=1)}, ["AG871"]),
+        ({"alerts": [Alert("a 14.4x", "error_rate", above=1)], "slos": [SLO("a")]}, ["AG884"]),
         ({"sinks": print}, ["AG885"]),
         ({"sinks": ["https://hooks.example"]}, None),
         ({"alert_thresholds": {"cpu": 1}}, None),
@@ -277,6 +278,21 @@ async def test_the_settings_can_be_read_aloud() -> None:
 
     assert "monitor: Monitor(alerts=[" in app.explain()
     assert "ssss" not in app.explain()
+
+
+async def test_a_monitor_that_cannot_begin_keeps_nobody_from_being_served(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said once, and not tried for each request."""
+    aggregate = Aggregate()
+    app = guarded(aggregate=aggregate)
+    monkeypatch.setattr(aggregate, "to_watch", None)  # nobody can watch by that
+
+    async with lifespan(app):
+        for _ in range(20):
+            assert (await call(app)).status == 218
+
+    assert caplog.text.count("the monitor could not begin") == 1
 
 
 async def test_a_layer_without_a_stack_watches_nothing() -> None:

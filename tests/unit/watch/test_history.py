@@ -14,7 +14,7 @@ from asgi_guard.monitor.metric import Kind, Metric
 from asgi_guard.monitor.snapshot import Snapshot
 from asgi_guard.telemetry.semconv import REQUEST_DURATION
 from asgi_guard.watch.history import TICKS, History
-from asgi_guard.watch.performance import TRACKED
+from asgi_guard.watch.names import TRACKED_REQUEST
 from asgi_guard.watch.stretch import NOTHING, Figures, Stretch, added, between, put_together
 
 SALES = Metric("sales", "{count}", "Sales.", Kind.COUNTER, ("shop",))
@@ -88,7 +88,7 @@ def test_requests_that_the_application_has_tracked_are_requests() -> None:
     """They stand beside those of the guard."""
     aggregate = Aggregate()
     served(aggregate, "/x")
-    aggregate.series(TRACKED, "GET", "/x", "500").record(5 * MS)
+    aggregate.series(TRACKED_REQUEST, "GET", "/x", "500").record(5 * MS)
 
     route = between(Snapshot(()), aggregate.snapshot(), 5).routes["GET", "/x"]
 

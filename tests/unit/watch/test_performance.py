@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -249,6 +251,35 @@ def test_a_value_that_is_none_is_left_out_and_said_once(
 
     assert told(monitor) == ""
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 3
+
+
+@pytest.mark.parametrize("value", ["x", None, [], math.nan, -math.inf, object(), 10**400])
+def test_no_value_raises_where_something_is_measured(monitor: PerformanceMonitor, value: Any) -> None:
+    """It may come from a database, or from a client."""
+    monitor.increment("orders", value)
+    monitor.set_gauge("level", value)
+    monitor.record_timing("query", value)
+    monitor.track_request(method="GET", endpoint="/", duration=value, status_code=200)
+    monitor.track_request(method="GET", endpoint="/", duration=1, status_code=value)
+
+    assert told(monitor) == ""
+
+
+def test_a_part_of_an_event_is_none(monitor: PerformanceMonitor) -> None:
+    """Half an order is not counted as no order."""
+    monitor.increment("orders", 1.5)  # type: ignore[arg-type]
+    monitor.increment("orders", 2.0)  # type: ignore[arg-type]
+
+    assert told(monitor).endswith("orders_total 2\n")
+
+
+def test_any_number_is_one(monitor: PerformanceMonitor) -> None:
+    """Also that of another type, and a status as text."""
+    monitor.set_gauge("level", Decimal("1.5"))  # type: ignore[arg-type]
+    monitor.track_request(method="get", endpoint="/", duration=Decimal("0.5"), status_code="200")  # type: ignore[arg-type]
+
+    assert "level 1.5\n" in told(monitor)
+    assert monitor.get_metrics_summary()["requests"]["count"] == 1
 
 
 def test_names_without_end_are_cut(monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -446,7 +447,7 @@ def test_a_step_that_fails_is_logged_and_not_the_last(caplog: pytest.LogCaptureF
     assert again.wait(10)
     watcher.end()
 
-    assert "the monitor could not look" in caplog.text
+    assert caplog.text.count("the monitor could not look") == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -468,6 +469,50 @@ def test_a_child_begins_anew(quick: Watcher) -> None:
 
     assert said == b"011"
     assert quick.is_running
+
+
+def test_a_thread_that_was_told_to_end_ends_whatever_begins_meanwhile(quick: Watcher) -> None:
+    """However long its step takes."""
+    before = set(threads())
+    inside, on = threading.Event(), threading.Event()
+
+    class Slow(Machine):
+        def sample(self) -> SystemSample:
+            inside.set()
+            on.wait(10)
+            return CALM
+
+    watcher = Watcher(Aggregate(), Monitor(period_seconds=1), system=Slow())  # type: ignore[arg-type]
+    watcher.begin()
+    assert inside.wait(10)
+    (first,) = set(threads()) - before
+    ending = threading.Thread(target=watcher.end)
+    ending.start()
+    while watcher.is_running:
+        pass
+    watcher.begin()
+    on.set()
+    first.join(10)
+    ending.join(10)
+
+    assert not first.is_alive()
+    watcher.end()
+    assert not quick.is_running
+
+
+def test_sinks_of_other_settings_are_closed() -> None:
+    """Their threads do not gather, however often the guard is reconfigured."""
+    stage = Stage(Monitor(sinks=[print], log_alerts=False))
+    running = threading.active_count()
+    for _ in range(5):
+        stage.go_on(5, lambda: stage.serve(50, status="500"))
+        stage.watcher.configure(Monitor(sinks=[print], log_alerts=False))
+    stage.watcher.end()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > running and time.monotonic() < deadline:
+        pass
+
+    assert threading.active_count() <= running
 
 
 def test_the_machine_is_found_among_the_metrics(quick: Watcher) -> None:
