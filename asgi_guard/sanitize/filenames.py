@@ -22,7 +22,7 @@ from asgi_guard.sanitize.text import normalised, visible
 from asgi_guard.settings import Problems
 
 _LONGEST_INPUT: Final = 4_096
-_LONGEST_SUFFIX: Final = 32
+_LONGEST_SUFFIX: Final = 16
 _LEAST_BYTES: Final = 32
 _MOST_BYTES: Final = 255
 _ODD: Final = frozenset('<>:"|?*~/\\')
@@ -85,7 +85,7 @@ def _cut(name: str, most: int) -> str:
     if _size(name) <= most:
         return name
     stem, dot, suffix = name.rpartition(".")
-    if not stem or _size(suffix) > _LONGEST_SUFFIX // 2:
+    if not stem or _size(suffix) > _LONGEST_SUFFIX:
         stem, dot, suffix = name, "", ""
     room = most - _size(dot + suffix)
     end = 0

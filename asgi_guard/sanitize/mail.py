@@ -34,7 +34,7 @@ def clean_email(value: object, *, field: str = "email") -> str:
     except ImportError:
         raise MissingExtraError("clean_email", "sanitize") from None
     try:
-        found = email_validator.validate_email(text, check_deliverability=False)
+        found = email_validator.validate_email(text, check_deliverability=False, strict=True)
     except (email_validator.EmailNotValidError, UnicodeError):
         raise SanitizeError(field, "bad_email") from None
     if len(found.normalized) > MAX_EMAIL:

@@ -11,6 +11,7 @@ Rule 2: what a resolver says is no more trusted than the URL.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from socket import SOCK_STREAM, getaddrinfo
@@ -116,26 +117,28 @@ def addresses_of(host: str, port: int, policy: URLPolicy, resolver: Resolver, fi
     literal = _literal(host, policy, field)
     if literal:
         return literal
-    answer: list[list[str]] = []
+    answer: Future[list[str]] = Future()
 
     def look_up() -> None:
         try:
-            answer.append(_heard(resolver(host, port)))
-        except (OSError, UnicodeError):
-            answer.append([])
+            answer.set_result(_heard(resolver(host, port)))
+        except BaseException as error:  # noqa: BLE001  it is raised again by whoever waits
+            answer.set_exception(error)
         finally:
             _lookups.release()
 
     if not _lookups.acquire(timeout=policy.timeout_seconds):
         raise SanitizeError(field, "not_resolved")
     try:
-        thread = Thread(target=look_up, name="asgi_guard look-up", daemon=True)
-        thread.start()
+        Thread(target=look_up, name="asgi_guard look-up", daemon=True).start()
     except RuntimeError:  # the system has no more threads
         _lookups.release()
         raise SanitizeError(field, "not_resolved") from None
-    thread.join(policy.timeout_seconds)
-    return _checked(answer[0] if answer else [], policy, field)
+    try:
+        heard = answer.result(policy.timeout_seconds)
+    except (OSError, UnicodeError):  # a `TimeoutError` is one too
+        heard = []
+    return _checked(heard, policy, field)
 
 
 async def addresses_of_async(
@@ -151,10 +154,10 @@ async def addresses_of_async(
         return literal
     try:
         with fail_after(policy.timeout_seconds):
-            answer = _heard(await (resolver or _system_resolver_async)(host, port))
+            heard = _heard(await (resolver or _system_resolver_async)(host, port))
     except (OSError, UnicodeError):  # a `TimeoutError` is one too
-        answer = []
-    return _checked(answer, policy, field)
+        heard = []
+    return _checked(heard, policy, field)
 
 
 async def _system_resolver_async(host: str, port: int) -> list[str]:
