@@ -59,10 +59,10 @@ def clean_text(
         ConfigError: `max_length` is no number that can be a length.
     """
     text = checked_text(value, field, max_length, _SLACK)
-    text = _LINE_END.sub("\n" if multiline else " ", text)
-    if not multiline:
-        text = text.replace("\t", " ")
-    text = normalised(visible(text), field, form).strip()
+    if not (text.isascii() and text.isprintable()):
+        text = _LINE_END.sub("\n" if multiline else " ", text)
+        text = normalised(visible(text if multiline else text.replace("\t", " ")), field, form)
+    text = text.strip()
     if len(text) > max_length:
         raise SanitizeError(field, "too_long")
     if not text and not allow_empty:
@@ -90,6 +90,8 @@ def normalised(text: str, field: str, form: Literal["NFC", "NFKC"] = "NFC") -> s
 
 
 def _check_marks(text: str, field: str) -> None:
+    if not any(map(combining, text[:: MAX_MARKS + 1])):  # one of these would be in a run that is too long
+        return
     marks = 0
     for character in text:
         marks = marks + 1 if combining(character) else 0

@@ -33,6 +33,7 @@ _PARTS: Final = re.compile(
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\\s]|%(?![0-9A-Fa-f]{2})")
 _ESCAPED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_PLAIN: Final = re.compile(r"#?[A-Za-z0-9/?:@!$&'()*+,;=._~-]*")
 _SAFE: Final = "/?:@!$&'()*+,;=-._~%"
 
 
@@ -147,12 +148,16 @@ def parse_url(value: object, policy: URLPolicy, field: str) -> CleanURL:
 
 def _encoded(part: str) -> str:
     """Percent-encode what may not stand in a URL, and write escapes in capitals."""
+    if _PLAIN.fullmatch(part):
+        return part
     first, rest = part[:1], part[1:]  # the mark that a query or a fragment begins with
     return first + _ESCAPED.sub(lambda escape: escape[0].upper(), quote(rest, safe=_SAFE))
 
 
 def _without_dots(path: str) -> str:
     """Resolve the dot segments of a path, escaped or not (RFC 3986 section 5.2.4); an empty path is `/`."""
+    if "/." not in path and "%" not in path:
+        return path or "/"
     kept: list[str] = []
     plain = ""
     segments = path.split("/")[1:]

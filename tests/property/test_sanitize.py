@@ -195,10 +195,14 @@ def test_resolved_url(value: object, answers: list[str]) -> None:
 
 
 @given(st.one_of(st.ip_addresses(), st.ip_addresses(v=4)))
+@example(ip_address("64:ff9b::100:0"))
+@example(ip_address("64:ff9b::808:808"))
 def test_no_address_is_public_that_the_standard_library_knows_as_private(address: Any) -> None:
     """Ours is the stricter of the two, whichever release of Python runs."""
     if is_public(str(address), Networks()):
         inner = getattr(address, "ipv4_mapped", None) or address
+        if address.packed[:12] == bytes.fromhex("0064ff9b0000000000000000"):  # NAT64
+            inner = ip_address(address.packed[12:])
         assert not any(
             (inner.is_private, inner.is_loopback, inner.is_link_local, inner.is_multicast, inner.is_reserved)
         )
