@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asgi_guard.bans import BanAfter, Bans
+    from asgi_guard.bans import BanAfter, Bans, ClientBanned
     from asgi_guard.correlation import RequestIDFilter, add_request_id, current_request_id, current_trace_id
     from asgi_guard.engine.exchange import Exchange
     from asgi_guard.engine.fuse import Middleware
@@ -96,6 +96,7 @@ _HOME: dict[str, str] = {
     "CircuitChanged": "asgi_guard.resilience.events",
     "ClientAddress": "asgi_guard.layers.client_address",
     "ClientAddressMiddleware": "asgi_guard.layers.client_address",
+    "ClientBanned": "asgi_guard.bans",
     "ConfigError": "asgi_guard.errors.exceptions",
     "ConfigurationError": "asgi_guard.errors.ready",
     "ConflictError": "asgi_guard.errors.ready",
@@ -194,6 +195,7 @@ __all__ = [
     "CircuitChanged",
     "ClientAddress",
     "ClientAddressMiddleware",
+    "ClientBanned",
     "ConfigError",
     "ConfigurationError",
     "ConflictError",

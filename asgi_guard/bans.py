@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Final
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.events import Event, RequestRefused
+from asgi_guard.events import Event, RequestRefused, announce, printable
 from asgi_guard.monitor.names import BANS
 from asgi_guard.monitor.tally import count
 from asgi_guard.networks import Network, NetworkError, Networks, check, pack, parse
@@ -54,6 +54,25 @@ class Ban:
 
     network: str
     seconds_left: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientBanned(Event):
+    """An address or a network was shut out for a while; it belongs to no request, and their fields are empty.
+
+    Attributes:
+        network: who is banned.
+        seconds: for how long.
+        reason: what was given as the reason, printable.
+    """
+
+    layer: str = "ip_filter"
+    scope_type: str = ""
+    method: str = ""
+    path: str = ""
+    network: str
+    seconds: float
     reason: str
 
 
@@ -125,6 +144,9 @@ class Bans:
                 self._by_end = [item for item in self._by_end if self._is_current(item[2])]
                 heapify(self._by_end)
         count(BANS)
+        announce(
+            (), ClientBanned(network=str(network), seconds=seconds, reason=printable(entry.reason, _REASON_LENGTH))
+        )
         return Ban(str(network), seconds, entry.reason)
 
     def unban(self, address_or_network: str) -> bool:

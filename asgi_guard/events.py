@@ -140,6 +140,32 @@ def _is_async(listener: Any) -> bool:
     return iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__)
 
 
+_everywhere: Final[list[Listener]] = []
+
+
+def hear(listener: Listener) -> Callable[[], None]:
+    """Have a listener told of what happens in this process outside of any request: circuits, recoveries and bans.
+
+    Args:
+        listener: told once of each event, however often it is given here and where the event begins.
+
+    Returns:
+        What ends it.
+    """
+    _everywhere.append(listener)
+
+    def end() -> None:
+        if listener in _everywhere:
+            _everywhere.remove(listener)
+
+    return end
+
+
+def announce(listeners: Iterable[Listener], event: Event) -> None:
+    """Tell of what belongs to no request: its own listeners, and those that hear everything of this process."""
+    notify({id(listener): listener for listener in (*listeners, *_everywhere)}.values(), event)
+
+
 def notify(listeners: Iterable[Listener], event: Event) -> None:
     """Call each listener with the event, in order.
 

@@ -24,7 +24,7 @@ from contextvars import Context
 from time import thread_time
 from typing import Final
 
-from asgi_guard.events import Listener, notify
+from asgi_guard.events import Listener, announce
 from asgi_guard.limiting.outage import Outage
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.limiting.redis_batch import MAX_BATCH, Ask, Operation, Plan
@@ -284,7 +284,7 @@ class Link:
             self._outage.begin(error)
         elif self._circuit.permit is not None:
             self._outage.end()
-        notify(self._listeners, CircuitChanged(name=self._outage.name, before=before, after=after))
+        announce(self._listeners, CircuitChanged(name=self._outage.name, before=before, after=after))
 
     def _probe_if_due(self) -> None:
         """Start a probe if it is time for one and none is under way."""

@@ -32,7 +32,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.events import Listener, check_listeners, notify
+from asgi_guard.events import Listener, announce, check_listeners
 from asgi_guard.resilience.around import Around, AsyncFunction, PlainFunction, is_async, name_of, refuse_awaitable
 from asgi_guard.resilience.attempt import Attempt
 from asgi_guard.resilience.calls import Calls
@@ -353,7 +353,7 @@ class CircuitBreaker(Around):
         if after is not before:
             self.calls.move(before, after)
             self._log(before, after)
-            notify(self._listeners, CircuitChanged(name=self.name, before=before, after=after, shared=shared))
+            announce(self._listeners, CircuitChanged(name=self.name, before=before, after=after, shared=shared))
         return result
 
     def _log(self, before: State, after: State) -> None:

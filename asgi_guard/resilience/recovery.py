@@ -23,7 +23,7 @@ from threading import Lock
 from typing import Final
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.events import Listener, check_listeners, notify
+from asgi_guard.events import Listener, announce, check_listeners
 from asgi_guard.resilience.around import is_async
 from asgi_guard.resilience.events import RecoveryActed
 from asgi_guard.settings import Problem, Problems
@@ -139,4 +139,4 @@ class Recovery:
             seconds=(self._clock.monotonic_ns() - began_ns) / _SECOND,
             exception=None if error is None else type(error).__name__,
         )
-        notify(self._listeners, event)
+        announce(self._listeners, event)

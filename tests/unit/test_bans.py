@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_guard import ConfigError, RequestAllowed, RequestRefused
-from asgi_guard.bans import Ban, BanAfter, Bans
-from asgi_guard.events import RequestWouldBeRefused
+from asgi_guard.bans import Ban, BanAfter, Bans, ClientBanned
+from asgi_guard.events import RequestWouldBeRefused, hear
 from asgi_guard.networks import NetworkError, parse
 from asgi_guard.testing import ManualClock
 
@@ -361,3 +361,16 @@ def test_bans_are_made_in_a_bans_and_nothing_else(bans) -> None:
         BanAfter(bans)
 
     assert [problem.id for problem in caught.value.problems] == ["AG322"]
+
+
+def test_a_ban_is_announced(bans) -> None:
+    """To whoever hears everything of the process; the reason may have come from a client."""
+    told: list[Any] = []
+    end = hear(told.append)
+    bans.ban("2001:db8::7", 60, "said\n\x1b[2J")
+    end()
+    bans.ban("198.51.100.7", 60)
+
+    (event,) = told
+    assert isinstance(event, ClientBanned)
+    assert (event.network, event.seconds, event.reason) == ("2001:db8::/64", 60, "said\\n\\x1b[2J")

@@ -16,6 +16,8 @@ from asgi_guard.events import (
     RequestAllowed,
     RequestRefused,
     RequestWouldBeRefused,
+    announce,
+    hear,
     notify,
 )
 
@@ -163,3 +165,45 @@ class TestNotify:
 
         with pytest.raises(signal):
             notify([interrupted], RequestAllowed(**WHERE))
+
+
+class TestAnnounce:
+    """What belongs to no request is told to whoever hears everything of the process, too."""
+
+    def test_everybody_is_told_once(self) -> None:
+        """Also who listens twice."""
+        own: list[Event] = []
+        everything: list[Event] = []
+        tell_own, tell_everything = own.append, everything.append
+        end = hear(tell_everything)
+        try:
+            announce([tell_own, tell_everything], EVENTS[0])
+        finally:
+            end()
+
+        assert (own, everything) == ([EVENTS[0]], [EVENTS[0]])
+
+    def test_who_has_ended_is_told_no_more(self) -> None:
+        """And may end twice."""
+        told: list[Event] = []
+        end = hear(told.append)
+        end()
+        end()
+
+        announce((), EVENTS[0])
+
+        assert told == []
+
+    def test_a_listener_that_fails_keeps_nobody_from_hearing(self, caplog: pytest.LogCaptureFixture) -> None:
+        """As everywhere."""
+        told: list[Event] = []
+
+        def fails(event: Event) -> None:
+            raise OSError(event.layer)
+
+        ends = hear(fails), hear(told.append)
+        announce((), EVENTS[0])
+        for end in ends:
+            end()
+
+        assert told == [EVENTS[0]]
