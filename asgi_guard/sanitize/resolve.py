@@ -4,7 +4,8 @@ A check that leaves a name behind is none: the name is looked up again by the co
 answers differently the second time (DNS rebinding). So the addresses are the result. One that is not public refuses
 all: a client that tries them in turn would come to it.
 Rule 1: a look-up ends in time for the caller. `getaddrinfo` cannot be stopped, so it runs in a thread that is left
-behind, and of these there are at most 32: names that never answer take no more of the process than that.
+behind, and of these there are at most 32: names that never answer take no more of the process than that, and whoever
+finds no place among them in time is refused.
 Rule 2: what a resolver says is no more trusted than the URL.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from socket import SOCK_STREAM, getaddrinfo
 from threading import BoundedSemaphore, Thread
+from time import monotonic
 from typing import Final, TypeAlias
 
 from anyio import CapacityLimiter, fail_after, to_thread
@@ -36,7 +38,7 @@ MAX_ADDRESSES: Final = 32
 """Of one host; what comes after them is left out, and never connected to."""
 
 MAX_LOOKUPS: Final = 32
-"""The look-ups of a process that may be under way, in threads; and as many in each event loop."""
+"""The look-ups of a process that may be under way in threads; and as many of each event loop may wait for one."""
 
 _lookups: Final = BoundedSemaphore(MAX_LOOKUPS)
 _async_lookups: Final[RunVar[CapacityLimiter]] = RunVar("asgi_guard_lookups")
@@ -127,6 +129,7 @@ def addresses_of(host: str, port: int, policy: URLPolicy, resolver: Resolver, fi
         finally:
             _lookups.release()
 
+    until = monotonic() + policy.timeout_seconds
     if not _lookups.acquire(timeout=policy.timeout_seconds):
         raise SanitizeError(field, "not_resolved")
     try:
@@ -135,7 +138,7 @@ def addresses_of(host: str, port: int, policy: URLPolicy, resolver: Resolver, fi
         _lookups.release()
         raise SanitizeError(field, "not_resolved") from None
     try:
-        heard = answer.result(policy.timeout_seconds)
+        heard = answer.result(max(until - monotonic(), 0))
     except (OSError, UnicodeError):  # a `TimeoutError` is one too
         heard = []
     return _checked(heard, policy, field)
@@ -154,19 +157,32 @@ async def addresses_of_async(
         return literal
     try:
         with fail_after(policy.timeout_seconds):
-            heard = _heard(await (resolver or _system_resolver_async)(host, port))
+            if resolver is None:
+                heard = await _system_async(host, port, policy.timeout_seconds)
+            else:
+                heard = _heard(await resolver(host, port))
     except (OSError, UnicodeError):  # a `TimeoutError` is one too
         heard = []
     return _checked(heard, policy, field)
 
 
-async def _system_resolver_async(host: str, port: int) -> list[str]:
+async def _system_async(host: str, port: int, timeout: float) -> list[str]:  # noqa: ASYNC109  it is the thread's
     try:
         limiter = _async_lookups.get()
     except LookupError:
         limiter = CapacityLimiter(MAX_LOOKUPS)
         _async_lookups.set(limiter)
-    return await to_thread.run_sync(system_resolver, host, port, abandon_on_cancel=True, limiter=limiter)
+    return await to_thread.run_sync(_in_its_turn, host, port, timeout, abandon_on_cancel=True, limiter=limiter)
+
+
+def _in_its_turn(host: str, port: int, timeout: float) -> list[str]:
+    """Ask the system, unless too many wait for it: the limiter forgets a thread that is left behind."""
+    if not _lookups.acquire(timeout=timeout):
+        raise TimeoutError
+    try:
+        return _heard(system_resolver(host, port))
+    finally:
+        _lookups.release()
 
 
 def _literal(host: str, policy: URLPolicy, field: str) -> tuple[str, ...]:

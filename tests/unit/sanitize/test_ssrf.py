@@ -319,6 +319,36 @@ async def test_the_system_is_asked_without_a_resolver() -> None:
         await resolve_url_async("http://localhost/")
 
 
+async def test_names_that_never_answer_take_no_more_threads_where_they_are_awaited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A look-up that was given up still has its thread."""
+    answer = threading.Event()
+    under_way = 0
+    most = 0
+
+    def never(*_args: object, **_options: object) -> list:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        answer.wait(30)
+        under_way -= 1
+        return []
+
+    async def refused() -> None:
+        with pytest.raises(SanitizeError, match="in time"):
+            await resolve_url_async("http://example.com/", URLPolicy(timeout_seconds=0.2))
+
+    monkeypatch.setattr(resolve, "getaddrinfo", never)
+    for _ in range(2):
+        async with anyio.create_task_group() as group:
+            for _ in range(resolve.MAX_LOOKUPS + 8):
+                group.start_soon(refused)
+    answer.set()
+
+    assert 0 < most <= resolve.MAX_LOOKUPS
+
+
 def test_each_loop_has_its_own_look_ups() -> None:
     """A limiter belongs to the loop in which it was made."""
     policy = URLPolicy(allowed=["127.0.0.0/8", "::1"])
