@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from asgi_guard.audit.log import AuditLog
     from asgi_guard.bans import BanAfter, Bans, ClientBanned
     from asgi_guard.correlation import RequestIDFilter, add_request_id, current_request_id, current_trace_id
     from asgi_guard.engine.exchange import Exchange
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from asgi_guard.inspection.policy import Exclusion
     from asgi_guard.inspection.rule import Rule
     from asgi_guard.inspection.settings import Validation
+    from asgi_guard.layers.audit import Audit, AuditMiddleware
     from asgi_guard.layers.client_address import ClientAddress, ClientAddressMiddleware, ForwardingIgnored
     from asgi_guard.layers.cors import CORS, CORSMiddleware
     from asgi_guard.layers.endpoints import Endpoints, EndpointsMiddleware
@@ -87,6 +89,9 @@ _HOME: dict[str, str] = {
     "AttackFound": "asgi_guard.inspection.events",
     "AuthenticationError": "asgi_guard.errors.ready",
     "AuthorizationError": "asgi_guard.errors.ready",
+    "Audit": "asgi_guard.layers.audit",
+    "AuditLog": "asgi_guard.audit.log",
+    "AuditMiddleware": "asgi_guard.layers.audit",
     "BanAfter": "asgi_guard.bans",
     "Bans": "asgi_guard.bans",
     "BusinessLogicError": "asgi_guard.errors.ready",
@@ -185,6 +190,9 @@ __all__ = [
     "AlertCleared",
     "AlertFired",
     "AttackFound",
+    "Audit",
+    "AuditLog",
+    "AuditMiddleware",
     "AuthenticationError",
     "AuthorizationError",
     "BanAfter",

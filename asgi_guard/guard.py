@@ -35,6 +35,7 @@ from asgi_guard.settings import Problem, Problems, shown
 
 if TYPE_CHECKING:  # parts that are off until set are loaded when they are
     from asgi_guard.inspection.settings import Validation
+    from asgi_guard.layers.audit import Audit
     from asgi_guard.layers.cors import CORS
     from asgi_guard.layers.fetch_metadata import FetchMetadata
     from asgi_guard.layers.https import HTTPS
@@ -92,6 +93,12 @@ def _monitor() -> tuple[type[Monitor], type[Layer]]:
     return Monitor, MonitorLayer
 
 
+def _audit() -> tuple[type[Audit], type[Layer]]:
+    from asgi_guard.layers.audit import Audit, AuditLayer
+
+    return Audit, AuditLayer
+
+
 def _default_rate_limit() -> Layer:
     return RateLimitLayer(RateLimit(DEFAULT_RATE), yields_to_undeclared_proxy=True)
 
@@ -101,12 +108,18 @@ def _no_ip_filter() -> Layer:
     raise ConfigError([Problem("AG226", "Guard.ip_filter", "True", rule, remedy)])
 
 
+def _no_audit() -> Layer:
+    rule, remedy = "must say where it is written", 'Write audit="/var/log/shop/audit.jsonl", or Audit(sinks=["log"]).'
+    raise ConfigError([Problem("AG226", "Guard.audit", "True", rule, remedy)])
+
+
 ORDER: Final[Mapping[str, Part]] = MappingProxyType(
     {
         "telemetry": Part(lambda: (Telemetry, TelemetryLayer), "export", (str,)),
         "monitor": Part(_monitor, takes_table=True),
         "client_address": Part(lambda: (ClientAddress, ClientAddressLayer), "trusted", (list, tuple)),
         "request_id": Part(lambda: (RequestID, RequestIDLayer)),
+        "audit": Part(_audit, "path", (str,), default=_no_audit),
         "cors": Part(_cors, "origins", (str, list, tuple), wraps=True),
         "security_headers": Part(lambda: (SecurityHeaders, SecurityHeadersLayer), "preset", (str,)),
         "error_envelope": Part(lambda: (ErrorEnvelope, ErrorEnvelopeLayer)),
@@ -144,6 +157,7 @@ class GuardParts(TypedDict, total=False):
     telemetry: bool | Literal["otlp", "prometheus"] | Telemetry
     monitor: bool | Monitor | Table
     client_address: bool | Sequence[str] | ClientAddress
+    audit: Off | str | Audit
     cors: Off | str | Sequence[str] | CORS
     endpoints: bool | Literal["local"] | Endpoints
     trusted_host: Off | str | Sequence[str] | TrustedHost
@@ -171,6 +185,8 @@ class Guard(Middleware):
             the fields of its settings, such as `{"alert_thresholds": {"error_rate": 2.0}}`.
         client_address: whose word on the client's address is taken; also a list of trusted proxies. Told nothing, it
             trusts nobody, and says once in the log when somebody sends a forwarding header.
+        audit: off until set; also the path of a file: what the guard refuses, and what the application reports, one
+            line each.
         cors: off until set; also an origin, or a list of them.
         endpoints: `/health`, `/livez` and `/readyz` for everybody, their details and `/metrics` for whoever may see
             them; also `"local"`, which lets in whoever asks from this machine, for development.
@@ -198,6 +214,7 @@ class Guard(Middleware):
         telemetry: bool | Literal["otlp", "prometheus"] | Telemetry = True,
         monitor: bool | Monitor | Table = True,
         client_address: bool | Sequence[str] | ClientAddress = True,
+        audit: Off | str | Audit = False,
         cors: Off | str | Sequence[str] | CORS = False,
         endpoints: bool | Literal["local"] | Endpoints = True,
         trusted_host: Off | str | Sequence[str] | TrustedHost = False,
@@ -335,6 +352,9 @@ class Guard(Middleware):
         heard_by = *self._heard_by, *[layer.hears for layer in self._own.values() if layer.hears is not None]
         for layer in self._own.values():
             layer.listeners = heard_by
+        audit: Any = self._own.get("audit")
+        if audit is not None:
+            audit.stands_among(lambda: {name: str(told(layer.settings)) for name, layer in self._own.items()})
 
     def __repr__(self) -> str:
         """Name the application and the parts that are on."""

@@ -1,0 +1,80 @@
+"""Redaction: what must not stand in an audit log, though somebody put it into an entry.
+
+By the name of a field, and by what a text looks like: tokens, keys, numbers of payment cards, passwords in URLs (OWASP
+ASVS 5.0 V16.2.5). A log is kept, copied and read by many.
+Must never take longer than the text is long, whatever stands in it; and is no licence to put secrets into entries.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from asgi_guard.errors.details import HIDDEN_NAMES
+from asgi_guard.settings import HIDDEN
+
+PATTERNS: Final = (
+    r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",  # a JWT
+    r"(?i:\b(?:bearer|basic|token)\s{1,4}[\w+/=.~-]{8,})",
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+    r"\bgh[pousr]_\w{20,}|\bxox[abprs]-[\w-]{10,}|\bsk_(?:live|test)_\w{10,}|\bglpat-[\w-]{20,}|\bAIza[\w-]{35}",
+    r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?",
+    r"(?<=://)[^\s/@:]{0,128}:[^\s/@]{1,128}(?=@)",
+)
+"""What secrets look like, wherever they stand."""
+
+_CARD: Final = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])")
+_MAX_PATTERNS: Final = 32
+
+
+class Redactor:
+    """Takes secrets out of what an entry tells.
+
+    Args:
+        names: further names whose values are hidden, such as `iban`; parts of a name count, in any case.
+        patterns: further regular expressions whose matches are hidden.
+    """
+
+    __slots__ = ("_name", "_text")
+
+    def __init__(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+        self._name = re.compile("|".join([HIDDEN_NAMES, *map(re.escape, names)]), re.IGNORECASE)
+        self._text = re.compile("|".join(f"(?:{pattern})" for pattern in (*PATTERNS, *patterns)))
+
+    def text(self, text: str) -> str:
+        """Return a text without what looks like a secret."""
+        if len(text) < _SHORTEST:
+            return text
+        text = self._text.sub(HIDDEN, text)
+        return _CARD.sub(_hidden_card, text) if _has_digits(text) else text
+
+    def fields(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of an entry without secrets: texts by their look, facts by their name as well."""
+        return {
+            name: self._facts("", value) if name == "facts" else self.text(value) if isinstance(value, str) else value
+            for name, value in told.items()
+        }
+
+    def _facts(self, name: str, value: Any) -> Any:
+        if name and self._name.search(name):
+            return HIDDEN
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self._facts(key, item) for key, item in value.items()}
+        return [self._facts("", item) for item in value] if isinstance(value, list) else value
+
+
+_SHORTEST: Final = 12
+"""The shortest text that a pattern of ours may be in."""
+
+
+def _has_digits(text: str) -> bool:
+    return sum(map(text.count, "0123456789")) >= 13
+
+
+def _hidden_card(match: re.Match[str]) -> str:
+    digits = [int(digit) for digit in match[0] if digit.isdigit()]
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return HIDDEN if (sum(digits[::-2]) + sum(doubled)) % 10 == 0 else match[0]
