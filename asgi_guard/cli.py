@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import Final, TextIO
 
 from asgi_guard import __version__
+from asgi_guard.cli_audit import add_audit
 from asgi_guard.cli_check import add_check, add_explain
 from asgi_guard.cli_inspect import add_inspect
 from asgi_guard.errors.exceptions import MissingExtraError
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add_check(commands)
     add_explain(commands)
     add_inspect(commands)
+    add_audit(commands)
     return parser
 
 

@@ -132,8 +132,9 @@ class _Verifier:
             self._read_heads(path)
         for path in files:
             for number, line, is_whole in _lines(path):
+                pieces = len(self._torn)
                 self._line(str(path), number, line)
-                if not is_whole and not self._is_torn:
+                if not is_whole and len(self._torn) == pieces:
                     what = "It ends without the line feed that it was written with."
                     self._find("changed", _place(str(path), number), what)
         if self._is_torn:  # as the last thing that there is

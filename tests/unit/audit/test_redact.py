@@ -1,0 +1,102 @@
+"""Redaction: secrets stay out of the log, by the name of a field and by what a text looks like."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from asgi_guard.audit.redact import Redactor
+from asgi_guard.settings import HIDDEN
+
+
+def hidden(text: str) -> str:
+    """Return what is left of a text."""
+    return Redactor().text(text)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1NyJ9.c2lnbmF0dXJl",
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1NyJ9.",
+        "Bearer abcdefgh12345678",
+        "basic dXNlcjpwYXNzd29yZA==",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_" + "a1" * 18,
+        "xoxb-123456789012-abcdef",
+        "sk_live_" + "a1" * 8,
+        "glpat-" + "a1" * 10,
+        "AIza" + "a1_-b" * 7,
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----",
+        "4111 1111 1111 1111",
+        "5500-0000-0000-0004",
+        "378282246310005",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden(secret: str) -> None:
+    """Wherever it stands, and nothing around it."""
+    assert hidden(f"with {secret} it failed") == f"with {HIDDEN} it failed"
+
+
+def test_a_key_that_is_cut_off_is_hidden_to_the_end() -> None:
+    """Where it would end, nobody can tell."""
+    assert hidden("with -----BEGIN PRIVATE KEY-----\nMIIB it failed") == f"with {HIDDEN}"
+
+
+def test_the_password_in_a_url_is_hidden() -> None:
+    """The host is kept, which is what one looks for."""
+    assert hidden("postgresql://shop:pass7word@db.example/shop") == f"postgresql://{HIDDEN}@db.example/shop"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "req_f47b13eaff3cf7702a63e4330d2a467f",
+        "4111 1111 1111 1112",
+        "order 20261123142504204",
+        "Too many requests.",
+        "https://shop.example/a@b",
+        "a bearer of news",
+        "1234567890123456789012",
+    ],
+)
+def test_what_is_none_is_kept(text: str) -> None:
+    """Numbers of orders are no cards."""
+    assert hidden(text) == text
+
+
+def test_facts_are_hidden_by_their_names_at_any_depth() -> None:
+    """Also in lists, and in any case; the rest is as it was."""
+    told = {"event": "authn_login_fail", "facts": {"Password": "x", "user": {"api_key": 7, "n": 1}, "l": [{"token": 1}]}}
+
+    assert Redactor().fields(told) == {
+        "event": "authn_login_fail",
+        "facts": {"Password": HIDDEN, "user": {"api_key": HIDDEN, "n": 1}, "l": [{"token": HIDDEN}]},
+    }
+
+
+def test_names_and_patterns_can_be_added() -> None:
+    """They stand beside ours."""
+    redactor = Redactor(["iban"], [r"DE[0-9]{20}"])
+
+    assert redactor.fields({"facts": {"IBAN_of": "x", "note": "to DE12345678901234567890", "password": "y"}}) == {
+        "facts": {"IBAN_of": HIDDEN, "note": f"to {HIDDEN}", "password": HIDDEN}
+    }
+
+
+@pytest.mark.parametrize(
+    "piece", ["4", "1 ", "eyJ", "eyJaaaaaaaa.", "://", "://a:", "bearer ", "-----BEGIN ", "AKIA", "-", "a@", "4-"]
+)
+def test_the_time_is_that_of_the_length(piece: str) -> None:
+    """Whatever an attacker repeats: a text of a megabyte takes no more than some seconds on the slowest machine."""
+
+    def took(size: int) -> float:
+        text: Any = (piece * size)[:size]
+        started = time.process_time()
+        hidden(text)
+        return time.process_time() - started
+
+    took(1_000)
+    assert took(200_000) < 5  # milliseconds where it is linear, minutes where it is not
