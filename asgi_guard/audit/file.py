@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -89,22 +90,22 @@ class LogFile:
             self.close()
             self._open()
 
-    def append(self, lines: bytes) -> None:
-        """Write a group of lines.
+    def append(self, lines: Sequence[bytes]) -> int:
+        """Write a group of lines, and return how many of them stand whole; the others are to be written again.
 
         Raises:
-            OSError: it was not written, or not whole; it is to be written again.
+            OSError: none was written.
         """
         begin = b"\n" if self._may_be_torn and self._is_torn() else b""
         self._may_be_torn = True
-        written = os.write(self._descriptor, begin + lines)
-        if written < len(begin) + len(lines):
-            raise OSError(28, os.strerror(28))  # ENOSPC, which the next write would say
-        self._may_be_torn = False
+        group = begin + b"".join(lines)
+        written = os.write(self._descriptor, group)
         self.is_new = False
+        self._may_be_torn = written < len(group)
         if self._fsync:
             with suppress(OSError):  # a file system that cannot; the lines are written, and would come twice
                 os.fsync(self._descriptor)
+        return max(group[:written].count(b"\n") - len(begin), 0) if self._may_be_torn else len(lines)
 
     def _is_torn(self) -> bool:
         """Tell whether the last line has no end, since whoever wrote it was killed, or the disk was full."""

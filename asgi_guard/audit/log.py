@@ -9,10 +9,10 @@ Must never wait for a disk, unless the settings say so, and never fail a request
 
 from __future__ import annotations
 
-import atexit
 import logging
-import weakref
 from contextvars import ContextVar
+from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Final, Unpack
 
 from asgi_guard.audit.entry import OUTCOMES, Entry, Outcome
@@ -23,9 +23,10 @@ from asgi_guard.clock import SYSTEM_CLOCK, Clock
 from asgi_guard.correlation import current_request_id, current_trace_id
 from asgi_guard.errors.details import plain
 from asgi_guard.events import printable
-from asgi_guard.settings import build, did_you_mean
+from asgi_guard.settings import build
 
 _LONGEST_TEXT: Final = 256
+_ALIKE: Final = 0.9  # of the letters: a name that is nearly one of the vocabulary is a mistake
 _logger: Final = logging.getLogger("asgi_guard.audit")
 
 
@@ -48,7 +49,6 @@ class AuditLog:
     ) -> None:
         self._clock = clock
         self._writer = Writer(build(Audit, settings, fields), clock)
-        _open.add(self)
 
     @property
     def lost(self) -> int:
@@ -78,8 +78,9 @@ class AuditLog:
         Raises:
             ValueError: there is no such name, outcome or severity.
         """
-        if event not in VOCABULARY and not event.startswith(PREFIXES):
-            raise ValueError(f"{event[:64]!r} is no event. {did_you_mean(event, VOCABULARY)}".rstrip())
+        problem = "" if event in VOCABULARY else _problem_of(event)
+        if problem:
+            raise ValueError(problem)
         if outcome not in OUTCOMES:
             raise ValueError(f"outcome must be one of {', '.join(OUTCOMES)}")
         if severity is not None and severity not in SEVERITIES:
@@ -153,8 +154,16 @@ def report(event: str, outcome: Outcome = "unknown", **fields: Any) -> None:
         _logger.warning("asgi_guard.audit.report was called where no guard with an audit log serves a request.")
 
 
+@lru_cache(maxsize=1_024)
+def _problem_of(event: str) -> str:
+    """Return what is wrong with a name of an application's own; nothing of one in the manner of the vocabulary."""
+    alike = get_close_matches(event[:_LONGEST_TEXT], VOCABULARY, 1, _ALIKE)
+    if alike:
+        return f"{event[:64]!r} is no event. Did you mean {alike[0]!r}?"
+    return "" if event.startswith(PREFIXES) else f"{event[:64]!r} is no event: begin with one of {', '.join(PREFIXES)}."
+
+
 _said: Final[list[str]] = []
-_open: Final[weakref.WeakSet[AuditLog]] = weakref.WeakSet()
 
 
 def _text(given: object) -> str | None:
@@ -162,11 +171,3 @@ def _text(given: object) -> str | None:
     if given is None:
         return None
     return given[:_LONGEST_TEXT] if isinstance(given, str) else type(given).__name__
-
-
-def _close_all() -> None:
-    for log in tuple(_open):
-        log.close()
-
-
-atexit.register(_close_all)

@@ -9,6 +9,8 @@ Rule 3: a child of this process begins a chain of its own; the entries that wait
 
 from __future__ import annotations
 
+import atexit
+import errno
 import json
 import logging
 import os
@@ -118,10 +120,11 @@ class Writer:
 
     def _start(self) -> None:
         self._is_ending = False
-        thread = Thread(target=_run, args=(weakref.ref(self), self._changed), name="asgi_guard.audit", daemon=True)
+        thread = Thread(target=self._run, name="asgi_guard.audit", daemon=True)
         with suppress(RuntimeError):  # the process has as many as it may, or is ending; the next entry tries again
             thread.start()
             self._thread = thread
+            _running.add(self)  # what waits is written, whoever has forgotten this log
 
     def close(self, wait_seconds: float = CLOSE_SECONDS) -> None:
         """Write what waits, and the end of the chain, for at most so many seconds; the next entry begins another.
@@ -138,6 +141,12 @@ class Writer:
             thread.join(wait_seconds)
 
     # The thread -------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            self.gather()
+            if self.has_ended():
+                return
 
     def has_ended(self) -> bool:
         """Write a group, if there is anything; tell whether the thread is to end."""
@@ -168,6 +177,7 @@ class Writer:
             self._waiting.clear()
             self._group = []
             self._thread = None
+            _running.discard(self)
             self._chain = Chain(self._key, new_name())
             self._said_head = 0
             for file in (self._file, self._heads):
@@ -187,13 +197,16 @@ class Writer:
             self._file.look()
         if not self._group:
             self._group = list(self._sealed(entries, is_last=is_last))
+        whole = len(self._group)
         if self._file is not None:
-            self._file.append(b"".join([line for line, _ in self._group]))
-        group, self._group = self._group, []
-        self._has_failed = False
-        self._say_head(is_last=is_last)
+            whole = self._file.append([line for line, _ in self._group])
+        group, self._group = self._group[:whole], self._group[whole:]
         for index, sink in enumerate(self._sinks):
             self._tell(index, sink, group)
+        if self._group:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._has_failed = False
+        self._say_head(is_last=is_last)
 
     def _sealed(self, entries: list[Entry], *, is_last: bool) -> Iterator[tuple[bytes, Mapping[str, Any]]]:
         """Give out the lines of a group, and the fields of each, with what the log says of itself."""
@@ -242,7 +255,7 @@ class Writer:
         code = code_of(payload, NOTHING, self._key).hex()
         with suppress(OSError, ConfigError):  # the next one says it, and more
             self._heads.look()
-            self._heads.append(payload[:-1] + f',"seal":"{code}"}}\n'.encode())
+            self._heads.append([payload[:-1] + f',"seal":"{code}"}}\n'.encode()])
 
     def _tell(self, index: int, sink: Callable[[Mapping[str, Any]], object], group: list[Any]) -> None:
         for _, told in group:
@@ -272,24 +285,21 @@ def _log(told: Mapping[str, Any]) -> None:
 _entries: Final = logging.getLogger("asgi_guard.audit.entries")
 
 
-def _run(writer: weakref.ref[Writer], changed: Condition) -> None:  # noqa: ARG001  it lives as long as the thread
-    while True:
-        found = writer()
-        if found is None:
-            return
-        found.gather()
-        if found.has_ended():
-            return
-        del found
-
-
 _all: Final[weakref.WeakSet[Writer]] = weakref.WeakSet()
+_running: Final[set[Writer]] = set()
 
 
 def _forked() -> None:
+    _running.clear()
     for writer in tuple(_all):
         writer.forked()
 
 
+def _close_all() -> None:
+    for writer in tuple(_running):
+        writer.close()
+
+
+atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)

@@ -18,7 +18,7 @@ from asgi_guard.errors.details import plain
 TIME = 1_700_000_000.25
 HOSTILE = [
     "a\nb",
-    "a\r\n{\"v\":1}",
+    'a\r\n{"v":1}',
     "\x1b[2J\x1b]0;x\x07",
     "\u2028\u2029\x85",
     "\u202e\u2066gnp.exe",

@@ -69,7 +69,10 @@ def test_what_is_none_is_kept(text: str) -> None:
 
 def test_facts_are_hidden_by_their_names_at_any_depth() -> None:
     """Also in lists, and in any case; the rest is as it was."""
-    told = {"event": "authn_login_fail", "facts": {"Password": "x", "user": {"api_key": 7, "n": 1}, "l": [{"token": 1}]}}
+    told = {
+        "event": "authn_login_fail",
+        "facts": {"Password": "x", "user": {"api_key": 7, "n": 1}, "l": [{"token": 1}]},
+    }
 
     assert Redactor().fields(told) == {
         "event": "authn_login_fail",

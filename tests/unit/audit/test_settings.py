@@ -47,7 +47,9 @@ def test_nonsense_does_not_start(fields: dict[str, Any], ids: list[str]) -> None
     assert "short" not in str(caught.value)
 
 
-@pytest.mark.parametrize("key", [KEY, KEY.encode(), KEY.encode().hex(), bytes(range(64))], ids=["text", "bytes", "hex", "64"])
+@pytest.mark.parametrize(
+    "key", [KEY, KEY.encode(), KEY.encode().hex(), bytes(range(64))], ids=["text", "bytes", "hex", "64"]
+)
 def test_a_key_is_bytes_text_or_hexadecimal(key: Any) -> None:
     """The same one in each form; what shows settings shows none."""
     settings = Audit(path="a", key=key)

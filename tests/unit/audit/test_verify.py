@@ -264,7 +264,10 @@ def test_a_line_that_was_written_again_is_no_change(log: Path) -> None:
     lines = log.read_bytes().splitlines(keepends=True)
     of = [json.loads(line)["chain"] for line in lines]
     at = next(index for index in range(5, len(lines)) if of[index] != of[index + 1])
-    lines[at : at + 2] = [lines[at][:40] + lines[at + 1], lines[at]]  # a piece, and behind it what another process wrote
+    lines[at : at + 2] = [
+        lines[at][:40] + lines[at + 1],
+        lines[at],
+    ]  # a piece, and behind it what another process wrote
     log.write_bytes(b"".join(lines))
 
     found = verdict(log)
