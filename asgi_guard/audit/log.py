@@ -36,6 +36,7 @@ class AuditLog:
     Args:
         settings: an `Audit`; or its fields as keywords.
         clock: tells the time.
+        opens: whether the file is opened at once, and not by the thread that writes.
 
     Raises:
         ConfigError: a setting is wrong, or the file is not this user's alone.
@@ -45,10 +46,25 @@ class AuditLog:
     __slots__ = ("__weakref__", "_clock", "_writer")
 
     def __init__(
-        self, settings: Audit | None = None, *, clock: Clock = SYSTEM_CLOCK, **fields: Unpack[AuditFields]
+        self,
+        settings: Audit | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        opens: bool = True,
+        **fields: Unpack[AuditFields],
     ) -> None:
         self._clock = clock
         self._writer = Writer(build(Audit, settings, fields), clock)
+        if opens:
+            self.open()
+
+    def open(self) -> None:
+        """Open the file, if that has not been done.
+
+        Raises:
+            ConfigError: it is not this user's alone.
+        """
+        self._writer.open()
 
     @property
     def lost(self) -> int:

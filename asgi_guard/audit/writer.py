@@ -57,7 +57,6 @@ class Writer:
         lost: the entries that found no place, or could not be written in time at the end.
 
     Raises:
-        ConfigError: the file cannot be used.
         MissingExtraError: a sink is not installed.
     """
 
@@ -68,8 +67,8 @@ class Writer:
         self._redactor = Redactor(settings.hidden_names, settings.hidden_patterns)
         self._sinks = [_sink(sink) for sink in settings.sinks]
         self._failed: set[int] = set()
-        self._file = None if settings.path is None else LogFile(settings.path, fsync=settings.fsync)
-        self._heads = None if settings.path is None else LogFile(settings.path + HEADS, fsync=settings.fsync)
+        self._file: LogFile | None = None
+        self._heads: LogFile | None = None
         self._host = socket.gethostname()[:64]
         self._begin()
         _all.add(self)
@@ -88,6 +87,17 @@ class Writer:
         self._head_at = self._clock.monotonic_ns()
         self._has_failed = False
         self.lost: int = 0
+
+    def open(self) -> None:
+        """Open the files now; else the thread does, with the first group.
+
+        Raises:
+            ConfigError: one cannot be used.
+        """
+        path, fsync = self._settings.path, self._settings.fsync
+        if path is not None and self._file is None:
+            heads = LogFile(path + HEADS, fsync=fsync)
+            self._file, self._heads = LogFile(path, fsync=fsync), heads
 
     def forked(self) -> None:
         """Know that this is a child of the process that wrote so far."""
@@ -150,14 +160,9 @@ class Writer:
 
     def has_ended(self) -> bool:
         """Write a group, if there is anything; tell whether the thread is to end."""
-        with self._changed:
-            is_ending = self._is_ending
-            taken = [self._waiting.popleft() for _ in range(0 if self._group else min(GROUP, len(self._waiting)))]
-            is_last = is_ending and not self._waiting
-            if taken:
-                self._changed.notify_all()
+        is_ending = self._is_ending
         try:
-            self._write(taken, is_last=is_last)
+            is_last = self._write(is_ending=is_ending)
         except Exception:
             if not self._has_failed:
                 self._has_failed = True
@@ -168,6 +173,30 @@ class Writer:
             is_last = True
         if is_last:
             self._end()
+        return is_last
+
+    def _write(self, *, is_ending: bool) -> bool:
+        """Write a group, and tell whether it is the last."""
+        self.open()
+        if self._file is not None:
+            self._file.look()
+        with self._changed:
+            taken = [self._waiting.popleft() for _ in range(0 if self._group else min(GROUP, len(self._waiting)))]
+            is_last = is_ending and not self._waiting
+            if taken:
+                self._changed.notify_all()
+        if not self._group:
+            self._group = list(self._sealed(taken, is_last=is_last))
+        whole = len(self._group)
+        if self._file is not None:
+            whole = self._file.append([line for line, _ in self._group])
+        group, self._group = self._group[:whole], self._group[whole:]
+        for index, sink in enumerate(self._sinks):
+            self._tell(index, sink, group)
+        if self._group:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._has_failed = False
+        self._say_head(is_last=is_last)
         return is_last
 
     def _end(self) -> None:
@@ -191,22 +220,6 @@ class Writer:
         if not self._is_ending:
             self._full.wait(GATHER_SECONDS)
         self._full.clear()
-
-    def _write(self, entries: list[Entry], *, is_last: bool) -> None:
-        if self._file is not None:
-            self._file.look()
-        if not self._group:
-            self._group = list(self._sealed(entries, is_last=is_last))
-        whole = len(self._group)
-        if self._file is not None:
-            whole = self._file.append([line for line, _ in self._group])
-        group, self._group = self._group[:whole], self._group[whole:]
-        for index, sink in enumerate(self._sinks):
-            self._tell(index, sink, group)
-        if self._group:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._has_failed = False
-        self._say_head(is_last=is_last)
 
     def _sealed(self, entries: list[Entry], *, is_last: bool) -> Iterator[tuple[bytes, Mapping[str, Any]]]:
         """Give out the lines of a group, and the fields of each, with what the log says of itself."""

@@ -1,0 +1,136 @@
+"""`asgi-guard audit`: what it says of a log, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from asgi_guard import AuditLog
+from asgi_guard.cli import main
+from asgi_guard.cli_audit import KEY
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="files of one user are those of POSIX")
+SECRET = "k" * 40
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log of three entries, and the key in the environment."""
+    monkeypatch.setenv(KEY, SECRET)
+    path = tmp_path / "audit.jsonl"
+    audit = AuditLog(path=str(path), key=SECRET)
+    audit.record("authn_login_fail", "failure", subject="u7", reason="bad\n\x1b[2Jpassword", n=1)
+    audit.record("authn_login_success", "success", subject="u8")
+    audit.record("authz_fail", "refused", subject="u7")
+    audit.close()
+    return path
+
+
+def test_a_log_that_is_as_it_was_written(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing but how much there is."""
+    assert main(["audit", "verify", str(log)]) == 0
+    assert capsys.readouterr().out == "5 lines of 1 chains are as they were written.\n"
+
+
+def test_the_first_bad_line_is_named(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As compilers name one."""
+    log.write_bytes(log.read_bytes().replace(b"u8", b"u9"))
+
+    assert main(["audit", "verify", str(log)]) == 1
+    assert capsys.readouterr().out.startswith(f"{log}:3: changed (chain '")
+
+
+def test_what_is_cut_off_is_named(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the checkpoints beside it; where there are none, that is said."""
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:3]))
+
+    assert main(["audit", "verify", str(log)]) == 1
+    assert f"{log}, at the end: cut off" in capsys.readouterr().out
+
+    log.with_name("audit.jsonl.heads").unlink()
+    assert main(["audit", "verify", str(log)]) == 0
+    said = capsys.readouterr().out
+    assert "1 chains have no end" in said
+    assert "There are no checkpoints beside it" in said
+
+
+def test_for_programs_there_is_json(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With all that was found."""
+    log.write_bytes(log.read_bytes() + b"x\n")
+
+    assert main(["audit", "verify", "--json", str(log)]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["is_sound"], said["lines"], said["findings"][0]["line"]) == (False, 5, 6)
+
+
+def test_the_key_may_stand_in_a_file(log: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    """In any form; one that is none is refused."""
+    monkeypatch.delenv(KEY)
+    file = tmp_path / "key"
+    file.write_text(SECRET.encode().hex() + "\n")
+    assert main(["audit", "verify", "--key-file", str(file), str(log)]) == 0
+
+    file.write_text("short")
+    assert main(["audit", "verify", "--key-file", str(file), str(log)]) == 2
+    assert main(["audit", "verify", str(log)]) == 1
+    assert "There is no key" in capsys.readouterr().out
+    assert main(["audit", "verify", str(tmp_path / "nowhere")]) == 2
+
+
+def test_entries_are_shown_one_a_line(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No control character reaches the terminal; what the log says of itself is left out."""
+    assert main(["audit", "show", str(log)]) == 0
+
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert [line.split()[2] for line in lines] == ["authn_login_fail", "authn_login_success", "authz_fail"]
+    assert lines[0].endswith(r"bad\n\u001b[2Jpassword  n=1")
+    assert out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("options", "subjects"),
+    [
+        (["--subject", "u7"], ["u7", "u7"]),
+        (["--event", "authn_"], ["u7", "u8"]),
+        (["--outcome", "success"], ["u8"]),
+        (["--severity", "medium"], ["u7", "u7"]),
+        (["--severity", "high"], ["u7"]),
+        (["--since", "2020-01-01"], ["u7", "u8", "u7"]),
+        (["--until", "2020-01-01T00:00:00Z"], []),
+        (["--layer", "rate_limit"], []),
+        (["--request-id", "req_1"], []),
+        (["--event", "audit_end"], [None]),
+    ],
+    ids=lambda value: " ".join(map(str, value)),
+)
+def test_entries_can_be_chosen(log: Path, options: list[str], subjects: list[str], capsys) -> None:
+    """By what they tell; as JSON they are the lines of the file."""
+    assert main(["audit", "show", "--json", *options, str(log)]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line).get("subject") for line in lines] == subjects
+    assert set(lines) <= set(log.read_text().splitlines())
+
+
+def test_whatever_stands_in_a_file_is_shown_or_left_out(tmp_path: Path, capsys) -> None:
+    """Somebody else may have written it."""
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(
+        b'[]\n\xff\n{"event":"a\\u001b[2J","time":7,"facts":{"\\u0007":[1]},"severity":null}\n' + b"[" * 99_999
+    )
+
+    assert main(["audit", "show", str(path)]) == 0
+    assert main(["audit", "show", "--since", "2020-01-01", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [r"7  null      a\u001b[2J  \u0007=[1]"]
+
+
+def test_a_time_is_a_time(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nonsense is refused with how to write it."""
+    with pytest.raises(SystemExit):
+        main(["audit", "show", "--since", "yesterday", str(log)])
+
+    assert "write 2026-01-31T10:00:00Z" in capsys.readouterr().err
