@@ -150,6 +150,9 @@ UNSAFE = {
     "SVG": {"tags": {"svg"}},
     "a handler": {"attributes": {"b": {"onclick"}}},
     "a style": {"attributes": {"*": {"style"}}},
+    "a script in capitals": {"tags": {"SCRIPT"}},
+    "the attribute that is set here": {"attributes": {"a": {"rel"}}},
+    "a scheme that runs code": {"schemes": ["https", "JavaScript"]},
     "no tags at all": {"max_tags": 0},
     "a bound without end": {"max_tags": 10_001},
 }
