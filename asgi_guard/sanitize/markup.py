@@ -1,7 +1,8 @@
 """HTML: a fragment that somebody wrote, with the tags that are allowed and nothing that runs; by nh3 (ammonia).
 
 Tags and attributes are named, never forbidden: what is not in the list is left out, and its text stays. No `style`, no
-`class`, no `id`, no images unless asked for (one on another server tells it who reads).
+`class`, no `id`, no images unless asked for (one on another server tells it who reads). What cannot be seen goes, as of
+any text.
 Rule 1: the result reads as itself: it is cleaned again until nothing changes, so that a browser that reads what was
 written sees what was checked. Mutation XSS lives on the difference.
 Rule 2: the work is bounded by the length and the number of tags: each paragraph opens all unclosed tags again, so a
@@ -22,6 +23,7 @@ from typing import Any, Final
 
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.sanitize.errors import SanitizeError, checked_text
+from asgi_guard.sanitize.text import visible
 from asgi_guard.settings import Problems
 
 _TEXT: Final = "a abbr b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i ins kbd mark p pre q s samp small strong"
@@ -98,7 +100,7 @@ def clean_html(
         "link_rel": "nofollow noopener noreferrer",
     }
     for _ in range(_ROUNDS):
-        before, text = text, _PRE.sub(r"\1", nh3.clean(text, **options))
+        before, text = text, _PRE.sub(r"\1", visible(nh3.clean(text, **options)))
         if len(text) > max_length:
             raise SanitizeError(field, "too_long")
         if text == before:

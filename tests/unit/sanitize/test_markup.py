@@ -23,6 +23,7 @@ KEPT = {
     "prose that looks like an attack": ("select * from t where a < b", "select * from t where a &lt; b"),
     "unknown tags leave their text": ("<custom>text</custom>", "text"),
     "style and class": ('<p style="position:fixed" class="x" id="y">t</p>', "<p>t</p>"),
+    "marks of direction, written as they are or not": ("a\u202e<b>b&#x202e;&#8203;</b>", "a<b>b</b>"),
     "code that begins with empty lines": ("<pre>\n\n\n\n\n\n\nx</pre>", "<pre>x</pre>"),
 }
 
@@ -57,6 +58,10 @@ ATTACKS = [
     "<textarea><img title='</textarea><img src=x onerror=alert(1)>'>",
     "<template><script>alert(1)</script></template>",
     "<plaintext><script>alert(1)</script>",
+    "<scr\u200bipt>alert(1)</scr\u200bipt>",
+    "<a href='java\u200bscript:alert(1)'>x</a>",
+    "&lt;scr\u200bipt&gt;alert(1)",
+    "<\u200bscript>alert(1)</\u200bscript>",
 ]
 
 
