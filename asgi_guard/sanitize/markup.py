@@ -99,8 +99,10 @@ def clean_html(
         "url_schemes": set(schemes),
         "link_rel": "nofollow noopener noreferrer",
     }
-    for _ in range(_ROUNDS):
-        before, text = text, _PRE.sub(r"\1", visible(nh3.clean(text, **options)))
+    for reading in range(_ROUNDS):
+        before, text = text, _PRE.sub(r"\1", nh3.clean(text, **options))
+        if reading == 0:
+            text = visible(text)  # from here on no character is written by its number
         if len(text) > max_length:
             raise SanitizeError(field, "too_long")
         if text == before:
