@@ -13,7 +13,9 @@ names may become one, and a name says nothing about what is in the file.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 from unicodedata import combining, normalize
 
@@ -87,13 +89,7 @@ def _cut(name: str, most: int) -> str:
     stem, dot, suffix = name.rpartition(".")
     if not stem or _size(suffix) > _LONGEST_SUFFIX:
         stem, dot, suffix = name, "", ""
-    room = most - _size(dot + suffix)
-    end = 0
-    taken = 0
-    for end, character in enumerate(stem):  # noqa: B007  it is where the loop stopped
-        taken += _size(character)
-        if taken > room:
-            break
+    end = bisect_right([*accumulate(map(_size, stem))], most - _size(dot + suffix))
     while end and (combining(stem[end]) or stem[end] in _JOINERS or stem[end - 1] == "\u200d"):
         end -= 1
     return f"{_around(stem[:end])}{dot}{suffix}"

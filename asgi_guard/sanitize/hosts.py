@@ -72,7 +72,7 @@ def clean_host(host: str, field: str) -> str:
         return f"[{_six(host, field)}]"
     name = _ascii(host, field).lower().removesuffix(".")
     if _NUMBER.fullmatch(name):
-        if _FOUR.fullmatch(name) and pack(name) is not None:
+        if _FOUR.fullmatch(name) and pack(name) is not None:  # some systems' `inet_pton` takes leading zeros
             return name
         raise SanitizeError(field, "odd_address")
     if len(name) > MAX_HOST or _NAME.fullmatch(name) is None:

@@ -37,6 +37,4 @@ def clean_email(value: object, *, field: str = "email") -> str:
         found = email_validator.validate_email(text, check_deliverability=False, strict=True)
     except (email_validator.EmailNotValidError, UnicodeError):
         raise SanitizeError(field, "bad_email") from None
-    if len(found.normalized) > MAX_EMAIL:
-        raise SanitizeError(field, "too_long")
     return found.normalized

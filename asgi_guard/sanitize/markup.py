@@ -1,7 +1,8 @@
 """HTML: a fragment that somebody wrote, with the tags that are allowed and nothing that runs; by nh3 (ammonia).
 
 Tags and attributes are named, never forbidden: what is not in the list is left out, and its text stays. No `style`, no
-`class`, no `id`, no images unless asked for (one on another server tells it who reads).
+`class`, no `id`, no images unless asked for (one on another server tells it who reads). What cannot be seen goes, as of
+any text.
 Rule 1: the result reads as itself: it is cleaned again until nothing changes, so that a browser that reads what was
 written sees what was checked. Mutation XSS lives on the difference.
 Rule 2: the work is bounded by the length and the number of tags: each paragraph opens all unclosed tags again, so a
@@ -10,7 +11,7 @@ Must never be used for what is not HTML: in an attribute, a script, a URL or a s
 
 | id    | rule that was broken                                                    |
 |-------|-------------------------------------------------------------------------|
-| AG942 | tags and attributes that run nothing and load no page                   |
+| AG942 | tags, attributes and schemes that run nothing and load no page          |
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, Final
 
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.sanitize.errors import SanitizeError, checked_text
+from asgi_guard.sanitize.text import visible
 from asgi_guard.settings import Problems
 
 _TEXT: Final = "a abbr b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i ins kbd mark p pre q s samp small strong"
@@ -31,8 +33,8 @@ HTML_TAGS: Final = frozenset(f"{_TEXT} {_LISTS}".split())
 
 HTML_ATTRIBUTES: Final[Mapping[str, Collection[str]]] = MappingProxyType(
     {
-        "a": frozenset({"href", "title"}),
-        "abbr": frozenset({"title"}),
+        "*": frozenset({"lang", "title"}),
+        "a": frozenset({"href"}),
         "ol": frozenset({"start"}),
         "td": frozenset({"colspan", "rowspan"}),
         "th": frozenset({"colspan", "rowspan", "scope"}),
@@ -49,7 +51,9 @@ _PRE: Final = re.compile(r"(<pre(?: [^<>]*)?>)\n+")
 _LOADS: Final = "applet base embed form frame frameset iframe link meta object param script style template"
 _READS: Final = "body head html math noembed noframes noscript plaintext svg textarea title xmp"  # in a way of its own
 _NEVER: Final = frozenset(f"{_LOADS} {_READS}".split())
-_NEVER_ATTRIBUTES: Final = frozenset({"action", "formaction", "srcdoc", "srcset", "style"})
+_NEVER_ATTRIBUTES: Final = frozenset({"action", "formaction", "rel", "srcdoc", "srcset", "style"})
+_NEVER_SCHEMES: Final = frozenset({"blob", "data", "file", "javascript", "vbscript"})
+_SCHEMES: Final = ("http", "https", "mailto")
 
 
 def clean_html(
@@ -59,7 +63,7 @@ def clean_html(
     max_tags: int = _USUAL_TAGS,
     tags: Collection[str] = HTML_TAGS,
     attributes: Mapping[str, Collection[str]] = HTML_ATTRIBUTES,
-    schemes: Collection[str] = ("http", "https", "mailto"),
+    schemes: Collection[str] = _SCHEMES,
     field: str = "html",
 ) -> str:
     """Return a fragment of HTML with allowed tags and attributes only; links get `rel="nofollow noopener noreferrer"`.
@@ -70,8 +74,9 @@ def clean_html(
         max_tags: the `<` that it may have, 1 to 10,000; at 1,000 the worst takes some 50 ms and 40 MB, at ten times as
             many a hundred times as much.
         tags: those that are kept.
-        attributes: those that are kept, by tag; `"*"` stands for every tag.
-        schemes: those that links may have.
+        attributes: those that are kept, by tag; `"*"` stands for every tag, and has `lang` and `title` where it is not
+            named.
+        schemes: those that links may have; relative links are kept.
         field: what to call it in an error.
 
     Raises:
@@ -80,8 +85,8 @@ def clean_html(
         MissingExtraError: the extra `sanitize` is not installed.
     """
     text = checked_text(value, field, max_length)
-    if max_tags != _USUAL_TAGS or tags is not HTML_TAGS or attributes is not HTML_ATTRIBUTES:
-        _check(max_tags, tags, attributes)
+    if (max_tags, tags, attributes, schemes) != (_USUAL_TAGS, HTML_TAGS, HTML_ATTRIBUTES, _SCHEMES):
+        _check(max_tags, tags, attributes, schemes)
     if text.count("<") > max_tags:
         raise SanitizeError(field, "too_many_tags")
     try:
@@ -94,8 +99,10 @@ def clean_html(
         "url_schemes": set(schemes),
         "link_rel": "nofollow noopener noreferrer",
     }
-    for _ in range(_ROUNDS):
+    for reading in range(_ROUNDS):
         before, text = text, _PRE.sub(r"\1", nh3.clean(text, **options))
+        if reading == 0:
+            text = visible(text)  # from here on no character is written by its number
         if len(text) > max_length:
             raise SanitizeError(field, "too_long")
         if text == before:
@@ -103,14 +110,20 @@ def clean_html(
     raise SanitizeError(field, "unstable")
 
 
-def _check(max_tags: int, tags: Collection[str], attributes: Mapping[str, Collection[str]]) -> None:
+def _check(
+    max_tags: int, tags: Collection[str], attributes: Mapping[str, Collection[str]], schemes: Collection[str]
+) -> None:
     problems = Problems("clean_html")
     problems.integer("max_tags", max_tags, minimum=1, maximum=_MOST_TAGS)
+    rule = "must not have what runs something, loads a page, or is set here"
     remedy = "Leave it out: what it is for belongs into the page, and not into what somebody wrote."
-    for tag in sorted(_NEVER.intersection(tags)):
-        problems.add("AG942", "tags", tag, "must not have what runs or loads something", remedy)
+    problems.sequence_of_text("schemes", schemes)
+    for tag in sorted(_NEVER.intersection(map(str.lower, tags))):
+        problems.add("AG942", "tags", tag, rule, remedy)
     for tag, names in attributes.items():
-        for name in sorted(names):
+        for name in sorted(map(str.lower, names)):
             if name in _NEVER_ATTRIBUTES or name.startswith("on"):
-                problems.add("AG942", f"attributes[{tag!r}]", name, "must not have what runs something", remedy)
+                problems.add("AG942", f"attributes[{tag!r}]", name, rule, remedy)
+    for scheme in sorted(_NEVER_SCHEMES.intersection(map(str.lower, schemes))):
+        problems.add("AG942", "schemes", scheme, rule, remedy)
     problems.raise_if_any()

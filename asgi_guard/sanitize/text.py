@@ -72,7 +72,8 @@ def clean_text(
 
 def visible(text: str) -> str:
     """Return a text without its controls, but for tabs and line feeds, and without what has no shape."""
-    return _INVISIBLE.sub("", text)
+    different = "".join(set(text))  # a few, of which the usual answer is told sooner
+    return _INVISIBLE.sub("", text) if _INVISIBLE.search(different) else text
 
 
 def normalised(text: str, field: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpcore
 import httpx
@@ -66,9 +66,7 @@ class SafeTransport(httpx.BaseTransport):
         parse_url(str(request.url), self._policy, _FIELD)
         with _told_as_httpx():
             response = self._pool.handle_request(_request(request))
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_Stream(response), extensions=response.extensions
-        )
+        return _response(response, _Stream(response))
 
     def close(self) -> None:
         """Close every connection."""
@@ -112,9 +110,7 @@ class AsyncSafeTransport(httpx.AsyncBaseTransport):
         parse_url(str(request.url), self._policy, _FIELD)
         with _told_as_httpx():
             response = await self._pool.handle_async_request(_request(request))
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_AsyncStream(response), extensions=response.extensions
-        )
+        return _response(response, _AsyncStream(response))
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -146,7 +142,7 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, policy: URLPolicy, resolver: AsyncResolver | None) -> None:
         self._policy = policy
         self._resolver = resolver
-        self._sockets = httpcore.AnyIOBackend()  # on trio too
+        self._sockets = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())  # on trio too
 
     async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         addresses = await addresses_of_async(host, port, self._policy, self._resolver, _FIELD)
@@ -206,6 +202,11 @@ def _request(request: httpx.Request) -> httpcore.Request:
     return httpcore.Request(
         request.method, url, headers=request.headers.raw, content=request.stream, extensions=request.extensions
     )
+
+
+def _response(response: httpcore.Response, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
+    extensions = cast("dict[str, Any]", response.extensions)  # type: ignore[redundant-cast,unused-ignore]
+    return httpx.Response(response.status, headers=response.headers, stream=stream, extensions=extensions)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 from asgi_guard.networks import Networks, check
@@ -175,4 +175,5 @@ def _without_dots(path: str) -> str:
 def _are_ports(ports: Any) -> bool:
     if not isinstance(ports, list | tuple | set | frozenset | range):
         return False
-    return all(isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65_536 for port in ports)
+    given = cast("Collection[object]", ports)
+    return all(isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65_536 for port in given)

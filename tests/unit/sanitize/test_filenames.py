@@ -46,6 +46,7 @@ NAMES = {
     "invoice\u202efdp.exe": "invoicefdp.exe",
     "a\u200bb.txt": "ab.txt",
     "line\nbreak.txt": "line break.txt",
+    "wide\u3000blank\xa0.txt": "wide blank .txt",
     "tab\tbed.txt": "tab bed.txt",
     # what Windows takes for something else
     "CON": "_CON",
@@ -55,6 +56,8 @@ NAMES = {
     "com\xb9.log": "_com\xb9.log",
     "LPT9 .txt": "_LPT9 .txt",
     "aux.": "_aux",
+    "a/CON.txt": "_CON.txt",
+    "\u200bnul": "_nul",
     "CONIN$": "_CONIN$",
     "\uff23\uff2f\uff2e.txt": "_\uff23\uff2f\uff2e.txt",
     "console.txt": "console.txt",
@@ -112,7 +115,9 @@ def test_a_long_name_fits_every_file_system(given: str, tmp_path: Path) -> None:
 
 
 def test_a_long_name_keeps_its_ending() -> None:
-    """What it is opened with hangs on it."""
+    """What it is opened with hangs on it; a letter is not cut through."""
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert clean_filename("a" * 240 + family + ".txt") == "a" * 240 + ".txt"
     assert clean_filename("a" * 300 + ".gz") == "a" * 252 + ".gz"
     assert clean_filename("a" * 300 + ".gz", max_bytes=32) == "a" * 29 + ".gz"
 

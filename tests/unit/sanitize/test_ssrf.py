@@ -256,6 +256,21 @@ def test_a_resolver_with_a_fault_tells_it_to_its_author() -> None:
         resolve_url("http://example.com/", resolver=broken)
 
 
+def test_a_system_without_threads_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the place is free again."""
+
+    def none(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none)
+        for _ in range(resolve.MAX_LOOKUPS + 1):
+            with pytest.raises(SanitizeError, match="in time"):
+                resolve_url("http://example.com/", resolver=answering(PUBLIC))
+
+    assert resolve_url("http://example.com/", resolver=answering(PUBLIC)).addresses == (PUBLIC,)
+
+
 def test_a_flood_of_answers_is_cut() -> None:
     """Even if it never ends."""
 

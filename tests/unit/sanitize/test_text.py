@@ -95,6 +95,16 @@ def test_a_bound_that_is_none_is_told_to_the_developer(bound: object) -> None:
         clean_text("a", max_length=bound)
 
 
+@pytest.mark.parametrize("place", range(MAX_MARKS + 2))
+def test_marks_are_counted_wherever_they_stand(place: int) -> None:
+    """Only some characters are looked at while none of them is a mark."""
+    most = "q" * (place + 1) + "\u0301" * MAX_MARKS + "z"
+
+    assert clean_text(most) == most
+    with pytest.raises(SanitizeError, match="accents"):
+        clean_text(most.replace("z", "\u0301z"))
+
+
 def test_marks_out_of_order_take_no_time() -> None:
     """Sorting 400,000 of them would take minutes: normalisation is quadratic in a run of marks."""
     hostile = "a" + "\u0301\u0316" * 200_000
