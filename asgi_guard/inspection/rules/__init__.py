@@ -14,7 +14,7 @@ from asgi_guard.inspection.rule import Rule
 
 MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "sqli": ("sqli", "sqli_statements", "sqli_functions", "sqli_strict"),
+        "sqli": ("sqli", "sqli_statements", "sqli_functions", "sqli_pieces", "sqli_strict"),
         "xss": ("xss", "xss_script", "xss_strict"),
         "traversal": ("traversal", "traversal_files"),
         "rfi": ("rfi",),
