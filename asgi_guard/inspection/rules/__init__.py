@@ -18,7 +18,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "xss": ("xss", "xss_script", "xss_strict"),
         "traversal": ("traversal", "traversal_files"),
         "rfi": ("rfi",),
-        "rce": ("rce", "rce_windows", "rce_strict"),
+        "rce": ("rce", "rce_windows", "rce_pieces", "rce_strict"),
         "code": ("code", "code_java", "code_script"),
         "log4shell": ("log4shell",),
         "nosql": ("nosql",),
