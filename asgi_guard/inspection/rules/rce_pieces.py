@@ -102,33 +102,28 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=2,
-        pattern=r"(?:^|^\S{0,40}\s{0,2}|^(?:time|view|cmd)\s?)(?:[;|&`\n]|\$\()\s{0,4}(?:sudo\s)?"
+        pattern=r"^(?:\S{0,40}\s{0,2}|(?:time|view|cmd)\s?)(?:[;|&`\n]|\$\()\s{0,4}(?:sudo\s)?"
         + _TOOLS
-        + r"(?:\s{1,4}[\w./:@'\"=-]{1,40}){0,5}[\s;|&`)]{0,3}$"
-        r"|" + _START + _TOOLS + r"['\"]?(?:\s{1,4}[a-z]{1,24}){0,2}\s{1,4}(?:--?\w|[./~]|\w{1,24}[.:@=/])"
+        + r"(?:\s{1,4}[\w./:@'\"=-]{1,40}){0,5}[\s;|&`)]{0,3}$",
+        needs=(";", "|", "&", "`", "$(", "\n"),
+        why="A tool of administrators behind a separator.",
+        positives=(";tmux", "x|lsblk -f", "& aptitude", "time; chef-shell one two"),
+        negatives=("docker", "the dnf", "screen & keyboard", "nmap by Gordon; a book", "a; b"),
+        places=_FIELDS,
+    ),
+    Rule(
+        id="AG-RCE-024",
+        attack="rce",
+        score=5,
+        level=2,
+        pattern=_START + _TOOLS + r"['\"]?(?:\s{1,4}[a-z]{1,24}){0,2}\s{1,4}(?:--?\w|[./~]|\w{1,24}[.:@=/])"
         r"\S{0,40}(?:\s{1,4}[\w./:@=-]{1,40}){0,4}[\s'\"]{0,3}$"
-        r"|^['\"]?(?:ansible-[a-z]{2,12}|chef-[a-z]{2,12}|cscli|visudo|lastlog)['\"]?(?:\s[\w./:@'\"=-]{1,40}){0,5}\s{0,2}$",
-        needs=(" ", ";", "|", "&", "`", "$(", "\n", "visudo", "lastlog", "cscli", "ansible-", "chef-"),
-        why="A tool of administrators behind a separator, or as a whole value with what only a tool is given.",
-        positives=(
-            ";tmux",
-            "x|lsblk -f",
-            "& aptitude",
-            "openssl version -a",
-            "time; chef-shell one two",
-            "docker ps -a",
-            "ansible-lint play",
-            '"cscli" hub list',
-        ),
-        negatives=(
-            "docker",
-            "docker in practice",
-            "the dnf",
-            "composer of the year",
-            "nmap by Gordon, 2009: a book about the net",
-            "screen and keyboard",
-            "gem",
-        ),
+        r"|^['\"]?(?:ansible-[a-z]{2,12}|chef-[a-z]{2,12}|cscli)['\"]?(?:\s[\w./:@'\"=-]{1,40}){0,5}\s{0,2}$"
+        r"|^(?:visudo|lastlog)$",
+        needs=(" ", "visudo", "lastlog", "cscli", "ansible-", "chef-"),
+        why="A tool of administrators as a whole value, with what only a tool is given.",
+        positives=("openssl version -a", "docker ps -a", "ansible-lint play", '"cscli" hub list', "sudo gdb -p 1"),
+        negatives=("docker in practice", "composer of the year", "screen and keyboard", "gem", "vim 9 is out"),
         places=_FIELDS,
     ),
     Rule(
