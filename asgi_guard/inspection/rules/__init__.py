@@ -19,7 +19,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "traversal": ("traversal", "traversal_files"),
         "rfi": ("rfi",),
         "rce": ("rce", "rce_windows", "rce_pieces", "rce_strict"),
-        "code": ("code", "code_java", "code_script"),
+        "code": ("code", "code_java", "code_script", "code_pieces"),
         "log4shell": ("log4shell",),
         "nosql": ("nosql",),
         "ldap": ("ldap",),
