@@ -14,6 +14,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
+from asgi_guard.inspection.charsets import charset
 from asgi_guard.inspection.extract import Value, pairs, text
 from asgi_guard.inspection.json_body import json_values
 from asgi_guard.inspection.limits import CrossedError, Limits
@@ -44,8 +45,6 @@ _BEGINS_LIKE: Final[Mapping[bytes, Kind]] = MappingProxyType({b"{": "json", b"["
 
 def kind_of(content_type: bytes) -> Kind:
     """Tell what a content type stands for; `other` is what only the first characters may tell."""
-    if not content_type:
-        return "other"
     media_type = content_type.partition(b";")[0].strip().lower()
     if media_type == b"application/x-www-form-urlencoded":
         return "form"
@@ -55,7 +54,10 @@ def kind_of(content_type: bytes) -> Kind:
         return "json"
     if media_type.endswith(b"xml"):
         return "xml"
-    return "text" if media_type.startswith(b"text/") or media_type == b"application/graphql" else "other"
+    if media_type.startswith(b"text/") or media_type == b"application/graphql":
+        return "text"
+    # What has to be decoded for the look cannot be looked at as it streams.
+    return "text" if charset(content_type) is not None and not is_file(content_type) else "other"
 
 
 def is_file(content_type: bytes) -> bool:
@@ -155,14 +157,31 @@ def _all_of(inflater: Any, piece: bytes) -> Iterator[bytes]:
 
 
 def values(body: bytes, kind: Kind, content_type: bytes, limits: Limits) -> Iterator[Value]:
-    """Give out the values of a whole body.
+    """Give out the values of a whole body; where its type names a charset, both with and without it.
 
     Raises:
-        CrossedError: a limit.
+        CrossedError: a limit, or a charset that is not undone here.
     """
-    begins_like = sniff(body)
     if kind == "multipart":
         return _multipart(body, content_type, limits)
+    read = _read(body, kind, content_type, limits)
+    codec = charset(content_type)
+    if codec is None:
+        return read
+    if not codec or kind == "form":  # in which each pair of digits behind a percent sign would be decoded as well
+        return chain(read, _refused())
+    written = body.decode(codec, "replace").encode(errors="replace")
+    return chain(read, _read(written, kind, content_type, limits))
+
+
+def _refused() -> Iterator[Value]:
+    """Refuse what is written so that nothing of it can be read; what could be is looked at first."""
+    yield from ()
+    raise CrossedError("encoding", 415)
+
+
+def _read(body: bytes, kind: Kind, content_type: bytes, limits: Limits) -> Iterator[Value]:
+    begins_like = sniff(body)
     if kind == "form":
         form = pairs(text(body), "body", limits)
         return chain(json_values(body, limits), form) if begins_like == "json" else form
