@@ -15,8 +15,8 @@ from asgi_guard.inspection.rule import Rule
 MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "sqli": ("sqli", "sqli_statements", "sqli_functions", "sqli_pieces", "sqli_strict"),
-        "xss": ("xss", "xss_script", "xss_strict"),
-        "traversal": ("traversal", "traversal_files"),
+        "xss": ("xss", "xss_script", "xss_pieces", "xss_strict"),
+        "traversal": ("traversal", "traversal_files", "traversal_pieces"),
         "rfi": ("rfi",),
         "rce": ("rce", "rce_windows", "rce_pieces", "rce_strict"),
         "code": ("code", "code_java", "code_script", "code_pieces"),
