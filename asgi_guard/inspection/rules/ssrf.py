@@ -242,4 +242,15 @@ RULES: Final[tuple[Rule, ...]] = (
         negatives=("http://localhost:3000/callback", "127.0.0.1", "localhost", "http://10.example/"),
         places=_FIELDS,
     ),
+    Rule(
+        id="AG-SSRF-008",
+        attack="ssrf",
+        score=5,
+        level=1,
+        pattern=r"^unix:[^|\n]{0,100}\|(?:(?:ht|f)tps?|ajp|fcgi|uwsgi|scgi|wss?):",
+        needs=("unix:",),
+        why="A socket of the machine and where to go from there: Apache's proxy follows it (CVE-2021-40438).",
+        positives=("unix:AA|http://x.example/", "unix:/run/x.sock|fcgi://x.example"),
+        negatives=("unix: a | b", "unix:/run/x.sock", "in unix:a|http://x"),
+    ),
 )
