@@ -13,6 +13,7 @@ from asgi_guard.inspection import body as bodies
 from asgi_guard.inspection.extract import Value, head
 from asgi_guard.inspection.graphql import check_document
 from asgi_guard.inspection.limits import CrossedError, Limits
+from asgi_guard.inspection.linked import may_name_session
 from asgi_guard.inspection.multipart import MultipartReader
 from asgi_guard.inspection.policy import Judgement, Policy
 from asgi_guard.inspection.rules import ATTACKS, load
@@ -59,7 +60,8 @@ class Inspector:
     def head(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Value]:
         """Give out the values of a head (see `extract.head`), but for lines that were looked at: they come again."""
         known = self._known_lines
-        return head(path, query, [line for line in headers if line not in known], self.limits)
+        lines = headers if may_name_session(query) else [line for line in headers if line not in known]
+        return head(path, query, lines, self.limits)
 
     def is_known(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Tell whether nothing is in this path and in these headers: each was looked at before."""
