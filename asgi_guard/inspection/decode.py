@@ -190,7 +190,7 @@ _FOREIGN = bytes(set(range(256)).difference(_ALPHABET, _SAFE))
 _FROM_SAFE = bytes.maketrans(_SAFE, _ALPHABET[-2:])
 _MOST_SEGMENTS: Final = 5  # those of an encrypted token (RFC 7516)
 _HEAD: Final = 1_024
-_PROBE: Final = 24
+_PROBE: Final = 32
 _UNPRINTABLE = bytes([*range(1, 9), 11, 12, *range(14, 32), 127])
 _READABLE: Final = 10
 """One octet among so many may be no text, but for the first of them; and so may the octets at both ends."""
