@@ -20,6 +20,20 @@ _PLAIN: Final = (
     r"(?:substr|unpack|pack|implode|explode|chr|ord|printf|sprintf|usort|phpversion|exec|system|eval|assert)"
 )
 
+_SETTINGS: Final = (
+    "mbstring",
+    "assert",
+    "phar",
+    "zlib",
+    "iconv",
+    "intl",
+    "soap",
+    "pcre",
+    "mysqli",
+    "opcache",
+    "xdebug",
+)
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="AG-CODE-012",
@@ -43,7 +57,23 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|['\"](?:s|sy|sys|syst|syste|e|ex|exe|as|ass|asse|pass|shell_?|php)['\"]\s?\.\s?['\"]"
         r"(?:y?s?t?e?m|x?e?c|s?e?r?t|thru|exec|info)['\"]"
         rf"|\b(?:{NAMES}|{_RUNS})\s?{_COMMENT}{_BETWEEN}\(",
-        needs=(*"[(.", "/*", "//", "#"),
+        needs=(
+            "system",
+            "exec",
+            "passthru",
+            "popen",
+            "proc_open",
+            "assert",
+            "eval",
+            "phpinfo",
+            "call_user",
+            "'.",
+            "' .",
+            '".',
+            '" .',
+            "*/",
+            "\n",
+        ),
         why="A function of PHP in brackets, put together from texts, or cut from its bracket by a comment.",
         positives=(
             "[ exec ][0]( ls );",
@@ -85,12 +115,12 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="code",
         score=5,
         level=2,
-        pattern=r"^\W{0,3}[a-z]{2,20}(?:_[a-z0-9]{1,40}){2,8}\s?\($|^(?:\w{1,16}=)?(?:mbstring|session|assert|phar|zlib|iconv|intl|soap|sql"
-        r"|pcre|mail|output|mysqli|opcache|xdebug)\.[a-z_]{3,40}\s?=|^(?:\w{1,16}=)?(?:extension|zend_extension|sendmail_path)\s?=",
-        needs=("(", ".", "extension", "sendmail_path"),
+        pattern=r"^\W{0,3}[a-z]{2,20}(?:_[a-z0-9]{1,40}){2,8}\s?\($|^(?:\w{1,16}=)?"
+        rf"(?:(?:{'|'.join(_SETTINGS)})\.[a-z_]{{3,40}}|zend_extension|sendmail_path)\s?=",
+        needs=("(", *(f"{name}." for name in _SETTINGS), "zend_extension", "sendmail_path"),
         why="A call that is only opened, or a setting of PHP.",
         positives=("sodium_x_y_z (", "mbstring.language=x", "zend_extension=/x.so"),
-        negatives=("snake_case_name", "my_func (", "session.id", "the extension = x"),
+        negatives=("snake_case_name", "my_func (", "assert.x", "the zend_extension = x"),
         places=("query", "body", "cookie", "name"),
     ),
 )

@@ -321,7 +321,7 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"[\r\n]{1,2}\s{0,2}(?:(?:ehlo|helo)\s\S|rcpt to:|mail from:|vrfy\s\S|expn\s\S|auth (?:login"
-        r"|plain)\b|retr \d|uidl \d|[a-z]\d{1,4} (?:append|fetch|login|select|search|store|copy|examine)\s)",
+        r"|plain)\b|retr \d|uidl \d|[a-z]\d{1,4} (?:append|fetch|login|select|search|store|copy|examine|status)\s)",
         needs=(
             "ehlo",
             "helo",
@@ -340,6 +340,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "store",
             "copy",
             "examine",
+            "status",
         ),
         why="A command for the mail server behind the application, on a line of its own.",
         positives=("x\r\nRCPT TO:<a@x.example>", "a\nEHLO x.example", "b\r\nA001 APPEND inbox"),

@@ -27,10 +27,11 @@ _TOOLS: Final = (
     r"|gcc[\d.]{0,5}|g\+\+|clang|cmake|pkexec|doas|capsh|dd|xxd|socat|ncat|netcat|telnet|aria2c|axel|lwp-download|wget2?)"
 )
 _WINDOWS: Final = (
-    r"(?:regedit|regsvr32|rundll32|bcdboot|bcdedit|bitsadmin|certutil|cmstp|cscript|diskpart|diskshadow|dsquery|esentutl"
-    r"|forfiles|fsutil|icacls|installutil|mshta|msiexec|net1|netsh|nltest|ntdsutil|pcalua|qprocess|quser|qwinsta|reg"
-    r"|robocopy|sc|schtasks|taskkill|takeown|vssadmin|wbadmin|wevtutil|wmic|wscript|xcopy)(?:\.exe)?"
-)
+    "regedit", "regsvr32", "rundll32", "bcdboot", "bcdedit", "bitsadmin", "certutil", "cmstp", "cscript", "diskpart",
+    "diskshadow", "dsquery", "esentutl", "forfiles", "fsutil", "icacls", "installutil", "mshta", "msiexec", "netsh",
+    "nltest", "ntdsutil", "pcalua", "qprocess", "quser", "qwinsta", "robocopy", "schtasks", "taskkill", "takeown",
+    "vssadmin", "wbadmin", "wevtutil", "wmic", "wscript", "xcopy",
+)  # fmt: skip
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -162,8 +163,8 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^\$\{[a-z]\w{0,16}[#%^,@/]\S{0,24}\}$|^\$\{(?:cmd|shell|path|ifs|home)\}$"
         r"|^[^\n|]{1,24}\|\s{0,2}(?:(?:ba|z|k|da)?sh|python\d?|perl|php|ruby|gcc[\d.]{0,4})\s{0,2}$"
         r"|\{[a-z]{2,10},-[a-z]{1,6}\}|^find\s{1,4}\S{1,40}\s{1,4}-[a-z]{3,10}\s[^\n]{1,60}-exec\b"
-        r"|^python[23](?:\.\d{1,2})?\s{1,4}\S{1,40}$|^~\d{1,2}$|^rc\s{1,4}\S{1,40}\.sh$|\n[a-z]\d{1,4}\s(?:status|list|create|delete|examine)\s",
-        needs=("$", "|", "{", "-exec", "python", "~", "rc ", "\n"),
+        r"|^python[23](?:\.\d{1,2})?\s{1,4}\S{1,40}$|^~\d{1,2}$",
+        needs=("$", "|", ",-", "-exec", "python", "~"),
         why="A command that is put together from variables, ends in a shell, or begins as commands do.",
         positives=(
             "$a$b$c$d",
@@ -186,13 +187,12 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=2,
-        pattern=r"(?:^|[;|&\n=]\s{0,3})"
-        + _WINDOWS
-        + r"\s{1,4}(?:/[a-z]{1,12}\b|[<>]\s{0,3}\S|-[a-z]{2,12}\s|[a-z]:\\|\\\\)",
-        needs=("/", "<", ">", "-", ":\\", "\\\\"),
+        pattern=r"(?:^|[;|&\n=]\s{0,3})" + rf"(?:{'|'.join(_WINDOWS)})(?:\.exe)?"
+        r"\s{1,4}(?:/[a-z]{1,12}\b|[<>]\s{0,3}\S|-[a-z]{2,12}\s|[a-z]:\\|\\\\)",
+        needs=_WINDOWS,
         why="A tool of Windows with what it is given.",
-        positives=("regedit /s c:\\x.reg", "a&bcdboot < b.txt", "; certutil -urlcache x", "x; sc /q"),
-        negatives=("reg", "mshta is old", "the regedit /s switch", "robocopy or xcopy"),
+        positives=("regedit /s c:\\x.reg", "a&bcdboot < b.txt", "; certutil -urlcache x", "x; netsh /q"),
+        negatives=("netsh", "mshta is old", "the regedit /s switch", "robocopy or xcopy"),
         places=_FIELDS,
     ),
 )
