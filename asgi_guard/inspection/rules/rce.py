@@ -26,7 +26,7 @@ LAUNCHED: Final = (
 """A command as a whole value, or what another one starts."""
 
 _ARGUMENT: Final = (
-    r"[\s<]{1,4}(?:--?[a-z0-9]|[~.]{0,2}/|\*|\$[\w({]|@|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:|[a-z]:[\\/]"
+    r"[\s<]{1,4}(?:--\s{1,4})?(?:--?[a-z0-9]|[~.]{0,2}/|\*|\$[\w({]|@|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:|[a-z]:[\\/]"
     r"|[\w-]{1,30}\.[a-z]{2,4}(?:$|[\s;|&/])"
     r"|[0-7]{3,4} |\+[rwx]|\d{1,4}(?:$|[\s;|&`)]))"
 )
@@ -61,6 +61,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "`wget http://x.example/a`",
             "host\ncat /tmp/x",
             "|{ls,-la}",
+            "x; cat -- /srv/a",
             "1||sleep 10",
         ),
         negatives=(
