@@ -151,11 +151,22 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^\W{0,6}\$\{?_{0,8}\w{0,16}\}?\s{0,4}(?:\[[^\]\n]{1,20}\]|\{[^}\n]{1,20}\})\s{0,4}\("
         r"|^\W{0,6}\$\s{0,20}\{\s{0,20}(?:@|\$|')?[\w.]{1,20}'?\s{0,20}\}\s{0,4}(?:\[[^\]\n]{0,20}\]\s{0,4})?\("
         r"|^\$\$?_\w{0,16}\s?(?:\s?\[[^\]\n]{0,12}\]){1,4}\s{0,4}\("
-        r"|^@?\$\$?[a-z_]\w{0,19}(?:->\s{0,2}\$\w{1,20}\s{0,2})?\(",
+        r"|^@?\$\$?[a-z_]\w{0,19}(?:->\s{0,2}\$\w{1,20}\s{0,2})?"
+        r"\((?:[^\n$]|\$[a-z_{]){0,60}\)\s{0,2}(?:$|;|#|/[/*])",
         needs=("system", "exec", "passthru", "phpinfo", "assert", "eval", "'s", '"s', "$"),
         why="The name of a function is put together, so that filters do not see it.",
         positives=("('system')('id')", "'sys'.'tem'('id')", "$_[x](1)", "${'call'}(4)", "$f(1)", "$foo->$bar()"),
-        negatives=("('debug')('app')", "$(a)", "$a[0] is (b)", "$5 (or 6)", "${shop}", "x ${a}(b)", "t.$e[n](r)"),
+        negatives=(
+            "('debug')('app')",
+            "$(a)",
+            "$a[0] is (b)",
+            "$5 (or 6)",
+            "${shop}",
+            "x ${a}(b)",
+            "t.$e[n](r)",
+            "$f(x)$",
+            "$f(x)=1$",
+        ),
         places=VALUES,
         views=("plain", "sql"),
     ),

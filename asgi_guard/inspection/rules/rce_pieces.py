@@ -119,7 +119,7 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=_START + _TOOLS + r"['\"]?(?:\s{1,4}[a-z]{1,24}){0,2}\s{1,4}(?:--?\w|[./~]|\w{1,24}[.:@=/])"
         r"\S{0,40}(?:\s{1,4}[\w./:@=-]{1,40}){0,4}[\s'\"]{0,3}$"
-        r"|^['\"]?(?:ansible-[a-z]{2,12}|chef-[a-z]{2,12}|cscli)['\"]?(?:\s[\w./:@'\"=-]{1,40}){0,5}\s{0,2}$"
+        r"|^['\"]?(?:ansible-(?:config|console|doc|galaxy|inventory|lint|playbook|pull|test|vault)|chef-[a-z]{2,12}|cscli)['\"]?(?:\s[\w./:@'\"=-]{1,40}){0,5}\s{0,2}$"
         r"|^(?:visudo|lastlog)$",
         needs=(" ", "visudo", "lastlog", "cscli", "ansible-", "chef-"),
         why="A tool of administrators as a whole value, with what only a tool is given.",
@@ -163,8 +163,8 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^\$\{[a-z]\w{0,16}[#%^,@/]\S{0,24}\}$|^\$\{(?:cmd|shell|path|ifs|home)\}$"
         r"|^[^\n|]{1,24}\|\s{0,2}(?:(?:ba|z|k|da)?sh|python\d?|perl|php|ruby|gcc[\d.]{0,4})\s{0,2}$"
         r"|\{[a-z]{2,10},-[a-z]{1,6}\}|^find\s{1,4}\S{1,40}\s{1,4}-[a-z]{3,10}\s[^\n]{1,60}-exec\b"
-        r"|^python[23](?:\.\d{1,2})?\s{1,4}\S{1,40}$|^~\d{1,2}$",
-        needs=("$", "|", ",-", "-exec", "python", "~"),
+        r"|^python[23](?:\.\d{1,2})?\s{1,4}\S{1,40}$",
+        needs=("$", "|", ",-", "-exec", "python"),
         why="A command that is put together from variables, ends in a shell, or begins as commands do.",
         positives=(
             "$a$b$c$d",
@@ -176,9 +176,8 @@ RULES: Final[tuple[Rule, ...]] = (
             "{ls,-a}",
             "find /x -type f -exec cat {} +",
             "python3.11 x",
-            "~1",
         ),
-        negatives=("$a + $b", "x=3; y=4", "$() of it", "${name}", "a | b", "{a,b}", "python 3", "~100", "find -x"),
+        negatives=("$a + $b", "x=3; y=4", "$() of it", "${name}", "a | b", "{a,b}", "python 3", "~5", "find -x"),
         views=("plain", "shell"),
         places=_FIELDS,
     ),

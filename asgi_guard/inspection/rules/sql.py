@@ -34,7 +34,9 @@ FUNCTION: Final = (
 )
 """A function that queries call."""
 
-OPERAND: Final = r"""(?:(?:(?:[benx]|u&|_\w{2,12} ?)?['"`])(?:[^'"` ][^'"`]{0,32})?['"`]|['"`]?[@$]{0,2}[\w.-]{1,32}['"`]?)"""
+OPERAND: Final = (
+    r"""(?:(?:(?:[benx]|u&|_\w{2,12} ?)?['"`])(?:[^'"` ][^'"`]{0,32})?['"`]|['"`]?[@$]{0,2}[\w.-]{1,32}['"`]?)"""
+)
 """A literal, which may have its kind or its charset before it, or a name; quotes of the query may be missing."""
 
 END: Final = r"(?:$|--|#|/\*|;)"

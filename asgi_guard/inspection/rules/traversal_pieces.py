@@ -27,11 +27,11 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"\bconvert\.(?:iconv\.[\w-]{1,24}[./|]|base64-(?:en|de)code|quoted-printable-)|%%[2-7][0-9a-f]%%[2-7][0-9a-f]"
+        pattern=r"\bconvert\.(?:iconv\.[\w-]{1,24}[./|]|base64-(?:en|de)code|quoted-printable-)|%%[2-7][0-9a-f]%%[2-7][0-9a-f]|%\.%\.%?[/\\]"
         r"|^.{0,3}[/\\:]program files(?: \(x86\))?[/\\][\w .-]{1,40}[/\\][^\n<>|]{0,80}"
         r"\.(?:conf|cfg|config|ini|log|xml|mdb|dat)(?:\x00|$)"
         r"|^\\{1,2}(?:windows|winnt|inetpub|xampp)\\",
-        needs=("convert.", "%%", "program files", "\\windows\\", "\\winnt\\", "\\inetpub\\", "\\xampp\\"),
+        needs=("convert.", "%%", "%.%.", "program files", "\\windows\\", "\\winnt\\", "\\inetpub\\", "\\xampp\\"),
         why="A chain of filters of PHP, percent signs for a hasty decoder, settings of a server of Windows.",
         positives=(
             "convert.iconv.latin1.utf7",

@@ -66,6 +66,6 @@ RULES: Final[tuple[Rule, ...]] = (
         why="The end of a comment as a whole value; a document in a parameter that has its reader load another one.",
         positives=("-->", "<a xsi:schemaLocation='http://a.example/ http://b.example/x.xsd'>"),
         negatives=("a --> b", "the schemaLocation of http://a.example/ http://b.example/"),
-        places=("body",),
+        places=("query", "body", "cookie", "name", "header"),
     ),
 )
