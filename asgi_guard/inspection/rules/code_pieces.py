@@ -90,12 +90,12 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="code",
         score=5,
         level=1,
-        pattern=r"<\?\s?$|\b2\.225073858507201[12]\d{0,8}e-308\b|^console\s?\.\s?(?:log|info|warn|error|debug|dir)\s?\(.{0,60}\)\W{0,2}$"
+        pattern=r"<\?\s?$|\b2\.225073858507201[12]\d{0,8}e-308\b"
         r"|[=(]\s?['\"](?:node:)?child_process['\"]\s?[;)]",
-        needs=("<?", "e-308", "console", "child_process"),
+        needs=("<?", "e-308", "child_process"),
         why="A tag of PHP that is only opened, a number on which old parsers hang, code of Node alone.",
-        positives=("x<?", "2.2250738585072011e-308", "console.log(7)", 'a=require;b="child_process";a(b)'),
-        negatives=("<?xml version='1.0'?>", "1e-308", "see console.log(7) there", "the child_process module"),
+        positives=("x<?", "2.2250738585072011e-308", 'a=require;b="child_process";a(b)'),
+        negatives=("<?xml version='1.0'?>", "1e-308", "the child_process module"),
         places=("query", "body", "cookie", "header", "name", "path"),
     ),
     Rule(
@@ -116,11 +116,12 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=2,
         pattern=r"^\W{0,3}[a-z]{2,20}(?:_[a-z0-9]{1,40}){2,8}\s?\($|^(?:\w{1,16}=)?"
-        rf"(?:(?:{'|'.join(_SETTINGS)})\.[a-z_]{{3,40}}|zend_extension|sendmail_path)\s?=",
-        needs=("(", *(f"{name}." for name in _SETTINGS), "zend_extension", "sendmail_path"),
-        why="A call that is only opened, or a setting of PHP.",
-        positives=("sodium_x_y_z (", "mbstring.language=x", "zend_extension=/x.so"),
-        negatives=("snake_case_name", "my_func (", "assert.x", "the zend_extension = x"),
+        rf"(?:(?:{'|'.join(_SETTINGS)})\.[a-z_]{{3,40}}|zend_extension|sendmail_path)\s?="
+        r"|^console\s?\.\s?(?:log|info|warn|error|debug|dir)\s?\(.{0,60}\)\W{0,2}$",
+        needs=("(", *(f"{name}." for name in _SETTINGS), "zend_extension", "sendmail_path", "console"),
+        why="A call that is only opened, or a setting of PHP, or a line of a console.",
+        positives=("sodium_x_y_z (", "mbstring.language=x", "zend_extension=/x.so", "console.log(7)"),
+        negatives=("snake_case_name", "my_func (", "assert.x", "the zend_extension = x", "see console.log(7) there"),
         places=("query", "body", "cookie", "name"),
     ),
 )

@@ -39,12 +39,12 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=1,
-        pattern=r"^~[-+]\d{0,2}/?$|^(?:!-\d{1,3}\s?){1,6}$|^!!$|^\$\[[\d\s+*/%-]{0,40}\]$|^\$\(\(.{0,60}\)\)$"
+        pattern=r"^~[-+]\d{0,2}/?$|^(?:!-\d{1,3}\s?){1,6}$|^\$\[[\d\s+*/%-]{0,40}\]$|^\$\(\(.{0,60}\)\)$"
         r"|\$\(\s?(?:whoami|id|uname|hostname|pwd|env)\s?\$\(|\$\{?(?:shell|bash)\}?\s{1,4}-c\b|\s-wrapper\s{1,4}\w{1,12},-",
         needs=("~", "!", "$", "-wrapper"),
         why="An expansion of a shell is the whole value: a shell that gives another text for it is one to write for.",
         positives=("~+", "~-2", "!-3", "$[3+4]", "$((3*4))", "$(id$())", '${SHELL} -c "x"', "a -wrapper zsh,-c,x"),
-        negatives=("~5", "~/x", "!important", "$[name]", "$(x)", "$((i)) is a number", "wow!!"),
+        negatives=("~5", "~/x", "!important", "$[name]", "$(x)", "$((i)) is a number", "!!"),
         places=_FIELDS,
     ),
     Rule(

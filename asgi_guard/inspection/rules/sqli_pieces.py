@@ -95,7 +95,7 @@ RULES: Final[tuple[Rule, ...]] = (
         pattern=_NAMED
         + r"(?:[`'\")] {0,2}as ['`\"]?\w{1,40}['`\"]? from ?$|\d{1,12} as [\"'`]\w{1,40}[\"'`] from [\w`\"]"
         r"|\) ?when \d{1,9} then\b|[ (]{0,3}case when \w{1,24} then \w|[) ]{0,4}exec ?\( ?@"
-        r"|[) ;]{0,4}declare @\w{0,24} ?$|[) ;]{0,4}set @{1,2}\w{1,40} ?:?(?:=|$)"
+        r"|[) ;]{0,4}declare @\w{0,24} ?$|[) ;]{0,4}set @{1,2}\w{1,40} ?:?="
         r"|from [`\w.]{1,80} (?:where [`\w.]{1,40} ?(?:=|like\b|in ?\()|group by [`\w.]{1,40}(?: ?[;,&]|$)"
         r"|limit(?: ?$| \d))|from `[^`]{1,60}`[`.\w]{0,60} (?:where|limit|group by|order by)\b|having \d{1,9} ?[=<>]"
         r"|create (?:or replace )?(?:function|procedure) \w{1,40} ?\([^()]{0,40}(?:\(\d{1,5}\))?[^()]{0,40}\) ?"
@@ -108,7 +108,7 @@ RULES: Final[tuple[Rule, ...]] = (
             ") when 7 then",
             "exec (@",
             "declare @a",
-            "set @old_x",
+            "set @old_x = ",
             "from t where c = ",
             "from `a`.`b` limit",
             "having 3=",
@@ -120,7 +120,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "known as 'the boss' from",
             "from here where we are",
             "just in case when it rains",
-            "set @ noon",
+            "set @home",
             "exec summary",
             "create function f(a) {}",
         ),
