@@ -107,7 +107,10 @@ _ENDS = r"\)?\s?(?:[=<>]|!=|--|#|;|$|(?i:like|between|in|is|and|x?or|union)\b)"
 _NUMBER_ENDS = re.compile(_ENDS)
 _TEXT_ENDS = re.compile(rf"""['"`]{_ENDS}""")
 _LONG_TEXT = re.compile(rf"""['"`](?<=\w{{{_LONGEST_WORD + 1}}}['"`]){_ENDS}""")
-_NAME = re.compile(r"""\s{0,8}[^\s;&|`$<>]{41,}+(?=\s{0,8}(?:;|&&|(?:&\s|\|{1,2}|\n|`|\$\()\s{0,8}[a-zA-Z/'"\\]))""")
+_NAME = re.compile(
+    r"""\s{0,8}(?:[^\s;&|`$()<>]{41,}+|[^\s;&|`$'"<>]{41,}+)"""
+    r"""(?=\s{0,8}(?:(?:;|&&)\s{0,8}\S|(?:&\s|\|{1,2}|\n|`|\$\()\s{0,8}[a-zA-Z/'"\\]))"""
+)
 _SEPARATOR = re.compile(r"[;&|`\n]|\$\(")
 _QUOTE = re.compile(r"""['"`]""")
 _GOES_ON = re.compile(
