@@ -90,24 +90,22 @@ def _until_its_end(values: Iterable[Value], crossed: list[CrossedError]) -> Iter
 
 def _body(inspector: Inspector, sent: Sent, crossed: list[CrossedError], *, goes_on: bool) -> Iterator[Value]:
     """Give out what the layer would look at of this body, which goes on behind a limit that is only flagged."""
-    types = {value for name, value in sent.headers if name.lower() == b"content-type"}
-    if len(types) > 1:
+    if len(set(sent.lines(b"content-type"))) > 1:
         crossed.append(CrossedError("content_type", 400))
         if not goes_on:
             return
-    content_type, encoding = sent.header(b"content-type"), sent.header(b"content-encoding")
-    encoding = b"" if encoding.strip().lower() == b"identity" else encoding
+    content_type, encoding = sent.header(b"content-type"), inspector.encoding_of(sent.lines(b"content-encoding"))
     kind = inspector.kind_of(content_type)
     if kind == "multipart" and not encoding:
         yield from _streamed(inspector.parts(content_type), sent.body)
         return
     if kind == "other":
-        begins_like = "encoded" if encoding else inspector.sniff(sent.body, content_type)
-        if begins_like == "text":
+        begins_like = None if encoding else inspector.sniff(sent.body, content_type)
+        is_parsed = begins_like in {"json", "xml"}
+        if begins_like == "text" or (is_parsed and inspector.is_chunk(sent.method, content_type)):
             yield from _streamed(inspector.text(), sent.body)
             return
-        is_read = begins_like in {"json", "xml", "encoded"}
-        if not is_read or inspector.is_for_the_application(sent.body, content_type, encoding):
+        if not (is_parsed or encoding) or inspector.is_for_the_application(sent.body, content_type, encoding):
             return
     if len(sent.body) > inspector.limits.body_bytes:
         crossed.append(CrossedError("body_bytes"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
@@ -64,6 +64,17 @@ def is_file(content_type: bytes) -> bool:
     """Tell whether a content type is that of a file, which applications store rather than read."""
     media_type = content_type.partition(b";")[0].strip().lower()
     return media_type in _FILES or media_type.startswith(_FILE_KINDS)
+
+
+def is_chunk(method: str, content_type: bytes) -> bool:
+    """Tell whether a body is a piece of an upload (tus 1.0), which begins anywhere in its file."""
+    return method == "PATCH" and content_type.strip().lower() == b"application/offset+octet-stream"
+
+
+def encoding_of(lines: Iterable[bytes]) -> bytes:
+    """Return how a body is encoded: all lines that say so, as one; empty where they say that it is not."""
+    encoding = b", ".join(lines)
+    return b"" if encoding.strip().lower() == b"identity" else encoding
 
 
 def sniff(beginning: bytes, content_type: bytes = b"") -> Kind | None:

@@ -57,6 +57,10 @@ class Inspector:
         """Return how a body is read that begins like this; see `body.sniff`."""
         return bodies.sniff(beginning, content_type)
 
+    def encoding_of(self, lines: Iterable[bytes]) -> bytes:
+        """Return how a body is encoded; see `body.encoding_of`."""
+        return bodies.encoding_of(lines)
+
     def head(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Value]:
         """Give out the values of a head (see `extract.head`), but for lines that were looked at: they come again."""
         known = self._known_lines
@@ -75,6 +79,10 @@ class Inspector:
         if len(path) <= _MEMO_LENGTH:
             self._known_paths.add(path)
         self._known_lines.update([line for line in headers if len(line[1]) <= _MEMO_LENGTH >= len(line[0])])
+
+    def is_chunk(self, method: str, content_type: bytes) -> bool:
+        """Tell whether a body is a piece of an upload; see `body.is_chunk`."""
+        return bodies.is_chunk(method, content_type)
 
     def is_for_the_application(self, body: bytes, content_type: bytes, encoding: bytes) -> bool:
         """Tell whether nothing but the application reads this: a file of which no parser would take anything.

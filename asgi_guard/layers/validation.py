@@ -140,7 +140,7 @@ class ValidationLayer(Layer):
     async def body(self, exchange: Exchange, receive: LookAhead) -> Reply | None:
         """Look at the body before the application gets it."""
         content_type = exchange.header(b"content-type") or b""
-        encoding = _encoding(exchange)
+        encoding = self._inspector.encoding_of(exchange.header_lines(b"content-encoding"))
         if len(set(exchange.header_lines(b"content-type"))) > 1:  # the application may read it as the other type
             refusal = self._crossed(exchange, CrossedError("content_type", 400))
             if refusal is not None:
@@ -159,7 +159,8 @@ class ValidationLayer(Layer):
         """Look at a body of a type that says nothing: what it begins like says more."""
         begun, is_whole, begins_like = await self._begin(receive, content_type)
         is_parsed = begins_like in {"json", "xml"}
-        if begins_like == "text" or (is_parsed and _is_chunk(exchange, content_type)):
+        method: str = exchange.scope.get("method", "")
+        if begins_like == "text" or (is_parsed and self._inspector.is_chunk(method, content_type)):
             return await self._look_at_text(exchange, begun, is_whole=is_whole)
         if not is_parsed:
             return None
@@ -359,18 +360,6 @@ class ValidationLayer(Layer):
             return (attacks,)
         size = f"413 for more than {self._limits.body_bytes:,} bytes of a body that is parsed, files apart"
         return (attacks, size, "400 for one that is nested too deep, and 415 for one whose encoding cannot be undone")
-
-
-def _is_chunk(exchange: Exchange, content_type: bytes) -> bool:
-    """Tell whether this is a piece of an upload (tus 1.0), which begins anywhere in its file."""
-    is_tus = content_type.strip().lower() == b"application/offset+octet-stream"
-    return is_tus and exchange.scope.get("method") == "PATCH"
-
-
-def _encoding(exchange: Exchange) -> bytes:
-    """Return how the body is encoded: all lines that say so, as one; empty where they say that it is not."""
-    encoding = b", ".join(exchange.header_lines(b"content-encoding"))
-    return b"" if encoding.strip().lower() == b"identity" else encoding
 
 
 _TOO_LARGE: Final = CrossedError("body_bytes")
