@@ -90,7 +90,7 @@ def read_raw(octets: bytes) -> Sent:
     down may have done so already.
 
     Raises:
-        UnreadableError: it does not begin like one.
+        UnreadableError: it does not begin like one, or its chunks are not what they say.
     """
     head, *bodies = re.split(rb"\r?\n\r?\n", octets.lstrip(b"\r\n"), maxsplit=1)
     first, *lines = _FOLD.sub(b" ", head).splitlines() or [b""]
@@ -106,7 +106,7 @@ def read_raw(octets: bytes) -> Sent:
 
 
 def _joined(chunked: bytes) -> bytes:
-    """Put chunks together (RFC 9112, section 7.1); what is none is left as it is."""
+    """Put chunks together (RFC 9112, section 7.1); what does not begin like one is left as it is."""
     chunks: list[bytes] = []
     at = 0
     while (size := _SIZE.match(chunked, at)) is not None:
@@ -115,6 +115,8 @@ def _joined(chunked: bytes) -> bytes:
         if not chunks[-1]:
             return b"".join(chunks)
         at += len(_LINE_END.match(chunked, at)[0])  # type: ignore[index]
+    if chunks:
+        raise UnreadableError(f"chunk {len(chunks)} of its body is not as long as it says, or the last one is missing")
     return chunked
 
 

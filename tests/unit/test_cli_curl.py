@@ -94,14 +94,19 @@ def test_a_header_that_goes_on_in_the_next_line_is_one() -> None:
         (b"3\r\nabc\r\n2;a=b\r\n\r\n\r\n0\r\nX: y\r\n\r\n", b"abc\r\n"),
         (b"3\nabc\nA\n0123456789\n0\n\n", b"abc0123456789"),
         (b'{"a": "written down"}', b'{"a": "written down"}'),
-        (b"ff\r\nabc", b"ff\r\nabc"),
-        (b"3\r\nabcd\r\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n"),
         (b"", b""),
     ],
 )
 def test_a_body_that_comes_in_chunks_is_put_together(body: bytes, whole: bytes) -> None:
     """What is not chunked is taken as it is: a proxy has written it down."""
     assert read_raw(b"POST / HTTP/1.1\r\ntransfer-encoding: gzip,Chunked\r\n\r\n" + body).body == whole
+
+
+@pytest.mark.parametrize("body", [b"ff\r\nabc", b"3\r\nabcd\r\n0\r\n\r\n", b"3\r\nabc\r\n"])
+def test_a_chunk_of_another_length_is_said(body: bytes) -> None:
+    """A server would refuse it, and nobody knows what it is."""
+    with pytest.raises(UnreadableError, match="chunk 1 of its body"):
+        read_raw(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
 
 
 @pytest.mark.parametrize("arguments", [[], [URL, URL], ["--upload-file", "x", URL], ["-X"]])
