@@ -124,4 +124,16 @@ RULES: Final[tuple[Rule, ...]] = (
         negatives=("snake_case_name", "my_func (", "assert.x", "the zend_extension = x", "see console.log(7) there"),
         places=("query", "body", "cookie", "name"),
     ),
+    Rule(
+        id="AG-CODE-017",
+        attack="code",
+        score=5,
+        level=2,
+        pattern=rf"^\W{{0,3}}[a-z]{{2,20}}(?:_[a-z0-9]{{1,20}}){{1,4}}{_BETWEEN}\([^()\n]{{0,60}}\){{1,3}}\s?;?\s?$",
+        needs=("_",),
+        why="A call of a function with the names that PHP, Python and databases give to theirs is the whole value.",
+        positives=("disk_free_space('/')", "do_it()", "get_it /*a*/ (1);"),
+        negatives=("snake_case (see above) is", "snake_case", "my_file(1).txt", "call x_y() there"),
+        places=("query", "body", "cookie", "name"),
+    ),
 )

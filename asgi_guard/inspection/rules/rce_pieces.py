@@ -105,10 +105,11 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=r"^(?:\S{0,40}\s{0,2}|(?:time|view|cmd)\s?)(?:[;|&`\n]|\$\()\s{0,4}(?:sudo\s)?"
         + _TOOLS
-        + r"(?:\s{1,4}[\w./:@'\"=-]{1,40}){0,5}[\s;|&`)]{0,3}$",
+        + r"(?:\s{1,4}[\w./:@'\"=-]{1,40}){0,5}[\s;|&`)]{0,3}$"
+        r"|^[;|&`]{1,2}\s{0,2}[a-z][a-z0-9_.+-]{1,24}(?:\s{1,2}[\w./:@*-]{1,40}){0,3}\s{0,2}[;|&`]?$",
         needs=(";", "|", "&", "`", "$(", "\n"),
-        why="A tool of administrators behind a separator.",
-        positives=(";tmux", "x|lsblk -f", "& aptitude", "time; chef-shell one two"),
+        why="A tool of administrators behind a separator, or any word behind one that begins the value.",
+        positives=(";tmux", "x|lsblk -f", "& aptitude", "time; chef-shell one two", "|anything one"),
         negatives=("docker", "the dnf", "screen & keyboard", "nmap by Gordon; a book", "a; b"),
         places=_FIELDS,
     ),
