@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # loaded with the rules
     from asgi_guard.inspection.inspector import Inspector
     from asgi_guard.inspection.multipart import MultipartReader
     from asgi_guard.inspection.text_body import TextReader
+    from asgi_guard.inspection.verdict import Finding
 
 SECRET: Final = re.compile(r"(?i)pass(?:wor[dt]|wd|phrase|code)|\bpass\b|\bpwd|secret|token|api_?key")
 """What the name of a value is like that is never put into anything: it is hashed, or compared."""
@@ -99,15 +101,17 @@ def _body(inspector: Inspector, sent: Sent, crossed: list[CrossedError], *, goes
     if kind == "multipart" and not encoding:
         yield from _streamed(inspector.parts(content_type), sent.body)
         return
+    is_long = len(sent.body) > inspector.limits.body_bytes
     if kind == "other":
         begins_like = None if encoding else inspector.sniff(sent.body, content_type)
         is_parsed = begins_like in {"json", "xml"}
-        if begins_like == "text" or (is_parsed and inspector.is_chunk(sent.method, content_type)):
+        is_text = begins_like == "text" or (is_parsed and inspector.is_chunk(sent.method, content_type))
+        if is_text or (is_parsed and is_long and not inspector.may_be_document(sent.body)):
             yield from _streamed(inspector.text(), sent.body)
             return
         if not (is_parsed or encoding) or inspector.is_for_the_application(sent.body, content_type, encoding):
             return
-    if len(sent.body) > inspector.limits.body_bytes:
+    if is_long:
         crossed.append(CrossedError("body_bytes"))
         if not goes_on:
             return
@@ -128,7 +132,10 @@ def _look(
 ) -> Look:
     from asgi_guard.inspection.scan import changes
 
-    findings = [finding for found in inspector.scanner.scan([value]) for finding in found or ()]
+    findings: list[Finding] = []
+    with suppress(CrossedError):  # in JSON inside of it, which was told
+        for found in inspector.scanner.scan([value]):
+            findings += found or ()
     blocking = next((judgement for judgement in judgements if judgement.blocks), None)
     return Look(
         value.place,

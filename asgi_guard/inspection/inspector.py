@@ -21,7 +21,7 @@ from asgi_guard.inspection.scan import Scanner, scanner
 from asgi_guard.inspection.settings import Validation
 from asgi_guard.inspection.text_body import TextReader
 
-_DOCUMENTS: Final = frozenset({"query", ""})  # where GraphQL over HTTP has them, and in a body that is one
+_DOCUMENT: Final = "query"  # where GraphQL over HTTP has it
 _MEMO_SIZE: Final = 4_096
 _MEMO_LENGTH: Final = 256
 
@@ -98,6 +98,10 @@ class Inspector:
             return bodies.sniff(bodies.beginning(body, encoding), content_type) not in {"json", "xml"}
         return bodies.is_binary(body)
 
+    def may_be_document(self, body: bytes) -> bool:
+        """Tell whether this may be the beginning of what a parser takes; see `body.may_be_document`."""
+        return bodies.may_be_document(body)
+
     def body(self, body: bytes, kind: bodies.Kind, content_type: bytes, encoding: bytes = b"") -> Iterator[Value]:
         """Give out the values of a whole body.
 
@@ -146,7 +150,7 @@ class Inspector:
         try:
             for value in values:
                 yield value
-                if value.name in _DOCUMENTS and "{" in value.text:
+                if value.name == _DOCUMENT and "{" in value.text:
                     self._count(value.text)
         except CrossedError as error:
             crossed.append(error)

@@ -27,6 +27,7 @@ BLANK: Final = " \t\r\n\ufeff"
 _CSP: Final = ("type", "csp-violation")
 _SAMPLES: Final = frozenset(("script-sample", "sample"))
 _LONGEST_SAMPLE: Final = 64  # browsers quote 40 characters, and may say that there were more
+_LONGEST_TOKEN: Final = 16  # of those that are no texts, and are read as a whole
 _NODES_OF_A_LEAF: Final = 2
 _BREATH: Final = 1_024
 _INNER_LIMITS: Final = Limits()
@@ -51,6 +52,18 @@ def json_values(body: bytes, limits: Limits, *, is_report: bool = False) -> Iter
     except RecursionError:
         raise CrossedError("depth", 400) from None
     return leaves(_unquoted(document) if is_report else document, limits)
+
+
+def may_be_json(beginning: bytes) -> bool:
+    """Tell whether what begins like this may be JSON when it is whole: nothing was wrong before its end."""
+    written = beginning.decode(json.detect_encoding(beginning), "replace").strip(BLANK)
+    try:
+        _decoder.decode(written)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(written) - _LONGEST_TOKEN or error.msg.startswith("Unterminated string")
+    except RecursionError:
+        return True
+    return True
 
 
 def _unquoted(report: Any) -> Any:

@@ -130,7 +130,7 @@ class Scanner:
         if found:
             yield [self._finding(index, view, value) for index, view in sorted(found.items())]
         if documents:  # what is not opened here may be where it comes again
-            if opens:
+            if opens and not any(value.is_cut):
                 yield from self._scan(inner_values(value, documents), opens - 1)
         elif not found and len(value.text) <= _SHORT and not any(value.is_cut):
             self._remember((value,))

@@ -165,6 +165,8 @@ class ValidationLayer(Layer):
         if not is_parsed:
             return None
         body = await self._read(exchange, receive, begun, is_whole=is_whole)
+        if body and len(body) > self._limits.body_bytes and not self._inspector.may_be_document(body):
+            return await self._look_at_text(exchange, [body], is_whole=False)
         return await self._look_at_whole(exchange, body, "other")
 
     async def _look_at_whole(

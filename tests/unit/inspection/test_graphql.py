@@ -51,7 +51,7 @@ def test_one_that_asks_for_too_much_is_said(document: str, limit: str) -> None:
 
 
 def test_documents_are_counted_where_they_stand() -> None:
-    """In the parameter or the key `query`, and in a body that is one; unless the class is off."""
+    """In the parameter or the key `query`, which a body is that is one; unless the class is off."""
     deep = "{ a " * 40
 
     def crossed(inspector: Inspector, name: str) -> list[str]:
@@ -59,7 +59,7 @@ def test_documents_are_counted_where_they_stand() -> None:
         return [seen.limit for seen in looked if isinstance(seen, CrossedError)]
 
     inspector = Inspector(Validation())
-    assert [crossed(inspector, name) for name in ("query", "", "text")] == [["depth"], ["depth"], []]
+    assert [crossed(inspector, name) for name in ("query", "", "text")] == [["depth"], [], []]
     assert crossed(Inspector(Validation(attacks={"graphql": "off"})), "query") == []
 
 
