@@ -27,9 +27,10 @@ LAUNCHED: Final = (
 
 _ARGUMENT: Final = (
     r"[\s<]{1,4}(?:--\s{1,4})?(?:--?[a-z0-9]|[~.]{0,2}/|\*|\$[\w({]|@|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:|[a-z]:[\\/]"
-    r"|[\w-]{1,30}\.[a-z]{2,4}(?:$|[\s;|&/])"
-    r"|[0-7]{3,4} |\+[rwx]|\d{1,4}(?:$|[\s;|&`)]))"
+    r"|[\w-]{1,30}\.[a-z]{2,4}(?:$|[\s;|&/])|\+[rwx])"
 )
+_NUMBERED: Final = r"(?:sleep|kill|killall|timeout|chmod|ping6?|id)[\s<]{1,4}\d{1,4}(?:$|[\s;|&`)])"
+"""Commands of a number, which behind most others is that of cups to make or of minutes of time."""
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -39,7 +40,9 @@ RULES: Final[tuple[Rule, ...]] = (
         level=1,
         pattern=_BREAK
         + FOLDER
-        + r"(?:cat|tac|ls|ps|id|rm|cp|mv|nc|ncat|netcat|sh|bash|zsh|ksh|dash|ping6?|wget|curl|lwp-request|fetch"
+        + r"(?:"
+        + _NUMBERED
+        + r"|(?:cat|tac|ls|ps|id|rm|cp|mv|nc|ncat|netcat|sh|bash|zsh|ksh|dash|ping6?|wget|curl|lwp-request|fetch"
         r"|chmod|chown|echo|printf"
         r"|tail|head|more|less|nl|grep|awk|sed|cut|sort|find|sleep|perl|python[23]?|ruby|php\d?|node|lua|gcc|tar|dd"
         r"|kill|killall"
@@ -49,7 +52,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|apt-get|yum"
         r"|dpkg|rpm|which|whereis|file|stat|env|export|set|vi|vim|nano|ed|ex|make|git|docker|kubectl|mysql|psql"
         r"|sqlite3|cd|time|timeout"
-        r"|iwr|c89|c99|cc)" + _ARGUMENT,
+        r"|iwr|c89|c99|cc)" + _ARGUMENT + r")",
         needs=(" ", "<"),
         why="A command with its argument after the separator that ends the application's own.",
         positives=(
@@ -73,6 +76,8 @@ RULES: Final[tuple[Rule, ...]] = (
             "head & shoulders",
             "R&D host a party",
             "#!/bin/sh\nset -e",
+            "Tea\nmake 2 cups",
+            "agenda; time 10 minutes",
         ),
         views=("shell",),
         places=(*_FIELDS, "user_agent"),
