@@ -27,8 +27,16 @@ LAUNCHED: Final = (
 
 _ARGUMENT: Final = (
     r"[\s<]{1,4}(?:--\s{1,4})?(?:--?[a-z0-9]|[~.]{0,2}/|\*|\$[\w({]|@|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:|[a-z]:[\\/]"
-    r"|[\w-]{1,30}\.[a-z]{2,4}(?:$|[\s;|&/])|\+[rwx])"
+    r"|\+[rwx])"
 )
+_OF_A_NAME: Final = (
+    r"(?:cat|tac|ls|rm|cp|mv|nc|ncat|netcat|sh|bash|zsh|ksh|dash|ping6?|wget|curl|lwp-request|fetch|chmod|chown|tail|head"
+    r"|nl|grep|awk|sed|perl|python[23]?|ruby|php\d?|node|lua|gcc|tar|dd|nslookup|dig|telnet|ftp|tftp|scp|socat|mkdir|tee"
+    r"|xargs|nohup|base64|xxd|od|strings|openssl|traceroute|dpkg|rpm|stat|vim?|nano|mysql|psql|sqlite3)"
+    r"[\s<]{1,4}(?:--\s{1,4})?[\w-]{1,30}\.[a-z]{2,4}(?:$|[\s;|&/])"
+)
+"""Commands of a file or a host by its name; those that are words stand before one in notes, too."""
+
 _NUMBERED: Final = r"(?:sleep|kill|killall|timeout|chmod|ping6?|id)[\s<]{1,4}\d{1,4}(?:$|[\s;|&`)])"
 """Commands of a number, which behind most others is that of cups to make or of minutes of time."""
 
@@ -42,6 +50,8 @@ RULES: Final[tuple[Rule, ...]] = (
         + FOLDER
         + r"(?:"
         + _NUMBERED
+        + "|"
+        + _OF_A_NAME
         + r"|(?:cat|tac|ls|ps|id|rm|cp|mv|nc|ncat|netcat|sh|bash|zsh|ksh|dash|ping6?|wget|curl|lwp-request|fetch"
         r"|chmod|chown|echo|printf"
         r"|tail|head|more|less|nl|grep|awk|sed|cut|sort|find|sleep|perl|python[23]?|ruby|php\d?|node|lua|gcc|tar|dd"
@@ -78,6 +88,8 @@ RULES: Final[tuple[Rule, ...]] = (
             "#!/bin/sh\nset -e",
             "Tea\nmake 2 cups",
             "agenda; time 10 minutes",
+            "Mail\nhost mail.example.com\nport 25",
+            "plan; more details.txt",
         ),
         views=("shell",),
         places=(*_FIELDS, "user_agent"),
