@@ -190,6 +190,8 @@ _FOREIGN = bytes(set(range(256)).difference(_ALPHABET, _SAFE))
 _FROM_SAFE = bytes.maketrans(_SAFE, _ALPHABET[-2:])
 _MOST_SEGMENTS: Final = 5  # those of an encrypted token (RFC 7516)
 _HEAD: Final = 1_024
+_FIRST: Final = 16
+_MOST_UNREADABLE: Final = 3  # at the beginning, and one or two between
 _PROBE: Final = 32
 _UNPRINTABLE = bytes([*range(1, 9), 11, 12, *range(14, 32), 127])
 _READABLE: Final = 10
@@ -216,6 +218,8 @@ def unbase64(text: str) -> Sequence[str]:
 
 def _reading(octets: bytes, table: bytes | None, foreign: bytes) -> str | None:
     plain = octets[:_HEAD].translate(table, foreign)
+    if len(plain) >= _FIRST and a2b_base64(plain[:_FIRST]).decode(errors="replace").count("\ufffd") > _MOST_UNREADABLE:
+        return None  # most words end here
     begins = _text(plain[:_PROBE])
     if begins is None and (len(plain) >= _PROBE or len(octets) <= _HEAD):
         return None  # most texts end here

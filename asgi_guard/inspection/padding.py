@@ -39,6 +39,7 @@ _KINDS = bytes.maketrans(
 )  # what each character is
 _NUMBERS = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
 _SIGNS = bytes.maketrans(_OPERATORS, b"-" * len(_OPERATORS))
+_SEPARATORS = b";&|`\n$"
 _BETWEEN_SIGNS = b" \t\n\r.0123456789"
 _LONG_WORD = b"w" * (_LONGEST_WORD + 1)
 _LONG_NUMBER = b"0" * (_LONGEST_WORD + 1)
@@ -65,7 +66,7 @@ def is_padded(text: str) -> bool:
         or _has_not(text, octets)
         or _MANY_QUOTES in kinds
         or "\\\n\\\n" in text
-        or (b" " in octets and _repeated(text) > 0)
+        or (len(octets.translate(None, _SEPARATORS)) < len(octets) and _repeated(text) > 0)
         or (len(octets) > _LONGEST_LITERAL and (_has_operand(text, octets, kinds) or _is_literal_or_start(text)))
     )
 
