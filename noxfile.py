@@ -17,7 +17,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False  # `matrix` skips them by name, under CI as well
-nox.options.sessions = ["lint", "types", "tests", "examples"]
+nox.options.sessions = ["lint", "types", "tests", "browser", "examples"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -71,9 +71,17 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs, env=INSTALLED)
         return
     measured = ("--cov=asgi_guard", "--cov-branch", "--cov-report=")
-    session.run("pytest", "--ignore=tests/docs", "-n2", "--dist=worksteal", *measured, env=INSTALLED)
+    elsewhere = ("--ignore=tests/docs", "--ignore=tests/browser")  # sessions of their own
+    session.run("pytest", *elsewhere, "-n2", "--dist=worksteal", *measured, env=INSTALLED)
     for files, percent in COVERAGE.items():
         session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
+
+
+@nox.session(requires=["package"])
+def browser(session: nox.Session) -> None:
+    """The dashboard in a real Chromium, where there is one; its pictures are in test_reports/."""
+    install(session, "tests", "browser")
+    session.run("pytest", *(session.posargs or ["-n2", "--dist=loadfile", "tests/browser"]), env=INSTALLED)
 
 
 @nox.session(requires=["package"])
@@ -120,6 +128,7 @@ def telemetry(session: nox.Session) -> None:
     session.run("python", "benchmarks/telemetry_matrix.py")
     session.run("python", "benchmarks/telemetry.py")
     session.run("python", "benchmarks/telemetry_table.py")
+    session.run("python", "benchmarks/monitor.py")
 
 
 @nox.session(requires=["package"])

@@ -70,11 +70,20 @@ if TYPE_CHECKING:
     from asgi_guard.presets import SecurityMiddleware
     from asgi_guard.resilience.events import CircuitChanged
     from asgi_guard.telemetry.access_log import AccessLog
+    from asgi_guard.watch.alert_events import AlertCleared, AlertFired
+    from asgi_guard.watch.alert_settings import Alert
+    from asgi_guard.watch.performance import PerformanceMonitor, PerformanceTracker, performance_monitor
+    from asgi_guard.watch.settings import Monitor
+    from asgi_guard.watch.slo import SLO
+    from asgi_guard.watch.webhook import Webhook
 
 __version__ = "0.1.0"
 
 _HOME: dict[str, str] = {
     "AccessLog": "asgi_guard.telemetry.access_log",
+    "Alert": "asgi_guard.watch.alert_settings",
+    "AlertCleared": "asgi_guard.watch.alert_events",
+    "AlertFired": "asgi_guard.watch.alert_events",
     "AttackFound": "asgi_guard.inspection.events",
     "AuthenticationError": "asgi_guard.errors.ready",
     "AuthorizationError": "asgi_guard.errors.ready",
@@ -120,10 +129,13 @@ _HOME: dict[str, str] = {
     "MemoryStore": "asgi_guard.limiting.memory",
     "Middleware": "asgi_guard.engine.fuse",
     "MissingExtraError": "asgi_guard.errors.exceptions",
+    "Monitor": "asgi_guard.watch.settings",
     "NetworkError": "asgi_guard.errors.ready",
     "NoResponseError": "asgi_guard.errors.exceptions",
     "NotFoundError": "asgi_guard.errors.ready",
     "OperationTimeoutError": "asgi_guard.errors.ready",
+    "PerformanceMonitor": "asgi_guard.watch.performance",
+    "PerformanceTracker": "asgi_guard.watch.performance",
     "RateLimit": "asgi_guard.layers.rate_limit",
     "RateLimitDecided": "asgi_guard.limiting.events",
     "RateLimitError": "asgi_guard.errors.ready",
@@ -139,6 +151,7 @@ _HOME: dict[str, str] = {
     "RequestRefused": "asgi_guard.events",
     "RequestWouldBeRefused": "asgi_guard.events",
     "Rule": "asgi_guard.inspection.rule",
+    "SLO": "asgi_guard.watch.slo",
     "SecurityHeaders": "asgi_guard.layers.security_headers",
     "SecurityHeadersMiddleware": "asgi_guard.layers.security_headers",
     "SecurityMiddleware": "asgi_guard.presets",
@@ -150,6 +163,7 @@ _HOME: dict[str, str] = {
     "Validation": "asgi_guard.inspection.settings",
     "ValidationError": "asgi_guard.errors.ready",
     "ValidationMiddleware": "asgi_guard.layers.validation",
+    "Webhook": "asgi_guard.watch.webhook",
     "add_request_id": "asgi_guard.correlation",
     "by_client": "asgi_guard.limiting.keys",
     "by_header": "asgi_guard.limiting.keys",
@@ -158,12 +172,17 @@ _HOME: dict[str, str] = {
     "current_request_id": "asgi_guard.correlation",
     "current_trace_id": "asgi_guard.correlation",
     "parse_rate": "asgi_guard.limiting.rate",
+    "performance_monitor": "asgi_guard.watch.performance",
 }
 
 __all__ = [
     "CORS",
     "HTTPS",
+    "SLO",
     "AccessLog",
+    "Alert",
+    "AlertCleared",
+    "AlertFired",
     "AttackFound",
     "AuthenticationError",
     "AuthorizationError",
@@ -207,10 +226,13 @@ __all__ = [
     "MemoryStore",
     "Middleware",
     "MissingExtraError",
+    "Monitor",
     "NetworkError",
     "NoResponseError",
     "NotFoundError",
     "OperationTimeoutError",
+    "PerformanceMonitor",
+    "PerformanceTracker",
     "RateLimit",
     "RateLimitDecided",
     "RateLimitError",
@@ -237,6 +259,7 @@ __all__ = [
     "Validation",
     "ValidationError",
     "ValidationMiddleware",
+    "Webhook",
     "__version__",
     "add_request_id",
     "by_client",
@@ -246,6 +269,7 @@ __all__ = [
     "current_request_id",
     "current_trace_id",
     "parse_rate",
+    "performance_monitor",
 ]
 
 

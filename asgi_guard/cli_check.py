@@ -16,7 +16,7 @@ from typing import Any
 from asgi_guard.cli_settings import add_sources, configured
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.guard import Guard
-from asgi_guard.telemetry.otlp_variables import chosen_exporters
+from asgi_guard.telemetry.otlp_variables import check_exporters
 
 
 def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -65,11 +65,12 @@ def _check_exporters(guard: Guard) -> None:
     """Ask what the server would: the OTEL_ variables are read where it serves, whatever else is read here.
 
     Raises:
-        ConfigError: a variable has a value that is not known.
+        ConfigError: a variable has a value that cannot work.
+        MissingExtraError: an exporter is not installed.
     """
     telemetry: Any = next((layer.settings for layer in guard.layers if layer.name == "telemetry"), None)
     if getattr(telemetry, "export", None) == "otlp":
-        chosen_exporters(os.environ)
+        check_exporters(os.environ)
 
 
 def run_explain(options: argparse.Namespace) -> int:

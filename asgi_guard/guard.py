@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from functools import partial
 from os import PathLike
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, cast
 
 from asgi_guard.config.part import PREFIX, Part
+from asgi_guard.config.told import told
 from asgi_guard.engine.fuse import Middleware, check_door, restructuring
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # parts that are off until set are loaded when they are
     from asgi_guard.layers.fetch_metadata import FetchMetadata
     from asgi_guard.layers.https import HTTPS
     from asgi_guard.layers.ip_filter import IPFilter
+    from asgi_guard.layers.monitor import Monitor
     from asgi_guard.layers.trusted_host import TrustedHost
 
 Off = Literal[False]
@@ -85,6 +86,12 @@ def _validation() -> tuple[type[Validation], type[Layer]]:
     return Validation, ValidationLayer
 
 
+def _monitor() -> tuple[type[Monitor], type[Layer]]:
+    from asgi_guard.layers.monitor import Monitor, MonitorLayer
+
+    return Monitor, MonitorLayer
+
+
 def _default_rate_limit() -> Layer:
     return RateLimitLayer(RateLimit(DEFAULT_RATE), yields_to_undeclared_proxy=True)
 
@@ -97,6 +104,7 @@ def _no_ip_filter() -> Layer:
 ORDER: Final[Mapping[str, Part]] = MappingProxyType(
     {
         "telemetry": Part(lambda: (Telemetry, TelemetryLayer), "export", (str,)),
+        "monitor": Part(_monitor, takes_table=True),
         "client_address": Part(lambda: (ClientAddress, ClientAddressLayer), "trusted", (list, tuple)),
         "request_id": Part(lambda: (RequestID, RequestIDLayer)),
         "cors": Part(_cors, "origins", (str, list, tuple), wraps=True),
@@ -133,7 +141,8 @@ class GuardParts(TypedDict, total=False):
     security_headers: bool | Preset | SecurityHeaders
     request_limits: bool | RequestLimits
     rate_limit: bool | Rate | RateLimit | Sequence[RateLimit]
-    telemetry: bool | Literal["otlp"] | Telemetry
+    telemetry: bool | Literal["otlp", "prometheus"] | Telemetry
+    monitor: bool | Monitor | Table
     client_address: bool | Sequence[str] | ClientAddress
     cors: Off | str | Sequence[str] | CORS
     endpoints: bool | Literal["local"] | Endpoints
@@ -157,7 +166,9 @@ class Guard(Middleware):
         request_limits: sizes of URL, headers and body.
         rate_limit: also a rate such as `"5/second;100/minute"`; the default is `"100/minute"` for each client.
         telemetry: what the application and every part of the guard do is counted and measured; also `"otlp"`, which
-            sends it to a collector.
+            sends it to a collector, or `"prometheus"`, which asks for it at `/metrics`.
+        monitor: what was counted is watched: the summary and the dashboard of the endpoints, and alerts; also a dict of
+            the fields of its settings, such as `{"alert_thresholds": {"error_rate": 2.0}}`.
         client_address: whose word on the client's address is taken; also a list of trusted proxies. Told nothing, it
             trusts nobody, and says once in the log when somebody sends a forwarding header.
         cors: off until set; also an origin, or a list of them.
@@ -184,7 +195,8 @@ class Guard(Middleware):
         security_headers: bool | Preset | SecurityHeaders = True,
         request_limits: bool | RequestLimits = True,
         rate_limit: bool | Rate | RateLimit | Sequence[RateLimit] = True,
-        telemetry: bool | Literal["otlp"] | Telemetry = True,
+        telemetry: bool | Literal["otlp", "prometheus"] | Telemetry = True,
+        monitor: bool | Monitor | Table = True,
         client_address: bool | Sequence[str] | ClientAddress = True,
         cors: Off | str | Sequence[str] | CORS = False,
         endpoints: bool | Literal["local"] | Endpoints = True,
@@ -280,7 +292,7 @@ class Guard(Middleware):
             if layer is None:
                 lines.append(f"{name}: off")
             else:
-                lines.append(f"{name}: {_told(layer.settings)}")
+                lines.append(f"{name}: {told(layer.settings)}")
                 lines.extend(f"  {refusal}" for refusal in layer.refusals())
         return "\n".join(lines)
 
@@ -370,30 +382,3 @@ def _check_hearing(problems: Problems, layers: Iterable[Layer]) -> None:
             if name not in ORDER:
                 remedy = f"Name one of {', '.join(ORDER)}."
                 problems.add("AG232", layer.name, name, "must count the refusals of parts of the guard", remedy)
-
-
-def _told(settings: Any) -> str:
-    """Write settings as they would be written in code, functions by their names."""
-    return _call(settings, {field.name: getattr(settings, field.name) for field in fields(settings) if field.init})
-
-
-def _call(made: object, arguments: Mapping[str, object]) -> str:
-    written = [f"{name}={_written(value)}" for name, value in arguments.items()]
-    return f"{type(made).__name__}({', '.join(written)})"
-
-
-def _written(value: Any) -> str:
-    name: str | None = getattr(value, "__qualname__", None)
-    if name is not None:
-        return name
-    if isinstance(value, RateLimit):
-        return _told(value)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_written, cast('Sequence[object]', value)))}]"
-    settings = getattr(value, "settings", None)
-    if isinstance(settings, Mapping):  # a store: what it goes by, also where nobody has said it
-        return _call(value, cast("Mapping[str, object]", settings))
-    try:
-        return repr(value)
-    except ValueError:  # a number of thousands of digits
-        return shown(value)

@@ -11,7 +11,7 @@ Expect:
     by a page of the shop 429 https://shop.example
     with a script in it 400
     from a blocked address 403
-    switched off: telemetry, client_address, request_id, error_envelope, endpoints
+    switched off: telemetry, monitor, client_address, request_id, error_envelope, endpoints
     wrong: 2 settings are wrong:
       AG110 SecurityMiddleware.rate_limit_request is not a field. Did you mean 'rate_limit_requests'?
       AG302 SecurityMiddleware.allowed_ips[0] must be an address, and a name is never looked up, not 'localhost'. \

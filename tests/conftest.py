@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -48,5 +49,17 @@ def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
     """
     on_a_loop = "anyio_backend" in request.fixturenames
     watch = on_a_loop and request.getfixturevalue("anyio_backend_name") == "asyncio"
-    with blockbuster_ctx() if watch else nullcontext():
+    with blockbuster_ctx() if watch else nullcontext() as watched:
+        if watched is not None:  # coverage takes a lock of its own for each new thread
+            watched.functions["threading.Lock.acquire"].can_block_in("coverage/collector.py", "lock_data")
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_watcher_is_left() -> Iterator[None]:
+    """End the threads of guards that a test has served and not shut down, so that they do not look on at the next."""
+    yield
+    watching = sys.modules.get("asgi_guard.watch.watcher")
+    for watcher in () if watching is None else tuple(getattr(watching, "_all", ())):
+        if watcher.is_running:
+            watcher.end()

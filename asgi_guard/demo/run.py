@@ -32,16 +32,23 @@ Both are running now, the guarded one with a fresh limit; Ctrl-C stops them.
   plain    {plain}
   guarded  {guarded}
 
+  The dashboard, which only this machine may see: {guarded}/performance
+
   curl -i {guarded}/items
   curl -i {guarded}/late
   curl -s -o /dev/null -w '%{{http_code}}\\n' '{guarded}/items?[1-110]' | sort | uniq -c
 """
 
 
+def standard(app: ASGIApp) -> Guard:
+    """Guard an application by the defaults; whoever asks from this machine may see what there is to be seen."""
+    return Guard(app, endpoints="local")
+
+
 def run(
     *,
     write: Callable[[str], object],
-    guard: Callable[[ASGIApp], ASGIApp] = Guard,
+    guard: Callable[[ASGIApp], ASGIApp] = standard,
     host: str = "127.0.0.1",
     ports: tuple[int, int] = (0, 0),
     once: bool = False,

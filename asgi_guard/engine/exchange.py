@@ -47,6 +47,14 @@ class Exchange(Parking):
         """Tell whether the last message of the application's response has passed."""
         return self.over_at < self.plan.size
 
+    @property
+    def innermost(self) -> Exchange:
+        """The exchange of the guard furthest in that was called, whose scope the application has."""
+        found: Any = self
+        while found.inner is not None:
+            found = found.inner
+        return found  # type: ignore[no-any-return]
+
     def is_repeated(self, layer: Layer) -> bool:
         """Tell whether another layer of this name stands further out, in this guard or in one around it."""
         if layer in self.plan.repeated:
@@ -307,6 +315,7 @@ class Exchange(Parking):
             self.restore_state()
         if self.scope is not self._origin:
             self.restore_scope()
+        self.forget_inner()
         self.over_at = 0  # nothing that is said afterwards has an effect
 
     # Events -----------------------------------------------------------------------------------------------------------

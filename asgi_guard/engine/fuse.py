@@ -21,7 +21,7 @@ from asgi_guard.engine.override import KEY
 from asgi_guard.engine.plan import Plan, can_fuse
 from asgi_guard.engine.timing import plans
 from asgi_guard.engine.types import AnyReceive, AnyScope, AnySend, ASGIApp
-from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.errors.exceptions import ConfigError, MissingExtraError
 from asgi_guard.events import Listener, check_listeners
 from asgi_guard.settings import Problems
 
@@ -124,6 +124,7 @@ class Middleware:
                         await exchange.refuse(origin, reply)
                         return
                 origin = size
+                exchange.is_admitted = True
                 if plan.listened:
                     exchange.tell_allowed()
                 await self._target(exchange.scope, exchange.receive, exchange.send)
@@ -239,9 +240,10 @@ async def _started(layers: Iterable[Layer], receive: AnyReceive, send: AnySend) 
         try:
             await layer.start()
         except Exception as exc:  # noqa: BLE001  the server is told, and does not serve what cannot work
-            logger.exception("%s could not start", layer.name)
-            what = str(exc) if isinstance(exc, ConfigError) else f"{type(exc).__name__}; the log says more"
+            is_clear = isinstance(exc, ConfigError | MissingExtraError)  # it says what to do: no traceback says more
+            what = str(exc) if is_clear else f"{type(exc).__name__}; the log says more"
             text = f"{layer.name} could not start: {what}"
+            logger.error("%s", text, exc_info=None if is_clear else exc)
             await send({"type": "lifespan.startup.failed", "message": text})
             return None
 

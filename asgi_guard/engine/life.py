@@ -264,8 +264,16 @@ def _what_tells_loops_apart() -> Callable[[], object]:
 
 def has_loop() -> bool:
     """Tell whether an event loop runs in this thread."""
+    return running_loop() is not None
+
+
+def running_loop() -> Any:
+    """Return the event loop that runs in this thread, or the token of a run of trio; None where there is none."""
+    trio = _trio()
+    if trio is not None:
+        return trio.lowlevel.current_trio_token()
     asyncio = sys.modules.get("asyncio")
-    return (asyncio is not None and asyncio._get_running_loop() is not None) or _trio() is not None  # noqa: SLF001
+    return None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001  it raises nothing
 
 
 def _current_task() -> Any:

@@ -85,7 +85,10 @@ class Plan:
         self.positions: dict[Layer, int] = {layer: position for position, layer in enumerate(self.layers)}
         self.wants: frozenset[bytes] = frozenset[bytes]({b"host"}).union(*[layer.wants for layer in self.layers])
         self.holds: bool = any(layer.holds_start for _, layer in working)
-        self.overridable: bool = any(layer.overridable or is_filled(layer, "head") for layer in self.layers)
+        # One that has the aggregate has to be found by another further in, lest a request be measured twice.
+        self.overridable: bool = any(
+            layer.overridable or layer.aggregate is not None or is_filled(layer, "head") for layer in self.layers
+        )
 
         self.admits: tuple[tuple[int, Callable[..., Any], bool], ...] = _admits(working, overridden, wrap)
         self.inbounds: Steps = _collect("inbound", working, wrap)

@@ -38,6 +38,9 @@ class Wire(Request):
         failure: the exception that ended the call, whoever answers for it; None before there is one.
         status: of the response that goes out, 101 for a WebSocket that is accepted; 0 before there is one.
         is_accepted: whether this is a WebSocket whose handshake the application accepts or has accepted.
+        is_admitted: whether all layers have let the request pass, and the application was called.
+        is_inside: whether another guard stands around this one.
+        inner: the exchange of the guard further in that was called last, whatever stands between; None without one.
     """
 
     client: str | None
@@ -45,6 +48,7 @@ class Wire(Request):
     header_bytes: int
     header_count: int
     host_app: Any
+    inner: Wire | None
     is_peer_trusted: bool
     overrides: dict[str, Any] | None
     request_id: str | None
@@ -68,8 +72,10 @@ class Wire(Request):
     head_size: int
     holds: bool
     is_accepted: bool
+    is_admitted: bool
     is_expired: bool
     is_gone: bool
+    is_inside: bool
     over_at: int
     replied: tuple[tuple[int, int], ...]
     status: int
@@ -96,9 +102,12 @@ class Wire(Request):
         "foreign",
         "head_size",
         "holds",
+        "inner",
         "is_accepted",
+        "is_admitted",
         "is_expired",
         "is_gone",
+        "is_inside",
         "outside",
         "over_at",
         "replied",
@@ -128,10 +137,10 @@ class Wire(Request):
         self.status = self.head_size = 0
         self.floor = self.over_at = self.answered_at = self.broken_at = plan.size
         self.is_peer_trusted = self.is_gone = self.is_expired = self.is_accepted = False
-        self._promises_trailers = self._has_repeated = False
+        self.is_admitted = self.is_inside = self._promises_trailers = self._has_repeated = False
         self.request_id = self._restores = self._intake = self._held = self._outer = None
         self.overrides = self._overridden_outside = self._parked = None
-        self.turn = self._opening = self.foreign = self.broken = self.deadlines = self.failure = None
+        self.turn = self._opening = self.foreign = self.broken = self.deadlines = self.failure = self.inner = None
         peer = scope.get("client")
         host = peer[0] if peer else None
         self.client = host if type(host) is str and host and ":" not in host else address(host)
@@ -156,6 +165,8 @@ class Wire(Request):
             begin(self, said)  # type: ignore[arg-type]
             if said.__class__ is self.__class__:
                 self._overridden_outside = said
+                self.is_inside = True
+                said.inner = self
         if plan.overridable:
             self.scope = {**self.scope, KEY: self}
         outside: Any = send
@@ -165,10 +176,16 @@ class Wire(Request):
     def _nest(self, outer: Any) -> None:
         """Take over, inside an exchange that nests this one for real, what layers share."""
         self._outer = outer
+        self.is_inside = True
+        outer.inner = self
         self.holds, outer.holds = self.holds or outer.holds, False  # one of them holds: the one that hears first
         self.request_id = outer.request_id
         self.is_peer_trusted: bool = outer.is_peer_trusted
         self.client = outer.client
+
+    def forget_inner(self) -> None:
+        """Forget the guard further in: it has ended."""
+        self.inner = None
 
     @property
     def _is_cut_off(self) -> bool:

@@ -16,10 +16,12 @@ from asgi_guard.inspection.engines import compile_re2, for_stdlib, has_re2
 from asgi_guard.inspection.extract import Value
 from asgi_guard.inspection.rule import LEVELS, PLACES, SCORES, VIEWS, Rule, is_id
 from asgi_guard.inspection.scan import Scanner
+from asgi_guard.inspection.sharing import ways
 from asgi_guard.settings import Problems, did_you_mean, shown
 
 _MAX_REPEAT: Final = 100
 _MAX_PATTERN: Final = 2_000
+_MAX_WAYS: Final = 2_500
 _CLASS_OR_ESCAPE: Final = re.compile(r"\\[^1-9AZzkupN]|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _FORBIDDEN: Final = re.compile(r"\(\?(?!:)|\\|\{,")  # {,9} is a repeat to `re` alone
 _UNBOUNDED: Final = re.compile(r"[*+]|\{\d+,\}")
@@ -105,6 +107,10 @@ def _check_pattern(problems: Problems, field: str, pattern: str) -> bool:
     if is_ambiguous(pattern):
         rule = "must not share out the same text in many ways: something repeats within a repeat, or matches twice"
         remedy = "Let each round begin with a character that nothing else in it takes: (?:,[a-z]{1,9}){0,40}."
+        return problems.add("AG703", field, pattern, rule, remedy)
+    if ways(pattern) > _MAX_WAYS:
+        rule = f"must not share out the same text among repeats in more than {_MAX_WAYS:,} ways"
+        remedy = "Write fewer rounds, or let something stand between the repeats that neither of them takes."
         return problems.add("AG703", field, pattern, rule, remedy)
     return True
 

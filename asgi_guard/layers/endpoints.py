@@ -1,4 +1,4 @@
-"""Endpoints: health and metrics, answered in the application's place, to those who may see them.
+"""Endpoints: health, metrics, summary and dashboard, answered in the application's place, to those who may see them.
 
 Whoever shows the token (RFC 6750 section 2.1), asks from a listed address or, where that is allowed, from this very
 machine sees everything. Anybody else learns from the health paths that it works or does not, and finds nothing at the
@@ -19,14 +19,12 @@ AG300 to AG304 are those of `asgi_guard.networks`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypedDict, Unpack, cast
-from urllib.parse import parse_qs
 
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
@@ -39,26 +37,25 @@ from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
 from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
 from asgi_guard.monitor.health import MAX_CHECKS, Health, HealthCheck, Warnings
+from asgi_guard.monitor.health_reply import bare, full, query_of
 from asgi_guard.monitor.health_report import Report
 from asgi_guard.networks import check
 from asgi_guard.settings import HIDDEN, Problems, build
-from asgi_guard.telemetry.exposition import exposition_of
+from asgi_guard.telemetry.exposition import exposed, exposition_of, note_closed
+from asgi_guard.watch.pages import Pages
 from asgi_guard.web.viewers import Viewers
 
-Page = Callable[[Request], Awaitable[Reply]]
-"""Answers at a path of its own; asked by GET and HEAD of those who may see everything, and by nobody else."""
+Page = Callable[[Request], Awaitable[Reply | None]]
+"""Answers at a path of its own, or leaves it to the application; asked by GET and HEAD of those who may see everything,
+and by nobody else."""
 
 Exposition = Callable[[bytes], Awaitable[tuple[bytes, bytes]]]
 """Gives the media type and the text of all metrics, for what a client accepts."""
-
-MAX_QUERY_BYTES: Final = 1_024
-"""What is read of a query."""
 
 _MAKE_ONE: Final = "Make one: python -c 'import secrets; print(secrets.token_urlsafe())'"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}")
 _PATH: Final = re.compile(r"(/[^/?#\s]+)+")
 _NO_STORE: Final = ((b"cache-control", b"no-store"),)
-_JSON, _HEALTH_JSON, _TEXT = b"application/json", b"application/health+json", b"text/plain; charset=utf-8"
 _NO_PAGES: Final[Mapping[str, Page]] = MappingProxyType({})
 
 
@@ -88,6 +85,10 @@ class Endpoints:
         readyz: the path that says whether requests should be sent here: as `health`, and not before the application
             has started or once it is about to stop.
         metrics: the path of the metrics.
+        summary: the path of the summary of the last hour, as JSON.
+        dashboard: the path of a page that shows it.
+        challenge: whether a browser that opens the dashboard is asked for the token (HTTP Basic, any user name). It
+            tells everybody that there is something to be seen; without it the path is the application's for them.
         app_wins: whether the application is asked first, and these only where it says 404. Probes then pass whatever
             stands in between, such as a rate limit.
         checks: what the application depends on, at most 100.
@@ -104,6 +105,9 @@ class Endpoints:
     livez: str | None = "/livez"
     readyz: str | None = "/readyz"
     metrics: str | None = "/metrics"
+    summary: str | None = "/performance/summary"
+    dashboard: str | None = "/performance"
+    challenge: bool = False
     app_wins: bool = False
     checks: Sequence[HealthCheck] = ()
 
@@ -117,6 +121,7 @@ class Endpoints:
         if self.local is not None:
             problems.boolean("local", self.local)
         problems.boolean("app_wins", self.app_wins)
+        problems.boolean("challenge", self.challenge)
         if self.prefix != "":
             _check_path(problems, "prefix", self.prefix)
         paths = {name: getattr(self, name) for name in _NAMES if getattr(self, name) is not None}
@@ -130,7 +135,7 @@ class Endpoints:
             object.__setattr__(self, "token", _Token(self.token))
 
 
-_NAMES: Final = ("health", "livez", "readyz", "metrics")
+_NAMES: Final = ("health", "livez", "readyz", "metrics", "summary", "dashboard")
 
 
 def _check_path(problems: Problems, name: str, path: object) -> bool:
@@ -170,6 +175,9 @@ class EndpointsFields(TypedDict, total=False):
     livez: str | None
     readyz: str | None
     metrics: str | None
+    summary: str | None
+    dashboard: str | None
+    challenge: bool
     app_wins: bool
     checks: Sequence[HealthCheck]
 
@@ -203,7 +211,7 @@ class EndpointsLayer(Layer):
         health: Health | None = None,
     ) -> None:
         self.settings: object = settings
-        self.health: Health = health or Health(settings.checks)
+        self.health: Health = health or Health(settings.checks, warnings=[self._warnings])
         self.holds_start: bool = settings.app_wins
         self._app_wins = settings.app_wins
         self._viewers = Viewers(settings.token, settings.allowed, is_local_allowed=bool(settings.local))
@@ -213,19 +221,34 @@ class EndpointsLayer(Layer):
         own |= {settings.health: self._health, settings.livez: self._livez, settings.readyz: self._readyz}
         own.pop(None, None)
         self._at = {f"{settings.prefix}{path}": answer for path, answer in own.items()}
+        self._is_closed = not (settings.token or settings.allowed or settings.local)
         self._metrics = None if settings.metrics is None else settings.prefix + settings.metrics
         self._exposition = exposition
+        self._endpoints = settings
+        self._pages: Pages | None = None
         if exposition is not None:
             self._expose(exposition)
 
     def _expose(self, exposition: Exposition) -> None:
         if self._metrics is not None:
-            self._at[self._metrics] = _closed(_exposed(exposition))
+            page = _closed(exposed(exposition))
+            self._at |= {self._metrics: page, f"{self._metrics}/": page}
 
     def count_in(self, aggregate: Any) -> None:
-        """Show what the stack counts, where nothing else is to be shown."""
+        """Show what the stack counts, where nothing else is to be shown, and what there is to say of it."""
+        self.counts_in = aggregate
         if self._exposition is None:
             self._expose(exposition_of(aggregate))
+        prefix, summary, dashboard = (getattr(self._endpoints, name) for name in ("prefix", "summary", "dashboard"))
+        self._pages = Pages(aggregate, summary and prefix + summary, dashboard and prefix + dashboard)
+        if summary is not None:
+            self._at[prefix + summary] = _closed(self._pages.summary)
+        if dashboard is not None:
+            is_asked = self._endpoints.challenge and self._endpoints.token is not None
+            self._at[prefix + dashboard] = _closed(self._pages.dashboard, _CHALLENGE if is_asked else None)
+
+    def _warnings(self) -> Sequence[str]:
+        return [] if self._pages is None else self._pages.warnings()
 
     async def admit_async(self, exchange: Exchange) -> Reply | None:
         """Answer where this is the path of an endpoint, to whom it is there."""
@@ -259,19 +282,21 @@ class EndpointsLayer(Layer):
         return await self._reported(exchange, may_see, is_readiness=True)
 
     async def _livez(self, exchange: Exchange, may_see: bool) -> Reply:
-        return _full(exchange, Report()) if may_see else _bare(exchange, Report())
+        return full(exchange, Report()) if may_see else bare(exchange, Report())
 
     async def _reported(self, exchange: Exchange, may_see: bool, *, is_readiness: bool) -> Reply:
         if not may_see:  # nor may a stranger choose among the checks: the status would tell which of them fails
-            return _bare(exchange, await self.health.report(is_readiness=is_readiness))
-        asked = _query(exchange)
+            return bare(exchange, await self.health.report(is_readiness=is_readiness))
+        asked = query_of(exchange)
         exclude, tags = asked.get("exclude", ()), asked.get("tag", ())
-        return _full(exchange, await self.health.report(exclude=exclude, tags=tags, is_readiness=is_readiness))
+        return full(exchange, await self.health.report(exclude=exclude, tags=tags, is_readiness=is_readiness))
 
     # The life of the application ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Be not ready until the application has started."""
+        if self._is_closed and self.counts_in is not None:
+            note_closed(self.counts_in)
         self.health.state = "starting"
 
     def started(self) -> None:
@@ -293,48 +318,25 @@ class EndpointsLayer(Layer):
             self.health.state = previous.health.state
 
 
-def _closed(page: Page) -> Callable[[Exchange, bool], Awaitable[Reply | None]]:
-    """Make a page that is not there for strangers."""
+def _closed(page: Page, refusal: Reply | None = None) -> Callable[[Exchange, bool], Awaitable[Reply | None]]:
+    """Make a page that is not there for strangers, or is refused to them."""
 
     async def answer(exchange: Exchange, may_see: bool) -> Reply | None:
-        return await page(exchange) if may_see else None
+        return await page(exchange) if may_see else refusal
 
     return answer
 
 
-def _exposed(exposition: Exposition) -> Page:
-    async def page(request: Request) -> Reply:
-        content_type, body = await exposition(b",".join(request.header_lines(b"accept")))
-        return Reply(200, headers=_NO_STORE, body=body, content_type=content_type)
-
-    return page
-
-
-def _full(request: Request, report: Report) -> Reply:
-    """Write a report in the format that was asked for."""
-    if "verbose" in _query(request):
-        return _reply(report, report.as_lines().encode(), _TEXT)
-    return _reply(report, json.dumps(report.as_json()).encode(), _json_type(request))
-
-
-def _bare(request: Request, report: Report) -> Reply:
-    """Write whether it works, and nothing else: a warning is a detail, too."""
-    return _reply(report, b'{"status": "%b"}' % (b"fail" if report.status == "fail" else b"pass"), _json_type(request))
-
-
-def _reply(report: Report, body: bytes, content_type: bytes) -> Reply:
-    return Reply(503 if report.status == "fail" else 200, headers=_NO_STORE, body=body, content_type=content_type)
-
-
-def _json_type(request: Request) -> bytes:
-    is_named = any(_HEALTH_JSON in line.lower() for line in request.header_lines(b"accept"))
-    return _HEALTH_JSON if is_named else _JSON
-
-
-def _query(request: Request) -> dict[str, list[str]]:
-    query: bytes = request.scope.get("query_string") or b""
-    return parse_qs(query[:MAX_QUERY_BYTES].decode("latin-1"), keep_blank_values=True)
-
+_CHALLENGE: Final = Reply.refusal(
+    Fault(
+        status=401,
+        code="TOKEN_REQUIRED",
+        message="The token is required.",
+        category=ErrorCategory.AUTHENTICATION,
+        severity=ErrorSeverity.LOW,
+    ),
+    headers=[(b"www-authenticate", b'Basic realm="asgi_guard", charset="UTF-8"'), *_NO_STORE],
+)
 
 _NOT_ALLOWED: Final = Reply.refusal(
     Fault(

@@ -20,9 +20,9 @@ from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp, Headers, Message
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.settings import build
-from asgi_guard.telemetry import access_log, coexistence
-from asgi_guard.telemetry.coexistence import FASTAPI, NOTHING, Inside, Measured
-from asgi_guard.telemetry.out import Out, aggregate_for
+from asgi_guard.telemetry import access_log
+from asgi_guard.telemetry.coexistence import NOTHING
+from asgi_guard.telemetry.out import Out, aggregate_for, duration_metric
 from asgi_guard.telemetry.routes import Roots, route_of
 from asgi_guard.telemetry.semconv import (
     ACCESS_LOG_DROPPED,
@@ -34,7 +34,6 @@ from asgi_guard.telemetry.semconv import (
     LAYER_DURATION,
     MESSAGES,
     OTHER,
-    REQUEST_DURATION,
     REQUEST_SIZE,
     RESPONSE_SIZE,
     SCHEMES,
@@ -42,6 +41,7 @@ from asgi_guard.telemetry.semconv import (
     error_type,
 )
 from asgi_guard.telemetry.settings import Telemetry, TelemetryFields
+from asgi_guard.telemetry.shares import OURS, OURS_UNLESS_MARKED, THEIRS, Shares
 from asgi_guard.telemetry.spans import Open, Spans
 
 if TYPE_CHECKING:
@@ -60,12 +60,6 @@ FIRST_FAULT: Final = 500
 FIRST_FAILURE: Final = 400
 MAX_KNOWN: Final = 4_096
 """How many kinds of answers are looked up at once; what goes beyond is found by the aggregate, which has a bound."""
-
-# Whose the duration of a request is; up to the second it is among those on their way.
-_OURS: Final = 0
-_OURS_UNLESS_MARKED: Final = 1
-_OURS_IF_ANSWERED_HERE: Final = 2
-_THEIRS: Final = 3
 
 _logger: Final = logging.getLogger("asgi_guard")
 
@@ -104,10 +98,9 @@ class TelemetryLayer(Layer):
         self.settings: object = settings
         self._now_ns = now_ns
         self._chance = chance
-        self._http = settings.http
-        self._inside = Inside(None)
-        self._is_alone = False
+        self._shares = Shares(settings.http)
         self.aggregate: Aggregate = aggregate_for(settings)
+        self._request_duration = duration_metric(self.aggregate, settings.duration_bounds)
         self._out = Out(settings, self.aggregate)
         self._durations: dict[str, Series] = {}
         self._roots = Roots()
@@ -142,35 +135,34 @@ class TelemetryLayer(Layer):
 
     def wraps(self, app: Any) -> None:
         """Know the application, which may measure requests itself."""
-        self._inside = Inside(app)
-        self._is_alone = False
+        self._shares.wraps(app)
 
     def admit(self, exchange: Exchange) -> None:
         """Take the time."""
         if self._excludes and self._is_excluded(exchange):
             opened = None if self._spans is None or exchange.is_repeated(self) else self._spans.exclude()
             if opened is not None:
-                exchange.cells[self] = (None, 0, opened, _THEIRS, None)
+                exchange.cells[self] = [None, 0, opened, THEIRS, None]
             return
-        if exchange.is_repeated(self):
+        if (exchange.is_inside or exchange.plan.repeated) and exchange.is_repeated(self):
             return
         if self._out.is_waiting:
             self._out.set_up_late()
         scope = exchange.scope
         known = self._kinds.get((scope.get("method", ""), scope.get("scheme", ""), scope.get("http_version", "")))
         kind = known or self._kind(exchange)
-        whose, opened = _OURS, None
-        theirs = NOTHING
-        if not self._is_alone:
-            theirs, whose = self._theirs(exchange)
-        if whose <= _OURS_UNLESS_MARKED:
+        theirs, whose, opened = NOTHING, OURS, None
+        is_alone = self._shares.is_alone
+        if not is_alone:
+            theirs, whose = self._shares.begin(exchange)
+        if whose <= OURS_UNLESS_MARKED:
             kind.active.add(1)
         if self._spans is not None and not theirs.spans:
             opened = self._spans.begin(exchange, kind.method)
-            if opened is not None and theirs is NOTHING and not self._is_alone:
-                exchange.scope = coexistence.claim(exchange.scope)
+        if not is_alone and not any(theirs) and self._shares.claim(exchange, has_span=opened is not None):
+            whose = OURS
         sizes = [0, 0] if self._traffic or self._log is not None else None
-        exchange.cells[self] = (kind, self._now_ns(), opened, whose, sizes)
+        exchange.cells[self] = [kind, self._now_ns(), opened, whose, sizes]
 
     def _is_excluded(self, exchange: Exchange) -> bool:
         path = exchange.path
@@ -183,23 +175,6 @@ class TelemetryLayer(Layer):
         except Exception:
             _logger.exception("what is excluded from the telemetry cannot be asked for; the request is measured")
             return False
-
-    def _theirs(self, exchange: Exchange) -> tuple[Measured, int]:
-        """Find out what others measure of a request, and whose its duration is."""
-        if self._http != "framework" and not coexistence.is_possible():
-            self._is_alone = self._inside.is_settled  # whoever has not been imported by now will not be
-            return NOTHING, _OURS
-        theirs = coexistence.outside(exchange)
-        if theirs is not NOTHING:
-            return theirs, _THEIRS if theirs.durations else _OURS
-        if self._http == "framework":
-            return Measured(spans=True, durations=True), _OURS_IF_ANSWERED_HERE
-        if self._http == "guard":
-            return NOTHING, _OURS
-        theirs = self._inside.measured()
-        if theirs.durations:
-            return theirs, _OURS_IF_ANSWERED_HERE
-        return theirs, _OURS if theirs.spans else _OURS_UNLESS_MARKED
 
     def _kind(self, exchange: Exchange) -> _Kind:
         """Find the kind of a request whose method, scheme or version was not seen yet, or is nobody's."""
@@ -248,11 +223,11 @@ class TelemetryLayer(Layer):
         cell = exchange.cells.get(self)
         if cell is None:
             return
-        kind, started_ns, opened, whose, sizes = cell
+        kind, started_ns = cell[0], cell[1]
         if kind is None or kind.is_socket:
             return
-        if not self._is_alone:
-            self._inside.is_settled = True
+        if not self._shares.is_alone:
+            self._shares.settle()
         took_ns = self._now_ns() - started_ns
         if exchange.is_gone:
             error = CLIENT_DISCONNECT
@@ -261,9 +236,9 @@ class TelemetryLayer(Layer):
         elif exchange.failure is not None:
             error = error_type(exchange.failure)
         else:  # frameworks answer for an exception before they raise it
-            exchange.cells[self] = (kind, -took_ns, opened, whose, sizes)
+            cell[1] = -took_ns
             return
-        exchange.cells[self] = (kind, 0, opened, whose, sizes)
+        cell[1] = 0
         self._record(exchange, cell, error, took_ns)
 
     def finish(self, exchange: Exchange) -> None:
@@ -276,19 +251,20 @@ class TelemetryLayer(Layer):
         kind, started_ns, opened, whose, _ = cell
         try:
             if kind is not None:
-                if whose <= _OURS_UNLESS_MARKED:
+                if whose <= OURS_UNLESS_MARKED:
                     kind.active.add(-1)
-                self._finish(exchange, cell, started_ns)
+                if started_ns:
+                    self._finish(exchange, cell, started_ns)
         finally:  # whatever fails, the context is that of whoever called
             if opened is not None:
                 opened.leave()
 
-    def _finish(self, exchange: Exchange, cell: tuple[Any, ...], started_ns: int) -> None:
+    def _finish(self, exchange: Exchange, cell: list[Any], started_ns: int) -> None:
         """Record what `complete` has not: it was not asked, or it waited for the exception behind a 500."""
         error = "" if exchange.failure is None else error_type(exchange.failure)
         if started_ns < 0:
             self._record(exchange, cell, error or str(exchange.status), -started_ns)
-        elif started_ns:
+        else:
             if not cell[0].is_socket and (exchange.is_gone or not error):
                 error = CLIENT_DISCONNECT if exchange.is_gone else INCOMPLETE
             elif exchange.is_gone:
@@ -296,11 +272,14 @@ class TelemetryLayer(Layer):
             self._record(exchange, cell, error, self._now_ns() - started_ns)
 
     def took(self, layer: Layer, nanoseconds: int) -> None:
-        """Count how long a layer has taken with one request in 64."""
+        """Count how long a layer has taken with one request in 64; as rarely, look for a meter provider."""
         series = self._durations.get(layer.name)
         if series is None:
             series = self._durations[layer.name] = self.aggregate.series(LAYER_DURATION, layer.name)
         series.record(nanoseconds)
+        if layer is self and self._out.has_come():
+            for kind in self._kinds.values():
+                kind.answers.clear()
 
     async def start(self) -> None:
         """Open the folder that workers share, and set up what sends the numbers out, where there is any."""
@@ -313,7 +292,7 @@ class TelemetryLayer(Layer):
         """Send, and write, what is left."""
         from anyio import to_thread
 
-        await to_thread.run_sync(self._out.shut_down)
+        await to_thread.run_sync(self._out.flush)
         if self._writer is not None:
             await to_thread.run_sync(self._writer.close)
 
@@ -326,18 +305,20 @@ class TelemetryLayer(Layer):
         status = str(exchange.status) if exchange.status else ""
         self.aggregate.series(ANSWERS, exchange.plan.layers[exchange.answered_at].name, status).add()
 
-    def _record(self, exchange: Exchange, cell: tuple[Any, ...], error: str, took_ns: int) -> None:
+    def _record(self, exchange: Exchange, cell: list[Any], error: str, took_ns: int) -> None:
         kind: _Kind
         opened: Open | None
         kind, _, opened, whose, sizes = cell
         answering = exchange.plan.layers[exchange.answered_at] if exchange.replied else None
         if answering is not None and answering.is_aside:
             return
-        root, template = route_of(exchange.scope)
+        root, template = route_of(exchange.scope if exchange.inner is None else exchange.innermost.scope)
         if root:
             root = self._roots.told(root)
         status = exchange.status
-        if whose == _OURS or (whose != _THEIRS and _is_ours(exchange, whose)):
+        if opened is None and not exchange.is_admitted and self._spans is not None:
+            opened = self._spans.made(exchange, kind.method, took_ns) if self._shares.is_nobodys(exchange) else None
+        if whose == OURS or (whose != THEIRS and self._shares.is_ours(exchange, whose)):
             known = kind.answers.get((root, template, status, error))
             if known is None:
                 known = self._found(kind, root, template, status, error)
@@ -357,7 +338,7 @@ class TelemetryLayer(Layer):
 
     def _found(self, kind: _Kind, root: str, template: str, status: int, error: str) -> tuple[Series, ...]:
         """Find where a kind of answer is counted, and remember it while there is room."""
-        metrics = [CONNECTION_DURATION] if kind.is_socket else [REQUEST_DURATION]
+        metrics = [CONNECTION_DURATION] if kind.is_socket else [self._request_duration]
         if self._traffic and not kind.is_socket:
             metrics += [REQUEST_SIZE, RESPONSE_SIZE]
         values = (*kind.values, root + template, str(status) if status else "", error)
@@ -366,14 +347,6 @@ class TelemetryLayer(Layer):
         if len(kind.answers) < MAX_KNOWN:
             kind.answers[root, template, status, error] = found
         return found
-
-
-def _is_ours(exchange: Exchange, whose: int) -> bool:
-    """Tell, now that a request is over, whether its duration is the guard's."""
-    if whose == _OURS_IF_ANSWERED_HERE:
-        return bool(exchange.replied) and exchange.failure is None
-    # A FastAPI that is mounted further in could not be seen before.
-    return exchange.scope.get(FASTAPI) is None or not coexistence.outside(exchange).durations
 
 
 class TelemetryMiddleware(Middleware):

@@ -1,6 +1,6 @@
 """Measured: what a rate limit tells telemetry of its decisions, and of the time that they take.
 
-Must never be told a key: policies and stores are what the program names.
+Must never tell a key: policies and stores are what the program names, and whoever is refused is told by a hash.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Measured:
         policy = charge.policy
         told = _result(decision, result, policy.settings.while_away)
         self._aggregate.series(RATE_LIMIT_REQUESTS, policy.settings.name, told, policy.backend).add()
+        if result == "refused":
+            self._aggregate.pressure.note(policy.settings.name, charge.key)
 
     def timed(self, steps: Steps[Any]) -> Steps[Any]:
         """Take steps, and the time that they take where a store has to be waited for."""

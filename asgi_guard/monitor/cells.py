@@ -1,29 +1,25 @@
 """Cells: the aggregate. All that is counted stands as plain integers in one flat row, and is added up where it is read.
 
-A series is a few neighbouring integers; whoever counts keeps its handle and adds to them. That takes no lock: CPython
-switches threads at calls and at jumps, never between an integer read and the same integer written. The row may lie in
-memory that outlives the process.
 Must never keep more series than its bound, whatever the values of attributes are: the rest is one series a metric.
 """
 
 from __future__ import annotations
 
 import logging
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Any, Final, SupportsFloat, TypeAlias, cast
+from weakref import WeakSet
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
-from asgi_guard.monitor.buckets import PAGE, Ruler, ruler
-from asgi_guard.monitor.metric import Kind, Metric
-from asgi_guard.monitor.rows import EXEMPLAR, MOST, point_at, signed, width_of
+from asgi_guard.monitor.metric import Kind, Metric, the_one
+from asgi_guard.monitor.pressure import Pressure
+from asgi_guard.monitor.rows import MOST
+from asgi_guard.monitor.series import Series, Slots, series_of
 from asgi_guard.monitor.snapshot import OVERFLOW, Exemplar, Point, Snapshot
 from asgi_guard.settings import Problems
-
-if TYPE_CHECKING:
-    from asgi_guard.monitor.rows import Cells
 
 __all__ = ["OVERFLOW", "Aggregate", "Exemplar", "Observed", "Point", "Series", "Slots", "Snapshot"]
 
@@ -39,143 +35,7 @@ Observed: TypeAlias = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 """What a gauge is asked for when somebody reads: the values of its attributes, and the number, for each series."""
 
 _logger: Final = logging.getLogger("asgi_guard.monitor")
-
-
-class Slots:
-    """The row of integers, in the memory of this process; it grows as needed."""
-
-    def __init__(self) -> None:
-        self.cells: Cells = [0] * PAGE  # page 0 is nobody's; an array would make each number anew at each addition
-        self.lock: Lock = Lock()
-
-    def take(self, count: int) -> int:
-        """Reserve neighbouring integers, all 0, and return where they begin; the lock is held."""
-        at = len(self.cells)
-        self.cells += [0] * count  # type: ignore[operator]
-        return at
-
-    def take_page(self) -> int:
-        """Reserve a page, or return page 0, whose counts nobody reads; the lock is held."""
-        return self.take(PAGE)
-
-    def publish(self, series: Series) -> None:
-        """Let others find a series, where there are others; the lock is held."""
-
-
-class Series:
-    """The handle of one series: what adds to it. Keep it; to find it costs more than to add to it.
-
-    Attributes:
-        metric: what is counted.
-        values: of its attributes.
-        is_overflow: whether it counts what found no place.
-        at: where its integers begin.
-    """
-
-    __slots__ = ("_cells", "_clock", "_slots", "at", "is_overflow", "metric", "values")
-
-    def __init__(self, metric: Metric, values: tuple[str, ...], is_overflow: bool, clock: Clock) -> None:
-        self.metric: Metric = metric
-        self.values: tuple[str, ...] = values
-        self.is_overflow: bool = is_overflow
-        self._clock = clock
-
-    def move(self, slots: Slots) -> None:
-        """Count from 0, in other slots, whose lock is held."""
-        self.at: int = slots.take(width_of(self.metric))
-        self._slots = slots
-        self._cells = slots.cells
-
-    def add(self, number: int = 1) -> None:
-        """Add to a counter, or to a number that goes up and down."""
-        self._cells[self.at] += number
-
-    def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:  # noqa: ARG002
-        """Count a value of a histogram.
-
-        Args:
-            amount: nanoseconds, where the unit is a second; else as many of the unit, 0 or more.
-            trace: the ids of the trace and of the span, as integers, where the span is sampled.
-
-        Raises:
-            TypeError: the metric is no histogram.
-        """
-        raise TypeError(f"{self.metric.name} is no histogram: add to it")
-
-    def read(self, *, with_exponential: bool = True) -> Point:
-        """Read it off."""
-        return point_at(self._cells, self.at, self.metric, self.values, self.is_overflow, exponential=with_exponential)
-
-
-class _Histogram(Series):
-    __slots__ = ("_edges", "_explicit", "_fine")
-
-    def __init__(self, metric: Metric, values: tuple[str, ...], is_overflow: bool, clock: Clock) -> None:
-        super().__init__(metric, values, is_overflow, clock)
-        measure: Ruler = ruler(metric)
-        self._edges = measure.edges
-        self._explicit = measure.explicit
-        self._fine = measure.fine
-
-    def add(self, number: int = 1) -> None:
-        raise TypeError(f"{self.metric.name} is a histogram: record {number} in it")
-
-    def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:
-        cells = self._cells
-        at = self.at
-        bucket = at + 1 + self._explicit[bisect_left(self._edges, amount)]
-        cells[bucket] += 1
-        try:
-            cells[at] += amount
-        except (OverflowError, ValueError):
-            cells[at] = MOST
-        if trace is not None:
-            self._exemplify(amount, trace)
-
-    def _exemplify(self, amount: int, trace: tuple[int, int]) -> None:
-        """Keep the newest exemplar. Whoever reads while it is written finds the moment changed, and leaves it out."""
-        cells = self._cells
-        at = self.at + len(self.metric.bounds) + 2
-        now_ns = int(self._clock.time() * 1e9)
-        trace_id, span_id = trace
-        cells[at] = 0
-        cells[at + 1] = signed(trace_id >> 64)
-        cells[at + 2] = signed(trace_id)
-        cells[at + 3] = signed(span_id)
-        cells[at + 4] = min(amount, MOST)
-        cells[at] = now_ns
-
-
-class _Exponential(_Histogram):
-    __slots__ = ("_pages",)
-
-    def move(self, slots: Slots) -> None:
-        super().move(slots)
-        self._pages = self.at + len(self.metric.bounds) + 2 + EXEMPLAR
-
-    def record(self, amount: int, trace: tuple[int, int] | None = None) -> None:
-        cells = self._cells
-        at = self.at
-        place = bisect_left(self._edges, amount)
-        bucket = at + 1 + self._explicit[place]
-        fine = self._fine[place]
-        page = cells[self._pages + (fine >> 5)] or self._page(fine >> 5)
-        fine = page + (fine & 31)
-        cells[bucket] += 1
-        cells[fine] += 1
-        try:
-            cells[at] += amount
-        except (OverflowError, ValueError):
-            cells[at] = MOST
-        if trace is not None:
-            self._exemplify(amount, trace)
-
-    def _page(self, octave: int) -> int:
-        with self._slots.lock:
-            page = self._cells[self._pages + octave]
-            if not page:
-                page = self._cells[self._pages + octave] = self._slots.take_page()
-        return page
+_alive: Final[WeakSet[Aggregate]] = WeakSet()
 
 
 class Aggregate:
@@ -186,9 +46,14 @@ class Aggregate:
         slots: where the integers stand; by default in the memory of this process.
         clock: the time of exemplars.
 
+    Attributes:
+        is_shared: whether several workers count together.
+
     Raises:
         ConfigError: `max_series` is out of bounds.
     """
+
+    is_shared: bool = False
 
     def __init__(
         self, *, max_series: int = MAX_SERIES, slots: Slots | None = None, clock: Clock = SYSTEM_CLOCK
@@ -205,6 +70,15 @@ class Aggregate:
         self._observed: dict[object, tuple[Metric, Observed]] = {}
         self._lock = Lock()
         self._complained: set[str] = set()
+        self.pressure: Pressure = Pressure()
+        self.to_watch: Any = None
+        self.watcher: Any = None
+        _alive.add(self)
+
+    def renew_locks(self) -> None:
+        """Go on in a process that was just forked: another thread of the parent may have held the locks."""
+        self._lock = Lock()
+        self._slots.lock = Lock()
 
     def series(self, metric: Metric, *values: str) -> Series:
         """Return the handle of a series; once there are `max_series`, that of the metric's overflow.
@@ -224,7 +98,7 @@ class Aggregate:
             raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes, not {len(values)}")
         kept = _kept(values)
         with self._lock:
-            self._know(metric)
+            metric = self._know(metric)
             found = self._series.get((metric.name, kept)) or self._overflows.get(metric.name)
             if found is not None:
                 return found
@@ -234,17 +108,25 @@ class Aggregate:
                 made = self._overflows[metric.name] = self._made(metric, ("",) * len(kept), is_overflow=True)
             return made
 
-    def _know(self, metric: Metric) -> None:
+    def know(self, metric: Metric) -> None:
+        """Learn of a metric before it is counted, so that one that contradicts it is found early.
+
+        Raises:
+            ValueError: see `series`.
+        """
+        with self._lock:
+            self._know(metric)
+
+    def _know(self, metric: Metric) -> Metric:
         if self._metrics.get(metric.name, metric) != metric:
             raise ValueError(f"another metric is called {metric.name}")
         if metric.name not in self._metrics and len(self._metrics) >= MAX_METRICS:
             raise ValueError(f"more than {MAX_METRICS} metrics")
-        self._metrics[metric.name] = metric
+        known = self._metrics[metric.name] = the_one(metric)
+        return known
 
     def _made(self, metric: Metric, values: tuple[str, ...], *, is_overflow: bool) -> Series:
-        kinds = {True: _Exponential, False: _Histogram}
-        kind = kinds[metric.is_exponential] if metric.kind is Kind.HISTOGRAM else Series
-        series = kind(metric, values, is_overflow, self._clock)
+        series = series_of(metric, values, is_overflow, self._clock)
         self._place(series)
         return series
 
@@ -270,8 +152,7 @@ class Aggregate:
             raise ValueError(f"{metric.name} is no gauge")
         token = object()
         with self._lock:
-            self._know(metric)
-            self._observed[token] = metric, observed
+            self._observed[token] = self._know(metric), observed
 
         def end() -> None:
             self._observed.pop(token, None)
@@ -297,10 +178,12 @@ class Aggregate:
 
     def _carry(self, handle: Series) -> None:
         """Let a handle count in these slots, on from what it has counted; a histogram begins anew."""
-        counted = 0 if handle.metric.kind is Kind.HISTOGRAM else int(handle.read().number)
+        counted = handle.read(with_exponential=False)
         self._place(handle)
-        if counted:
-            handle.add(counted)
+        if counted.set_ns:
+            handle.set(counted.number)
+        elif counted.number:
+            handle.add(int(counted.number))
 
     def give_up(self) -> tuple[list[Series], list[tuple[Metric, Observed]]]:
         """Return all handles, and what is asked for, and forget them."""
@@ -316,21 +199,75 @@ class Aggregate:
         points = [handle.read(with_exponential=with_exponential) for handle in handles]
         for metric, observed in list(self._observed.values()):
             try:
-                for values, number in islice(observed(), self.max_series):
-                    points.append(Point(metric, _kept(values), number))
+                for found in islice(observed(), self.max_series):
+                    points += self._observed_point(metric, found)
             except Exception as exc:  # noqa: BLE001
                 self._complain(f"{metric.name} cannot be asked for", exc)
         return Snapshot(points)
 
+    def _observed_point(self, metric: Metric, found: object) -> list[Point]:
+        """Make a point of what was observed; none where an output would fail on it."""
+        try:
+            return [_point_of(metric, found)]
+        except Exception as exc:  # noqa: BLE001
+            self._complain(f"{metric.name} was observed wrongly, and those observations are left out", exc)
+            return []
+
     def merged(self, *, with_exponential: bool = True) -> Snapshot:
         """Return what all processes have counted that share this aggregate."""
         return self.snapshot(with_exponential=with_exponential)
+
+    def by_worker(self) -> list[tuple[int, Snapshot]]:
+        """Return what each living process has counted, with its number; this one first."""
+        return [(os.getpid(), self.snapshot(with_exponential=False))]
+
+    def leads(self) -> bool:
+        """Whether this process speaks for all that share the aggregate, now and from now on; another may take over."""
+        return True
+
+    def publish(self, name: str, data: bytes) -> None:
+        """Let the other processes read something that the one that leads has found out."""
+
+    def published(self, name: str) -> bytes | None:
+        """Return what was published under a name; None where there is nothing, or nobody else to publish it."""
+
+    def leave(self, data: bytes) -> None:
+        """Leave something for the process that leads, in the place of what was left before."""
+
+    def left(self) -> list[bytes]:
+        """Return what each other living process has left."""
+        return []
 
     def _complain(self, what: str, exc: Exception) -> None:
         """Log what is wrong, once, and at most a thousand things: it must not fail whoever counts or reads."""
         if what not in self._complained and len(self._complained) < MOST_COMPLAINTS:
             self._complained.add(what)
             _logger.warning("%s; this is said once", what, exc_info=exc)
+
+
+def _point_of(metric: Metric, found: Any) -> Point:
+    """Make a point of the values of its attributes and its number.
+
+    Raises:
+        TypeError, ValueError, OverflowError, AttributeError: they are none.
+    """
+    values, number = found
+    if not isinstance(values, tuple | list) or not isinstance(number, SupportsFloat):
+        raise TypeError(f"{metric.name} takes a tuple of texts and a number")
+    kept = _kept(cast("Sequence[str]", values))
+    if len(kept) != len(metric.attributes):
+        raise ValueError(f"{metric.name} has {len(metric.attributes)} attributes, not {len(kept)}")
+    is_exact = isinstance(number, int) and -MOST <= number <= MOST
+    return Point(metric, kept, number if is_exact else float(number))  # type: ignore[arg-type]
+
+
+def _renew_all() -> None:
+    for aggregate in tuple(_alive):
+        aggregate.renew_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
 
 
 def _kept(values: Iterable[str]) -> tuple[str, ...]:

@@ -120,12 +120,13 @@ class Health:
         """Find out how it stands.
 
         Args:
-            exclude: the names of checks to leave out.
+            exclude: the names of checks to leave out; several may stand in one text, with commas between them.
             tags: where there are any, only the checks that have one of them.
             is_readiness: whether an application that is starting or draining fails, which else is a warning.
         """
         from anyio import current_time  # now, not with the first import of the package
 
+        exclude = {name.strip() for names in exclude for name in names.split(",")}
         chosen = [
             watched
             for watched in self._watched()
@@ -222,15 +223,25 @@ class _Watched:
                 logger.info("the health check %s passes again", check.name)
 
     async def _failure(self) -> str | None:
-        """Ask; return what went wrong."""
-        from anyio import move_on_after  # now, not with the first import of the package
+        """Ask, for as long as it may take; return what went wrong."""
+        if _trio_token() is not None:
+            from anyio import move_on_after  # now, not with the first import of the package
 
-        try:
             with move_on_after(self.check.timeout_seconds):
-                return "it returned False" if await self._ask() is False else None
+                return await self._verdict()
+            return self._too_late()
+        # One that takes no notice is cancelled once: anyio would do it again and again, at the price of a processor.
+        try:
+            async with sys.modules["asyncio"].timeout(self.check.timeout_seconds):
+                return await self._verdict()
+        except TimeoutError:
+            return self._too_late()
+
+    async def _verdict(self) -> str | None:
+        try:
+            return "it returned False" if await self._ask() is False else None
         except (Exception, SystemExit, KeyboardInterrupt) as exc:  # noqa: BLE001  it is what the check has found
             return told(exc)
-        return self._too_late()
 
     async def _ask(self) -> object:
         if self._asks_at_once:
@@ -253,7 +264,10 @@ class _Watched:
 
 
 def _running_loop() -> object:
+    return _trio_token() or sys.modules["asyncio"].get_running_loop()
+
+
+def _trio_token() -> object | None:
+    """Return what stands for the loop where that is trio's."""
     trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return trio.lowlevel.current_trio_token()
-    return sys.modules["asyncio"].get_running_loop()
+    return trio.lowlevel.current_trio_token() if trio is not None and trio.lowlevel.in_trio_run() else None

@@ -7,7 +7,7 @@ each output calls it is derived there. Must never hold a number: the same descri
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
@@ -75,7 +75,10 @@ class Metric:
 
     def agrees(self, other: Metric) -> bool:
         """Tell whether numbers of both can be added up: they may be told in other words."""
-        return self is other or replace(self, description=other.description) == other
+        return self is other or self._without_words() == other._without_words()
+
+    def _without_words(self) -> tuple[object, ...]:
+        return self.name, self.unit, self.kind, self.attributes, self.bounds, self.is_exponential
 
     @property
     def per_unit(self) -> int:
@@ -103,9 +106,10 @@ def understood(told: Any) -> Metric:
     """
     name, unit, description, kind, attributes, bounds, is_exponential = told
     names, ends = tuple(map(str, attributes)), tuple(map(float, bounds))
-    return _same(Metric(str(name), str(unit), str(description), Kind(kind), names, ends, bool(is_exponential)))
+    return the_one(Metric(str(name), str(unit), str(description), Kind(kind), names, ends, bool(is_exponential)))
 
 
 @lru_cache(maxsize=1_024)
-def _same(metric: Metric) -> Metric:
+def the_one(metric: Metric) -> Metric:
+    """Return the first of all descriptions that say the same: a scrape need not compare what is one object."""
     return metric

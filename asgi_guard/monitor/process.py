@@ -12,6 +12,7 @@ Must never be made by an import: a process that counts nothing has none.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from asgi_guard.monitor.shared_memory import SharedAggregate
 
 _PREFIX: Final = "asgi_guard-"
+_NUMBERS: Final = re.compile(rb"[0-9]+")
 _lock: Final = Lock()
 _aggregate: Aggregate | None = None
 _folder: Path | None = None
@@ -94,6 +96,26 @@ def _start_of(process: int) -> str:
     return fields[19].decode()
 
 
+def has_siblings() -> bool:
+    """Tell whether this is one of several workers of a server, as far as Linux tells; it reads files."""
+    is_spawned = getattr(sys.modules.get("multiprocessing.process"), "parent_process", bool)() is not None
+    if not is_spawned and "gunicorn.arbiter" not in sys.modules:
+        return False
+    try:
+        found = Path(f"/proc/{os.getppid()}/task").glob("*/children")
+        children = {child for children in found for child in children.read_bytes().split()}
+        own = _command_of(str(os.getpid()))
+        return sum(_command_of(child.decode()) == own for child in children) > 1
+    except OSError:  # another system, or a process that has just ended
+        return False
+
+
+def _command_of(process: str) -> tuple[bytes, ...]:
+    """Return a command line without the numbers of pipes that tell one worker's from another's."""
+    words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    return tuple([_NUMBERS.sub(b"", word) for word in words] if b"--multiprocessing-fork" in words else words)
+
+
 def remove_abandoned() -> None:
     """Remove the default folders of parents that are gone, so that they do not gather where nobody cleans up.
 
@@ -112,3 +134,7 @@ def remove_abandoned() -> None:
         if parent.isdecimal() and _start_of(int(parent)) != start and is_left(found):
             with suppress(OSError):
                 rmtree(found)
+
+
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

@@ -34,6 +34,11 @@ _WORKER: Final = "worker-"
 _UNBORN: Final = "new-worker-"
 _SUM: Final = "dead.json"
 _LOCK: Final = "lock"
+_LEADER: Final = "leader"
+_SAID: Final = "said-"
+_LEFT: Final = "left-"
+_HASHES_WITH: Final = "secret"
+_MOST_SAID: Final = 64 << 20
 _PER_SERIES: Final = 1_536  # integers: its row, its key, and every page that it can have, of all but odd ones
 _ATTEMPTS: Final = 16
 
@@ -57,6 +62,8 @@ class SharedAggregate(Aggregate):
             `max_series` is out of bounds.
     """
 
+    is_shared: bool = True
+
     def __init__(
         self, folder: str | Path, *, max_series: int = MAX_SERIES, clock: Clock = SYSTEM_CLOCK, opens: bool = True
     ) -> None:
@@ -72,6 +79,7 @@ class SharedAggregate(Aggregate):
         self._dead_descriptor: int | None = None
         self._dead_identity: int | None = None
         self._name = ""
+        self._leading: int | None = None
         if opens:
             self.open()
 
@@ -95,6 +103,7 @@ class SharedAggregate(Aggregate):
                 problems.add("AG852", "folder", str(self._path), "must be writable", f"Choose another: {exc.strerror}.")
             problems.raise_if_any()
             self._is_open = True
+            self.pressure.secret = self._common_secret()
             with self._lock:
                 for series in (*self._series.values(), *self._overflows.values()):
                     self._carry(series)
@@ -113,6 +122,76 @@ class SharedAggregate(Aggregate):
         with self._reading:
             others = self._others(with_exponential=with_exponential)
         return Snapshot(()).merged(*[other.agreeing_with(own) for other in others], own)
+
+    def by_worker(self) -> list[tuple[int, Snapshot]]:
+        """Return what each living process has counted, with its number; this one first."""
+        found = [(os.getpid(), self.snapshot(with_exponential=False))]
+        if not self._is_open:
+            return found
+        with self._reading:
+            self._meet(self._read_dead())
+            for name, peer in self._peers.items():
+                part = None if is_unlocked(peer.descriptor) else self._read(name, peer, with_exponential=False)
+                if part is not None:
+                    number = name.removeprefix(_WORKER).partition("-")[0]
+                    found.append((int(number) if number.isdecimal() else 0, part))
+        return found
+
+    def leads(self) -> bool:
+        """Whether this process speaks for all, which it does from the first time until it ends."""
+        if not self._is_open or self._leading is not None:
+            return True
+        descriptor = self._folder.open(_LEADER, os.O_RDWR | os.O_CREAT)
+        if lock(descriptor):
+            self._leading = descriptor
+            return True
+        os.close(descriptor)
+        return False
+
+    def publish(self, name: str, data: bytes) -> None:
+        """Let the others read something.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        if self._is_open:
+            self._folder.replace(f"{_SAID}{name}", data)
+
+    def published(self, name: str) -> bytes | None:
+        """Return what was published under a name, at most 64 MiB of it.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self._read_whole(f"{_SAID}{name}") if self._is_open else None
+
+    def _read_whole(self, name: str) -> bytes | None:
+        try:
+            descriptor = self._folder.open(name)
+        except FileNotFoundError:
+            return None
+        with open(descriptor, "rb") as file:  # noqa: PTH123
+            return file.read(_MOST_SAID)
+
+    def leave(self, data: bytes) -> None:
+        """Leave something for the process that leads, in the place of what was left before.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        if self._is_open and self._name:
+            self._folder.replace(f"{_LEFT}{self._name}", data)
+
+    def left(self) -> list[bytes]:
+        """Return what each other living process has left."""
+        found = [self._read_whole(f"{_LEFT}{name}") for name in list(self._peers)] if self._is_open else []
+        return [data for data in found if data is not None]
+
+    def _follow(self) -> None:
+        """Leave it to another process to speak for all."""
+        if self._leading is not None:
+            os.close(self._leading)
+            self._leading = None
 
     def _others(self, *, with_exponential: bool) -> list[Snapshot]:
         while True:
@@ -208,6 +287,7 @@ class SharedAggregate(Aggregate):
             self._folder.replace(_SUM, dead_ones.written(total, folded))
         for name in folded:
             self._folder.remove(name)
+            self._folder.remove(f"{_LEFT}{name}")
         for name in names:
             if name.startswith(_UNBORN) and self._folder.is_abandoned(name):
                 self._folder.remove(name)
@@ -231,6 +311,14 @@ class SharedAggregate(Aggregate):
                 raise
         raise FileNotFoundError(errno.ENOENT, "the files of new workers vanish")
 
+    def _common_secret(self) -> bytes:
+        """Return what all hash with: whoever comes first has made it up."""
+        found = self._read_whole(_HASHES_WITH)
+        if not found:
+            self._folder.replace(_HASHES_WITH, os.urandom(16))
+            found = self._read_whole(_HASHES_WITH)
+        return found or self.pressure.secret
+
     def _place(self, series: Series) -> None:
         try:
             super()._place(series)
@@ -246,11 +334,17 @@ class SharedAggregate(Aggregate):
         for series in (*self._series.values(), *self._overflows.values()):
             self._place(series)
 
+    def renew_locks(self) -> None:
+        """Go on in a process that was just forked, with locks that nobody holds."""
+        super().renew_locks()
+        self._reading, self._opening = Lock(), Lock()
+        self._unshared.lock = Lock()
+
     def restart(self) -> None:
         """Give a process that was just forked a file of its own: what its parent has counted stays the parent's."""
-        self._lock = Lock()  # another thread of the parent may have held them
-        self._reading = Lock()
+        self.renew_locks()
         self._folder.leave_lock()
+        self._follow()
         self._forget_dead()
         while self._peers:
             self._peers.popitem()[1].close()
@@ -268,6 +362,7 @@ class SharedAggregate(Aggregate):
         """Leave the numbers to the others, and count on in this process alone, from 0."""
         _of_this_process.discard(self)
         with self._reading, self._lock:
+            self._follow()
             left = self._slots
             self._move(Slots())
             self._name = ""

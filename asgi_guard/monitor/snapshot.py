@@ -47,12 +47,13 @@ class Point:
     Attributes:
         metric: what was counted.
         values: of its attributes; an empty one means that it has none.
-        number: of a counter or a gauge.
+        number: of a counter, in nanoseconds where the unit is a second; or of a gauge.
         counts: of a histogram, in each bucket, the last one for what is above all bounds.
         total: the sum of what a histogram has recorded, in nanoseconds where the unit is a second.
         exponential: how many are in each base-2 bucket, by index; those with none are left out.
         exemplar: the newest one.
         is_overflow: whether this is what found no place among the series.
+        set_ns: when a gauge was set, in nanoseconds since 1970; 0 where it is read off whenever somebody asks.
     """
 
     metric: Metric
@@ -63,6 +64,13 @@ class Point:
     exponential: Mapping[int, int] = field(default_factory=dict[int, int])
     exemplar: Exemplar | None = None
     is_overflow: bool = False
+    set_ns: int = 0
+
+    @property
+    def value(self) -> float:
+        """The number in the unit."""
+        is_as_counted = self.metric.kind is Kind.GAUGE or self.metric.per_unit == 1
+        return self.number if is_as_counted else self.number / self.metric.per_unit
 
     @property
     def key(self) -> Key:
@@ -120,8 +128,8 @@ class Snapshot:
     def merged(self, *others: Snapshot) -> Snapshot:
         """Add what other processes, or other spans of time, have counted.
 
-        Of a gauge the last one stands. Of two descriptions with one name, as two versions of a program may have them
-        side by side, the first one counts.
+        Of a gauge the one that was set last stands. Of two descriptions with one name, as two versions of a program may
+        have them side by side, the first one counts.
         """
         metrics: dict[str, Metric] = {}
         groups: dict[Key, list[Point]] = {}
@@ -166,7 +174,7 @@ class Snapshot:
 def _added(points: list[Point]) -> Point:
     first = points[0]
     if first.metric.kind is Kind.GAUGE:
-        return points[-1]
+        return max(reversed(points), key=lambda point: point.set_ns)
     exponential: Counter[int] = Counter()
     for point in points:
         if point.exponential:

@@ -7,6 +7,7 @@ Must never let names grow without bound: a program that makes a circuit for each
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -123,3 +124,7 @@ class Standing:
 
 def _leave(states: dict[str, Series], state: Callable[[], str]) -> None:
     states[state()].add(-1)
+
+
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

@@ -25,6 +25,7 @@ from asgi_guard.monitor.process import default_folder, remove_abandoned
 from asgi_guard.serve.application import find, told
 from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, MAX_WORKERS, RUN, WORKERS, settings
 from asgi_guard.serve.servers import APPLICATION, SERVERS, CannotServeError, Place, choose
+from asgi_guard.telemetry.otlp_variables import check_exporters
 
 _PREFIX = "ASGI_GUARD_"
 
@@ -86,6 +87,8 @@ def run_server(options: argparse.Namespace) -> int:
         return _refuse(told(error), 2)
     try:
         parts = settings(environ)
+        if parts["telemetry"] == "otlp" or getattr(parts["telemetry"], "export", None) == "otlp":
+            check_exporters(environ)
     except ConfigError as error:
         return _refuse(str(error), 1)
     if place.workers > 1 and _counts_alone(parts["telemetry"]):

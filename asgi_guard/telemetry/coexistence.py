@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ FASTAPI: Final = "fastapi.telemetry"
 STARLETTE: Final = "starlette.opentelemetry"
 """The mark of Starlette's middleware, which does nothing where it stands already."""
 
+_FASTAPI_API: Final = "fastapi.telemetry._api"
 _STARLETTE_MODULE: Final = "starlette.middleware.opentelemetry"
 _ASGI_MODULE: Final = "opentelemetry.instrumentation.asgi"
 _MIDDLEWARES: Final = frozenset({_STARLETTE_MODULE, _ASGI_MODULE})
@@ -69,7 +71,7 @@ def outside(exchange: Exchange) -> Measured:
     """Tell what those measure who stand around the guard, and so have begun already."""
     scope = exchange.scope
     begun = scope.get(FASTAPI)
-    if begun is not None:
+    if begun is not None and not is_ours(begun):
         native = getattr(scope.get("app"), "_native_telemetry", None)
         found = Measured(getattr(begun, "span", None) is not None, _of_fastapi(native).durations)
         return found if any(found) else NOTHING
@@ -88,9 +90,11 @@ class Inside:
 
     Attributes:
         is_settled: whether the application has served a request, so that its middlewares stand for good.
+        is_fastapi: whether the application is a FastAPI, as of the last request.
+        is_idle: whether that FastAPI measures nothing, neither for itself nor for those that are mounted in it.
     """
 
-    __slots__ = ("_app", "_found", "_has_said_so", "_known", "_known_for", "is_settled")
+    __slots__ = ("_app", "_found", "_has_said_so", "_known", "_known_for", "is_fastapi", "is_idle", "is_settled")
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -99,6 +103,8 @@ class Inside:
         self._known_for = 0
         self._has_said_so = False
         self.is_settled: bool = False
+        self.is_fastapi: bool = False
+        self.is_idle: bool = False
 
     def measured(self) -> Measured:
         """Tell what the application, or a middleware of its own, will measure of a request that reaches it."""
@@ -106,11 +112,14 @@ class Inside:
             self._known_for -= 1
             return self._known
         self._known = self._look()
-        if self._known.durations and not self._has_said_so:
-            self._has_said_so = True
-            _logger.warning(MEASURED_THERE)
         self._known_for = _LOOKS_ONCE_IN if self.is_settled else 0
         return self._known
+
+    def say_so(self) -> None:
+        """Say once that somebody else has the durations."""
+        if not self._has_said_so:
+            self._has_said_so = True
+            _logger.warning(MEASURED_THERE)
 
     def _look(self) -> Measured:
         found = self._found
@@ -118,6 +127,9 @@ class Inside:
             found = next(_measuring(self._app), _NOBODY)
             if self.is_settled:
                 self._found = found
+        native = getattr(found, "_native_telemetry", None)
+        self.is_fastapi = native is not None
+        self.is_idle = self.is_fastapi and not getattr(native, "enabled", bool)()
         return NOTHING if found is _NOBODY else _measured_by(found)
 
 
@@ -141,9 +153,45 @@ def _measured_by(found: Any) -> Measured:
     return _of_fastapi(found._native_telemetry)  # noqa: SLF001
 
 
-def claim(scope: Scope) -> Scope:
-    """Return a scope in which FastAPI and Starlette begin nothing, since somebody has begun already."""
-    return {**scope, FASTAPI: None, STARLETTE: True}
+def claim(scope: Scope, *, has_span: bool, is_fastapi: bool) -> None:
+    """Write into a scope, a copy that nobody else has, that FastAPI begins nothing, and Starlette no second span.
+
+    Args:
+        scope: of the application.
+        has_span: whether the request has a span.
+        is_fastapi: whether the application is a FastAPI, which then says which route it has chosen.
+    """
+    scope[FASTAPI] = _route_teller() if is_fastapi else None
+    if has_span:
+        scope[STARLETTE] = True
+
+
+def _route_teller() -> Any:
+    """Return what a FastAPI of today writes its route to, mounts and all; None with any other."""
+    telemetry: Any = getattr(sys.modules.get(_FASTAPI_API), "_RequestTelemetry", None)
+    try:
+        return None if telemetry is None else _told_by(telemetry)()
+    except Exception:  # noqa: BLE001  it is FastAPI's own affair, which may look different tomorrow
+        return None
+
+
+@cache
+def _told_by(telemetry: Any) -> Any:
+    """Make a class of FastAPI's own kind that measures nothing."""
+
+    class Told(telemetry):  # type: ignore[misc]
+        span = tracer = logger = route = status_code = data = None
+        span_method = _mount_prefix = ""
+
+        def __init__(self) -> None:  # the one that is made for data takes ten times as long
+            self._exceptions: list[BaseException] = []
+
+    return Told
+
+
+def is_ours(begun: Any) -> bool:
+    """Tell whether what stands for FastAPI's telemetry in a scope is what the guard has put there."""
+    return type(begun).__module__ == __name__
 
 
 def _stack(app: Any) -> Iterator[Any]:

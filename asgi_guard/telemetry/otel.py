@@ -96,4 +96,4 @@ class Instruments:
             return
         for point in self._snapshot:
             if point.metric == metric:
-                yield Observation(point.number, attributes_of(point))
+                yield Observation(point.value, attributes_of(point))

@@ -83,7 +83,7 @@ def _data(
         if is_exponential and metric.is_exponential:
             return ExponentialHistogram([_exponential(point, times) for point in points], temporality)
         return Histogram([_explicit(point, times) for point in points], temporality)
-    numbers = [NumberDataPoint(attributes_of(point), *times, point.number) for point in points]
+    numbers = [NumberDataPoint(attributes_of(point), *times, point.value) for point in points]
     if metric.kind is Kind.GAUGE:
         return Gauge(numbers)
     return Sum(numbers, temporality, is_monotonic=metric.kind is Kind.COUNTER)

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakSet
 
 from asgi_guard.monitor.process import aggregate_of_process
@@ -51,7 +51,21 @@ class Otlp:
         self.meter_provider: Any = meter_provider
         self.instruments: Instruments | None = instruments
         self.is_over: bool = False
-        atexit.register(self.shutdown)
+        self._last_seconds = SHUTDOWN_SECONDS
+        atexit.register(self._end)
+
+    def flush(self, timeout_seconds: float = SHUTDOWN_SECONDS) -> bool:
+        """Send what is left, and go on: a process may have several lifespans, and has one global provider of a kind.
+
+        Args:
+            timeout_seconds: how long to wait, 0 or more. What has not left by then may still do so.
+
+        Returns:
+            Whether everything was done in time. Where it was not, the end of the process waits no second time.
+        """
+        in_time = self._each("force_flush", timeout_seconds)
+        self._last_seconds = SHUTDOWN_SECONDS if in_time else 0.0
+        return in_time
 
     def shutdown(self, timeout_seconds: float = SHUTDOWN_SECONDS) -> bool:
         """Send what is left, and stop; providers that others have set up go on.
@@ -63,12 +77,22 @@ class Otlp:
         Returns:
             Whether everything was done in time.
         """
-        atexit.unregister(self.shutdown)
+        atexit.unregister(self._end)
         if self.is_over:
             return True
         self.is_over = True
+        return self._each("shutdown", timeout_seconds)
+
+    def _end(self) -> None:
+        self.shutdown(self._last_seconds)
+
+    def _each(self, what: Literal["force_flush", "shutdown"], timeout_seconds: float) -> bool:
+        """Have our providers do something, each in a thread of its own; tell whether all was done in time."""
         mine = [provider for provider in (self.tracer_provider, self.meter_provider) if provider in _made]
-        threads = [Thread(target=provider.shutdown, name="asgi_guard.otlp", daemon=True) for provider in mine]
+        threads = [
+            Thread(target=_done, args=(getattr(provider, what),), name="asgi_guard.otlp", daemon=True)
+            for provider in mine
+        ]
         deadline = time.monotonic() + timeout_seconds
         for thread in threads:
             try:
@@ -79,6 +103,13 @@ class Otlp:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
+
+
+def _done(what: Callable[[], object]) -> None:
+    try:
+        what()
+    except Exception as failure:  # noqa: BLE001  a reader that could not collect in time
+        _logger.warning("%s: what is left has not all been sent: %s", FEATURE, failure)
 
 
 def setup_otlp(

@@ -9,17 +9,23 @@ Must never let an exporter fill the log: of a collector that is away each compla
 |-------|--------------------------------------------------------------|
 | AG860 | an exporter is one of those that are known                   |
 | AG861 | the protocol of OTLP is one of those that are known          |
+| AG862 | an endpoint of OTLP over HTTP is a URL                       |
+| AG863 | an interval, a size or a time is a number above 0            |
+| AG864 | a batch of spans is no larger than their queue               |
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
+from math import inf, nan
 from typing import Any, Final, Literal, TypeAlias
 
-from asgi_guard.errors.exceptions import MissingExtraError
+from asgi_guard.errors.exceptions import ConfigError, MissingExtraError
 from asgi_guard.settings import Problems
 
 FEATURE: Final = 'telemetry="otlp"'
@@ -33,6 +39,19 @@ _PACKAGES: Final = {
     "http/protobuf": ("opentelemetry.exporter.otlp.proto.http", "otel"),
     "grpc": ("opentelemetry.exporter.otlp.proto.grpc", "otel-grpc"),
 }
+_URL: Final = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+_NUMBERS: Final[Mapping[str, type]] = {
+    "OTEL_BSP_MAX_QUEUE_SIZE": int,
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": int,
+    "OTEL_BSP_SCHEDULE_DELAY": int,
+    "OTEL_BSP_EXPORT_TIMEOUT": int,
+    "OTEL_METRIC_EXPORT_INTERVAL": float,
+    "OTEL_METRIC_EXPORT_TIMEOUT": float,
+    "OTEL_EXPORTER_OTLP_TIMEOUT": float,
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": float,
+    "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": float,
+}
+_SIZES: Final = {"OTEL_BSP_MAX_QUEUE_SIZE": 2_048.0, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": 512.0}
 _CLASSES: Final = {
     "traces": ("trace_exporter", "OTLPSpanExporter", "opentelemetry.sdk.trace.export", "ConsoleSpanExporter"),
     "metrics": ("metric_exporter", "OTLPMetricExporter", "opentelemetry.sdk.metrics.export", "ConsoleMetricExporter"),
@@ -43,7 +62,7 @@ def chosen_exporters(environ: Mapping[str, str]) -> dict[Signal, list[str]]:
     """Read which exporters each signal has: `console`, or the protocol of OTLP.
 
     Raises:
-        ConfigError: a variable has a value that is not known.
+        ConfigError: a variable has a value that cannot work.
     """
     problems = Problems("environment")
     chosen: dict[Signal, list[str]] = {"traces": [], "metrics": []}
@@ -56,7 +75,10 @@ def chosen_exporters(environ: Mapping[str, str]) -> dict[Signal, list[str]]:
                 exporters.append(_protocol(signal, environ, problems))
             elif name == "console":
                 exporters.append(name)
-    problems.raise_if_any()
+    _check_endpoints(chosen, environ, problems)
+    _check_numbers(environ, problems)
+    if problems.found:  # one variable may be that of both signals
+        raise ConfigError(dict.fromkeys(problems.found))
     return chosen
 
 
@@ -69,6 +91,62 @@ def _protocol(signal: Signal, environ: Mapping[str, str], problems: Problems) ->
         rule = f"must be one of {', '.join(_PACKAGES)}"
         problems.add("AG861", variable, protocol, rule, "Leave it out for http/protobuf.")
     return protocol
+
+
+def _check_endpoints(chosen: Mapping[Signal, Sequence[str]], environ: Mapping[str, str], problems: Problems) -> None:
+    general = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    for signal, exporters in chosen.items():
+        special = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
+        variable = special if environ.get(special) else general
+        endpoint = environ.get(variable, "").strip()
+        if endpoint and "http/protobuf" in exporters and not _URL.match(endpoint):
+            shown = endpoint.rpartition("@")[2]  # without a password
+            remedy = f"Write http://{shown.rpartition('://')[2]}."
+            problems.add("AG862", variable, shown, "must be a URL that begins with http:// or https://", remedy)
+
+
+def _check_numbers(environ: Mapping[str, str], problems: Problems) -> None:
+    """Refuse what the SDK would leave out, or end with a traceback."""
+    sizes: dict[str, float] = {**_SIZES}
+    for variable, kind in _NUMBERS.items():
+        said = environ.get(variable, "").strip()
+        number = _number(said) if said else sizes.get(variable, 1)
+        if not 0 < number < inf or (kind is int and number != int(number)):
+            what = "a whole number" if kind is int else "a number"
+            problems.add("AG863", variable, said, f"must be {what} above 0", "Leave it out for the default.")
+        elif variable in sizes:
+            sizes[variable] = number
+    queue, batch = sizes.values()
+    if batch > queue:
+        rule = f"must be at most {next(iter(sizes))}, which is {queue:g}"
+        problems.add("AG864", [*sizes][1], f"{batch:g}", rule, "Make the queue larger, or the batch smaller.")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return nan
+
+
+def check_exporters(environ: Mapping[str, str]) -> None:
+    """Check what will be set up, and set nothing up.
+
+    Raises:
+        ConfigError: a variable has a value that cannot work.
+        MissingExtraError: an exporter is not installed.
+    """
+    for exporter in {exporter for exporters in chosen_exporters(environ).values() for exporter in exporters}:
+        package, extra = _PACKAGES.get(exporter, ("opentelemetry.sdk", "otel"))
+        if not _is_there(package):
+            raise MissingExtraError(FEATURE, extra)
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ImportError:  # nor is what it is a part of
+        return False
 
 
 def exporter_class(signal: Signal, exporter: str) -> Callable[[], Any]:

@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asgi_guard.errors.exceptions import ConfigError, MissingExtraError
 from asgi_guard.monitor.process import aggregate_of_process, remove_abandoned, share
+from asgi_guard.settings import Problem, shown
+from asgi_guard.telemetry.exposition import append_registry, expect_scrapes
+from asgi_guard.telemetry.semconv import REQUEST_DURATION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from asgi_guard.monitor.cells import Aggregate, Series
+    from asgi_guard.monitor.metric import Metric
     from asgi_guard.telemetry.settings import Telemetry
 
 _IDLE: Final = frozenset({"_ProxyMeterProvider", "NoOpMeterProvider"})
@@ -34,6 +40,24 @@ def aggregate_for(settings: Telemetry) -> Aggregate:
     if settings.shared_dir is None:
         return aggregate_of_process()
     return share(None if settings.shared_dir == "auto" else settings.shared_dir, opens=False)
+
+
+def duration_metric(aggregate: Aggregate, bounds: Sequence[float]) -> Metric:
+    """Return the metric of durations with bounds of one's own.
+
+    Raises:
+        ConfigError: the aggregate counts durations in other ones.
+    """
+    metric = REQUEST_DURATION
+    if tuple(bounds) != metric.bounds:
+        metric = replace(metric, bounds=tuple(map(float, bounds)))
+    try:
+        aggregate.know(metric)
+    except ValueError:
+        rule = "must be the same wherever one process counts"
+        remedy = "Name them once, or give this one an aggregate of its own."
+        raise ConfigError([Problem("AG809", "Telemetry.duration_bounds", shown(bounds), rule, remedy)]) from None
+    return metric
 
 
 class Out:
@@ -53,17 +77,22 @@ class Out:
         self._is_wanted = settings.metrics
         self._keeps_errors = settings.slow_seconds is not None
         self._instruments: Any = None
+        self._has_come = False
         self._otlp: Any = None
         self._lock = Lock()
         self._shares = settings.shared_dir is not None
         self._is_default_folder = settings.shared_dir == "auto"
         self._exports = settings.export == "otlp"
         self.is_waiting: bool = self._exports or self._shares
+        if settings.registry is not None:
+            append_registry(aggregate, settings.registry)
+        if settings.export == "prometheus":
+            expect_scrapes(aggregate)
         if self._exports and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
             raise MissingExtraError('telemetry="otlp"', "otel")
 
     def set_up(self) -> None:
-        """Open the folder that is shared, and set up OTLP, where they are asked for; OTLP again after a shutdown.
+        """Open the folder that is shared, and set up OTLP, where they are asked for.
 
         Raises:
             ConfigError: the folder cannot be used, or a variable of the environment has a value that is not known.
@@ -95,15 +124,22 @@ class Out:
         """Set it up for a request, where no lifespan has come before; what goes wrong is logged, once."""
         try:
             self.set_up()
+        except (ConfigError, MissingExtraError) as error:
+            _logger.error("what is counted stays in this process: %s", error)  # noqa: TRY400  it says what to do
         except Exception:
             _logger.exception("what is counted stays in this process")
 
-    def shut_down(self) -> None:
-        """Send what is left, within some seconds; the next lifespan, or request, sets it up again."""
+    def flush(self) -> None:
+        """Send what is left, within some seconds; the next lifespan goes on with what is set up."""
         if self._otlp is not None:
-            self._otlp.shutdown()
-            self._otlp = None
-            self.is_waiting = True
+            self._otlp.flush()
+
+    def has_come(self) -> bool:
+        """Tell, once, that somebody has set up a meter provider, which does not know what was counted before."""
+        if self._has_come or self._otlp is not None or not self._is_wanted or self._found() is None:
+            return False
+        self._has_come = True
+        return self._instruments is None
 
     def both(self, series: Series) -> Any:
         """Return what records a duration in the series, and at the meter provider where that has no other way."""

@@ -64,6 +64,21 @@ def content_type(accept: bytes) -> tuple[bytes, bool]:
     return (_OPENMETRICS, True) if open_metrics and open_metrics >= text else (_TEXT, False)
 
 
+def takes_gzip(accept_encoding: bytes) -> bool:
+    """Tell whether whoever asks takes gzip, or anything.
+
+    Args:
+        accept_encoding: the `Accept-Encoding` header; what is longer than 1,024 bytes is not looked into.
+    """
+    likes: dict[str, float] = {}
+    if len(accept_encoding) <= _LONGEST_ACCEPT:
+        for line in accept_encoding.decode("latin-1").lower().split(","):
+            coding, _, weight = line.partition(";")
+            name, _, value = weight.partition("=")
+            likes[coding.strip()] = _quality(value.strip()) if name.strip() == "q" else 1.0
+    return likes.get("gzip", likes.get("*", 0.0)) > 0
+
+
 def _quality(text: str) -> float:
     return float(text) if re.fullmatch(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", text) else 0.0
 
@@ -129,7 +144,7 @@ def _family(name: str, points: Iterable[Point], *, openmetrics: bool) -> Iterato
         if metric.kind is Kind.HISTOGRAM:
             yield from _histogram(name, labels, ends, point, openmetrics=openmetrics)
         else:
-            yield f"{sample}{labels and f'{{{labels}}}'} {_number(point.number)}"
+            yield f"{sample}{labels and f'{{{labels}}}'} {_number(point.value)}"
 
 
 def _histogram(name: str, labels: str, ends: list[str], point: Point, *, openmetrics: bool) -> Iterator[str]:

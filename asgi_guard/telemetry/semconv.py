@@ -69,7 +69,7 @@ ACTIVE_CONNECTIONS: Final = Metric(
 )
 
 
-def error_type(exc: Exception) -> str:
+def error_type(exc: BaseException) -> str:
     """Name the class of an exception, with its module where that is not the language's own, in 256 characters."""
     found = type(exc)
     name = found.__qualname__ if found.__module__ == "builtins" else f"{found.__module__}.{found.__qualname__}"

@@ -11,6 +11,8 @@
 | AG806 | a duration is above 0                                                       |
 | AG808 | a meter provider has `get_meter`                                            |
 | AG807 | the folder that workers share is an absolute path, or `"auto"`              |
+| AG809 | the bounds of durations are 1 to 64 numbers above 0 that increase           |
+| AG810 | a registry has `collect`                                                    |
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, Final, Literal, Protocol, TypedDict, cast
 
 from asgi_guard.engine.types import Scope
 from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, MAX_BOUNDS
 from asgi_guard.settings import Problems
 from asgi_guard.telemetry.access_log import AccessLog
 from asgi_guard.telemetry.coexistence import CHOICES, HTTP
@@ -39,6 +42,13 @@ class TracerProvider(Protocol):
 
     def get_tracer(self, instrumenting_module_name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Return a tracer."""
+
+
+class Registry(Protocol):
+    """Collects metrics, as one of prometheus_client does."""
+
+    def collect(self) -> Any:
+        """Return the families."""
 
 
 class MeterProvider(Protocol):
@@ -67,7 +77,12 @@ class Telemetry:
         metrics: whether a meter provider is told what is counted, as soon as there is one.
         meter_provider: which; by default OpenTelemetry's global one. Durations cost several microseconds more there;
             who wraps their exporter in an `otel_export.GuardMetricExporter` spares that.
-        export: `"otlp"` sets up OTLP, for spans and numbers, as the `OTEL_*` variables of the environment say.
+        duration_bounds: the upper bounds of the buckets of durations, in seconds: 1 to 64, increasing; by default the
+            14 of the conventions. All guards of a process that count together have the same.
+        export: `"otlp"` sets up OTLP, for spans and numbers, as the `OTEL_*` variables of the environment say;
+            `"prometheus"` sends nothing, and says in the log where nobody may see `/metrics`, which is there anyway.
+        registry: a registry of prometheus_client, whose metrics `/metrics` tells too. Of several workers it tells those
+            of the one that is asked, unless it is one for several processes.
         is_public: whether the trace of a client is only linked to, and not gone on with.
         slow_seconds: from which duration on a request gets a span though the sampler dropped it, as one that fails
             does; it needs `sampling.KeepErrors` in the provider. None leaves it to the sampler.
@@ -94,7 +109,9 @@ class Telemetry:
     tracer_provider: TracerProvider | None = None
     metrics: bool = True
     meter_provider: MeterProvider | None = None
-    export: Literal["otlp"] | None = None
+    duration_bounds: Sequence[float] = HTTP_DURATION_BOUNDS
+    export: Literal["otlp", "prometheus"] | None = None
+    registry: Registry | None = None
     is_public: bool = False
     slow_seconds: float | None = None
     request_headers: Sequence[str] = ()
@@ -122,13 +139,32 @@ class Telemetry:
             rule, remedy = "must have `get_meter`", "Give a MeterProvider of OpenTelemetry's SDK, not its name."
             problems.add("AG808", "meter_provider", self.meter_provider, rule, remedy)
         if self.export is not None:
-            problems.choice("export", self.export, ("otlp",))
+            problems.choice("export", self.export, ("otlp", "prometheus"))
+        if self.registry is not None and not callable(getattr(self.registry, "collect", None)):
+            remedy = "Give a CollectorRegistry of prometheus_client, such as its REGISTRY."
+            problems.add("AG810", "registry", self.registry, "must have `collect`", remedy)
+        self._check_bounds(problems)
         slow = self.slow_seconds
         if slow is not None and problems.number("slow_seconds", slow) and slow <= 0:
             problems.add("AG806", "slow_seconds", slow, "must be above 0", "Write None to leave it to the sampler.")
         self._check_access_log(problems)
         self._check_place(problems)
         problems.raise_if_any()
+
+    def _check_bounds(self, problems: Problems) -> None:
+        bounds: object = self.duration_bounds
+        rule = f"must be 1 to {MAX_BOUNDS} numbers above 0 that increase"
+        if not isinstance(bounds, list | tuple) or not 1 <= len(cast("Sequence[object]", bounds)) <= MAX_BOUNDS:
+            problems.add("AG809", "duration_bounds", bounds, rule, "Write seconds: [0.1, 0.5, 1].")
+            return
+        before = 0.0
+        for index, bound in enumerate(cast("Sequence[Any]", bounds)):
+            if not problems.number(f"duration_bounds[{index}]", bound):
+                return
+            if bound <= before:
+                problems.add("AG809", f"duration_bounds[{index}]", bound, rule, "Write them in their order.")
+                return
+            before = bound
 
     def _check_what_is_left_out(self, problems: Problems) -> None:
         paths = self.excluded_paths
@@ -199,7 +235,9 @@ class TelemetryFields(TypedDict, total=False):
     tracer_provider: TracerProvider | None
     metrics: bool
     meter_provider: MeterProvider | None
-    export: Literal["otlp"] | None
+    duration_bounds: Sequence[float]
+    export: Literal["otlp", "prometheus"] | None
+    registry: Registry | None
     is_public: bool
     slow_seconds: float | None
     request_headers: Sequence[str]

@@ -106,18 +106,31 @@ class Spans:
         self._samples_blindly = False
         self._is_broken = self._has_complained = False
 
-    def begin(self, exchange: Exchange, method: str) -> Open | None:
-        """Start the span of a request, and enter it; None where nobody traces, or OpenTelemetry fails."""
+    def begin(self, exchange: Exchange, method: str, ago_ns: int = 0) -> Open | None:
+        """Start the span of a request, and enter it; None where nobody traces, or OpenTelemetry fails.
+
+        Args:
+            exchange: the request.
+            method: the method, or `_OTHER`.
+            ago_ns: how long ago the request began.
+        """
         try:
             tracer = self._tracer or self._find_tracer()
-            return None if tracer is None else self._begun(tracer, exchange, method)
+            return None if tracer is None else self._begun(tracer, exchange, method, ago_ns)
         except Exception as failure:  # noqa: BLE001  a sampler, a processor, a propagator that cannot be loaded
             self._complain(failure)
             return None
 
-    def _begun(self, tracer: Any, exchange: Exchange, method: str) -> Open:
+    def made(self, exchange: Exchange, method: str, took_ns: int) -> Open | None:
+        """Start the span of a request that is over, as of when it began; its context is left at once."""
+        opened = self.begin(exchange, method, took_ns)
+        if opened is not None:
+            opened.leave()
+        return opened
+
+    def _begun(self, tracer: Any, exchange: Exchange, method: str, ago_ns: int) -> Open:
         parent, links = self._parent(exchange)
-        started_ns = time.time_ns()
+        started_ns = time.time_ns() - ago_ns
         name = _name(exchange, method)
         if self._samples_blindly:
             span = tracer.start_span(name, parent, self._server, None, links, started_ns)

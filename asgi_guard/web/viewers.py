@@ -1,12 +1,13 @@
 """Viewers: who may see what is not for everybody.
 
-Whoever shows the token (RFC 6750 section 2.1), asks from a listed address or, where that is allowed, from this very
-machine. Must never trust an address as local that a proxy may have forwarded for, never compare a token in a time that
-tells how much of it was right, and never show it.
+Whoever shows the token (RFC 6750 section 2.1, or as the password of RFC 7617), asks from a listed address or, where
+that is allowed, from this very machine. Must never trust an address as local that a proxy may have forwarded for, never
+compare a token in a time that tells how much of it was right, and never show it.
 """
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable
 from hmac import compare_digest
 from typing import Final
@@ -44,7 +45,11 @@ class Viewers:
         if self._token is None or len(lines) != 1:
             return False
         scheme, _, shown = lines[0].partition(b" ")
-        return scheme.lower() == b"bearer" and compare_digest(shown.strip(b" "), self._token)
+        if scheme.lower() == b"basic":  # what a browser asks a person for; any user name will do
+            shown = _password(shown)
+        elif scheme.lower() != b"bearer":
+            return False
+        return compare_digest(shown.strip(b" "), self._token)
 
     def _is_local(self, request: Request) -> bool:
         if not self._is_local_allowed or request.client is None or not is_loopback(request.client):
@@ -57,6 +62,14 @@ class Viewers:
             return False
         # So has one whose name was rebound to 127.0.0.1, by that name.
         return _is_nobodys(request.header(b"host") or b"")
+
+
+def _password(shown: bytes) -> bytes:
+    """Return the password of RFC 7617; nothing where it is none."""
+    try:
+        return b64decode(shown.strip(b" "), validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 def _is_nobodys(host: bytes) -> bool:

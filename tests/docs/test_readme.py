@@ -26,6 +26,7 @@ from asgi_guard.monitor import names
 from asgi_guard.monitor.metric import Metric
 from asgi_guard.telemetry import semconv
 from asgi_guard.testing import call
+from asgi_guard.watch import names as watch_names
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -174,7 +175,8 @@ def test_a_limit_of_the_validation_is_told_as_it_is(said: str, field: str) -> No
     assert {int(number.replace(",", "")) for number in re.findall(r"\b[\d,]+\b", said)} == defaults
 
 
-METRICS = [metric for part in (semconv, names) for metric in vars(part).values() if isinstance(metric, Metric)]
+TABLES = (semconv, names, watch_names)
+METRICS = [metric for part in TABLES for metric in vars(part).values() if isinstance(metric, Metric)]
 
 
 def test_every_metric_is_told_and_no_other() -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from asgi_guard import TelemetryMiddleware
+from asgi_guard import Telemetry, TelemetryMiddleware
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.monitor.cells import Aggregate
@@ -93,6 +93,108 @@ async def test_fastapi_says_it_with_its_routers_and_sub_applications() -> None:
 
     routes = await asked(app, ITEM, "/sub/t/1", "/only", "/nowhere")
     assert routes == ["/v1/items/{key}", "/sub/t/{tid}", "/only", ""]
+
+
+def routes_counted(aggregate: Aggregate) -> list[str]:
+    """Return the routes that were counted, in their order."""
+    return [
+        route
+        for point in aggregate.snapshot()
+        if point.metric.name == "http.server.request.duration"
+        for route in [point.attributes.get("http.route", "")]
+        for _ in range(point.count)
+    ]
+
+
+async def test_fastapi_says_it_of_routes_that_are_starlettes() -> None:
+    """Its own pages, routes that were added without a decorator, and what is mounted, in routers too."""
+    pytest.importorskip("fastapi.telemetry", reason="FastAPI has no telemetry of its own yet")
+    from fastapi import APIRouter, FastAPI
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+    from starlette.staticfiles import StaticFiles
+
+    async def page(_request) -> PlainTextResponse:
+        return PlainTextResponse("it")
+
+    app, below, router = FastAPI(), FastAPI(), APIRouter(prefix="/r")
+    app.add_route("/plain/{key}", page)
+    router.get("/{key}")(lambda: 1)
+    router.mount("/files", StaticFiles(directory="."))
+    app.include_router(router, prefix="/v")
+    below.get("/x/{tenant}")(lambda: 1)
+    app.mount("/static", StaticFiles(directory="."))
+    app.mount("/t/{tenant}", below)
+    app.mount("/s", Starlette(routes=[Route("/x/{key}", page)]))
+    expected = {
+        "/docs": "/docs",
+        "/openapi.json": "/openapi.json",
+        "/plain/7": "/plain/{key}",
+        "/v/r/7": "/v/r/{key}",
+        "/v/files/none": "/v/files/{path}",
+        "/static/none": "/static/{path}",
+        "/t/acme/x/other": "/t/{tenant}/x/{tenant}",
+        "/s/x/7": "/s/x/{key}",
+        "/s/none": "/s/{path}",
+        "/nowhere": "",
+    }
+    aggregate = Aggregate()
+    guarded = TelemetryMiddleware(app, aggregate=aggregate)
+
+    for path in expected:
+        await call(guarded, "GET", path)
+
+    assert routes_counted(aggregate) == [*expected.values()]
+
+
+async def test_fastapi_says_it_below_its_root() -> None:
+    """Which the server names."""
+    from fastapi import FastAPI
+
+    app, below = FastAPI(), FastAPI()
+    app.get("/items/{key}")(lambda: 1)
+    below.get("/things/{key}")(lambda: 1)
+    app.mount("/sub", below)
+    aggregate = Aggregate()
+    guarded = TelemetryMiddleware(app, aggregate=aggregate)
+
+    for path in ("/api/items/7", "/api/sub/things/7"):
+        await call(guarded, "GET", path, root_path="/api")
+
+    assert routes_counted(aggregate) == ["/api/items/{key}", "/api/sub/things/{key}"]
+
+
+@pytest.mark.parametrize("between", [False, True], ids=["at once", "something between"])
+async def test_a_guard_that_is_mounted_in_another_hides_no_route(between) -> None:
+    """Whether or not it measures: the one that stands outside tells of what was found further in."""
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Mount, Route
+
+    from asgi_guard import Guard
+
+    async def page(_request) -> PlainTextResponse:
+        return PlainTextResponse("it")
+
+    def wrapped(app):
+        async def plain(scope, receive, send) -> None:
+            async def sending(message) -> None:
+                await send(message)
+
+            await app(scope, receive, sending)
+
+        return plain if between else app
+
+    below = Starlette(routes=[Route("/items/{key}", page)])
+    routes = [Mount("/a", Guard(below)), Mount("/b", wrapped(Guard(below, telemetry=False)))]
+    aggregate = Aggregate()
+    guarded = Guard(wrapped(Starlette(routes=routes)), telemetry=Telemetry(aggregate=aggregate))
+
+    for path in ("/a/items/7", "/b/items/7"):
+        await call(guarded, "GET", path)
+
+    assert routes_counted(aggregate) == ["/a/items/{key}", "/b/items/{key}"]
 
 
 async def test_litestar_says_it() -> None:
@@ -218,6 +320,9 @@ def test_only_a_template_is_a_route(scope, route) -> None:
         ("/u/6F9619FF-8B86-D011-B42D-00CF4FC964FF/x/7", "/{mount}/x/{key}"),
         ("/p/a/b/c/x/7", "/{mount}/{path}"),
         ("/any/acme/x", "/any/{id}/{path}"),
+        ("/t/acme/y/7", "/{mount}/y/{id}"),
+        ("/v1/y/7", "/v1/y/{id}"),
+        ("/v1/t/acme/y/7", "/{mount}/y/{id}"),
     ],
 )
 async def test_no_mount_tells_what_a_client_has_written(asked_for, route) -> None:
@@ -229,9 +334,10 @@ async def test_no_mount_tells_what_a_client_has_written(asked_for, route) -> Non
     async def anything(scope, receive, send) -> None:
         await PlainTextResponse("it")(scope, receive, send)
 
-    routes = [Route("/x/{key}", lambda _request: PlainTextResponse("it"))]
+    routes = [Route(path, lambda _request: PlainTextResponse("it")) for path in ("/x/{key}", "/y/{id}")]
     app = Starlette(
         routes=[
+            Mount("/v1", routes=[*routes, Mount("/t/{id}", routes=routes)]),
             Mount("/t/{id}", routes=routes),
             Mount("/n/{number:int}", routes=routes),
             Mount("/u/{id:uuid}", routes=routes),

@@ -134,7 +134,8 @@ class TestCheck:
 
         assert main(["check", "--config", str(path)]) == 0
         on = (
-            "telemetry, client_address, request_id, security_headers, endpoints, request_limits, rate_limit, validation"
+            "telemetry, monitor, client_address, request_id, security_headers, endpoints, request_limits, rate_limit, "
+            "validation"
         )
         assert capsys.readouterr() == (f"All is well. On: {on}.\n", "")
 

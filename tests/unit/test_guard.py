@@ -171,6 +171,7 @@ def test_the_order_of_the_stack_is_written_down_once() -> None:
     """Outermost first; a change here is a change of what the package promises."""
     assert list(ORDER) == [
         "telemetry",
+        "monitor",
         "client_address",
         "request_id",
         "cors",
@@ -351,8 +352,8 @@ async def test_a_preset_is_the_short_form_of_security_headers(preset) -> None:
 @pytest.mark.parametrize("part", sorted(ORDER))
 @pytest.mark.parametrize("wrong", [None, 0, 1, 7, {}, {"rate": "5/minute"}, object, b"strict"], ids=repr)
 def test_a_part_in_no_known_form_is_refused(part, wrong) -> None:
-    """None, numbers and dicts say neither on nor off nor how; one part alone takes a dict, and may be told nothing."""
-    if part == "validation" and wrong == {}:
+    """None, numbers and dicts say neither on nor off nor how; two parts take a dict, and may be told nothing."""
+    if part in {"monitor", "validation"} and wrong == {}:
         wrong = {"rate": "5/minute"}
     with pytest.raises(ConfigError) as caught:
         Guard(greet, **{part: wrong})
@@ -506,11 +507,12 @@ def test_its_repr_names_the_application_and_the_parts_that_are_on() -> None:
 
     assert "Framework" in repr(guard)
     assert repr(guard).endswith(
-        ": telemetry, client_address, request_id, error_envelope, endpoints, request_limits, rate_limit, validation>"
+        ": telemetry, monitor, client_address, request_id, error_envelope, endpoints, request_limits, rate_limit, "
+        "validation>"
     )
     assert repr(Guard(greet, **EVERYTHING)).endswith(
-        ": telemetry, client_address, request_id, cors, security_headers, error_envelope, endpoints, trusted_host, "
-        "https, ip_filter, request_limits, fetch_metadata, rate_limit, validation>"
+        ": telemetry, monitor, client_address, request_id, cors, security_headers, error_envelope, endpoints, "
+        "trusted_host, https, ip_filter, request_limits, fetch_metadata, rate_limit, validation>"
     )
     assert repr(Guard(greet, **dict.fromkeys(ORDER, False))).endswith(": nothing>")
 

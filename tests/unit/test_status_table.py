@@ -187,6 +187,9 @@ CASES: dict[Row, Case] = {
     (400, "HOST_NOT_ALLOWED"): refused(headers={"Host": "evil.example"}, https=HTTPS(hosts=["shop.example"])),
     (400, "VALIDATION_REFUSED"): refused(unreachable, "GET", "/?q=%3Cscript%3Ealert(1)"),
     (400, "VALIDATION_TOO_COMPLEX"): refused(unreachable, "GET", f"/?{'a&' * 2_000}"),
+    (401, "TOKEN_REQUIRED"): refused(
+        unreachable, "GET", "/performance", endpoints=Endpoints(token=TOKEN, challenge=True)
+    ),
     (403, "ADDRESS_BANNED"): come_back_after_a_ban,
     (403, "ADDRESS_BLOCKED"): refused(ip_filter=IPFilter(block=["203.0.113.0/24"])),
     (403, "ADDRESS_NOT_ALLOWED"): refused(ip_filter=["198.51.100.0/24"]),

@@ -207,7 +207,22 @@ async def test_a_refusal_further_in_is_counted() -> None:
     assert measured(aggregate, DURATION) == {told(status="414"): 1}
 
 
-@pytest.mark.parametrize("between", [lambda app: app, RequestLimitsMiddleware], ids=["at once", "further in"])
+def plainly(app):
+    """Put a middleware around an application that is nobody's and has a `send` of its own."""
+
+    async def between(scope, receive, send) -> None:
+        async def sending(message) -> None:
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return between
+
+
+AROUND = [lambda app: app, RequestLimitsMiddleware, plainly]
+
+
+@pytest.mark.parametrize("between", AROUND, ids=["at once", "further in", "something between"])
 async def test_two_around_one_another_measure_once(between) -> None:
     """The one that stands outside sees more."""
     aggregate = Aggregate()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
+from operator import attrgetter
 
 import pytest
 
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.monitor.cells import MAX_METRICS, Aggregate, Exemplar, Point, Series
-from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, Kind, Metric
+from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, Kind, Metric, understood
 from asgi_guard.monitor.rows import MOST
+from asgi_guard.telemetry.prometheus import render
 
 HITS = Metric("hits", "{hit}", "Hits.", Kind.COUNTER, ("kind", "place"))
 OPEN = Metric("open", "{request}", "Open.", Kind.UP_DOWN)
@@ -247,6 +253,70 @@ def test_threads_count_exactly_and_readers_never_see_half() -> None:
     assert point.total == rounds * (10**4 + 2 * 10**6 + 10**8)
     assert all(count == buckets for count, buckets in seen)
     assert seen == sorted(seen)
+
+
+def test_what_is_counted_here_and_elsewhere_has_one_description() -> None:
+    """A scrape of several workers would else compare them series by series, which takes longer than all the rest."""
+    metric = Metric("own", "{hit}", "Own.", Kind.COUNTER, ("kind",))
+    told = Metric("own", "{hit}", "Own.", Kind.COUNTER, ("kind",)).told()
+    aggregate = Aggregate()
+    aggregate.series(metric, "a").add()
+
+    (point,) = aggregate.snapshot()
+    assert point.metric is understood(told)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("held", ["_lock", "_slots.lock"])
+def test_a_fork_while_a_series_is_made_leaves_the_lock(held: str) -> None:
+    """Another thread held it, which the child does not have."""
+    aggregate = Aggregate()
+    with attrgetter(held)(aggregate):
+        child = os.fork()
+        if not child:
+            signal.alarm(10)  # that of the system, which ends a process that waits for ever
+            aggregate.series(HITS, "a", "b").add()
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+ODD = [
+    ("nan", (("a",), math.nan)),
+    ("infinity", (("b",), math.inf)),
+    ("a bool", (("c",), True)),
+    ("a fraction", (("d",), Fraction(1, 2))),
+    ("a text", (("e",), "7")),
+    ("none", (("e",), None)),
+    ("a number beyond all floats", (("e",), 10**400)),
+    ("too few attributes", ((), 1)),
+    ("too many attributes", (("e", "f"), 1)),
+    ("a text for attributes", ("e", 1)),
+    ("a number for an attribute", ((7,), 1)),
+    ("no pair", 7),
+]
+
+
+def test_what_was_observed_wrongly_breaks_no_scrape(caplog: pytest.LogCaptureFixture) -> None:
+    """It is left out, with one complaint; every number that is one is told, in each output."""
+    aggregate = Aggregate()
+    for _, observed in ODD:
+        aggregate.observe(LOAD, lambda observed=observed: [observed, (("good",), 1.5)])
+
+    for _ in range(2):
+        told = {point.values[0]: point.number for point in aggregate.snapshot()}
+        text = render(aggregate.snapshot()).decode()
+
+    assert math.isnan(told.pop("a"))
+    assert told == {"b": math.inf, "c": 1, "d": 0.5, "good": 1.5}
+    assert [line for line in text.splitlines() if not line.startswith("#")] == [
+        'load_ratio{cpu="a"} NaN',
+        'load_ratio{cpu="b"} +Inf',
+        'load_ratio{cpu="c"} 1',
+        'load_ratio{cpu="d"} 0.5',
+        'load_ratio{cpu="good"} 1.5',
+    ]
+    assert len(caplog.records) == 1
 
 
 def test_two_thousand_series_take_a_few_megabytes() -> None:

@@ -275,6 +275,29 @@ async def test_only_a_required_check_is_a_failure(required, optional, warnings, 
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_check_that_takes_no_notice_of_its_end_costs_no_processor() -> None:
+    """It is told once that its time is over; probes say that it has not answered, and no second one is begun."""
+    told_to_end = asked = 0
+    is_over = anyio.Event()
+
+    async def stubborn() -> None:
+        nonlocal told_to_end, asked
+        asked += 1
+        while not is_over.is_set():
+            try:
+                await is_over.wait()
+            except anyio.get_cancelled_exc_class():
+                told_to_end += 1
+
+    health = Health([HealthCheck("db", stubborn, timeout_seconds=0.01)])
+    failures = [(await health.report()).results[0].failure for _ in range(2)]
+    is_over.set()
+    assert failures == ["no answer within 0.01 seconds"] * 2
+    assert (asked, told_to_end) == (1, 1)
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("asked", "names"),
     [
@@ -283,6 +306,7 @@ async def test_only_a_required_check_is_a_failure(required, optional, warnings, 
         ({"exclude": ["nothing of ours"]}, ["db", "queue", "mail"]),
         ({"tags": ["own"]}, ["db", "queue"]),
         ({"tags": ["own"], "exclude": ["queue"]}, ["db"]),
+        ({"exclude": ["queue, mail"]}, ["db"]),
         ({"tags": ["nothing of ours"]}, ["tag"]),
     ],
 )

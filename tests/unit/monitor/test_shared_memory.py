@@ -499,6 +499,7 @@ def test_folder_and_files_are_made_for_this_user_alone(aggregate: SharedAggregat
         "cells": 0o700,
         "dead.json": 0o600,
         "lock": 0o600,
+        "secret": 0o600,
         "worker": 0o600,
     }
 

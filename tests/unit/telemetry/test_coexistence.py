@@ -175,11 +175,41 @@ async def test_what_the_application_measures_itself_is_left_to_it(world, make, s
 
 @pytest.mark.parametrize(("make", "spans", "durations"), INSIDE, ids=NAMES)
 async def test_what_never_reaches_it_is_measured_by_the_guard(world, make, spans, durations) -> None:
-    """Nobody further in can see a refusal."""
+    """Nobody further in can see a refusal: it has one span, as any other request."""
     guard = world.guard(make(world))
     await ask(guard, "/items/1", TOO_LONG)
 
+    assert world.spans() == [spans, "asgi_guard"]
     assert world.durations() == ({"asgi_guard": 2} if durations == "asgi_guard" else {durations: 1, "asgi_guard": 1})
+
+
+async def test_the_span_of_a_refusal_began_with_the_request(world) -> None:
+    """It is in the trace of the client, lasts as long as the refusal took, and is no context for anybody."""
+    headers = {"traceparent": f"00-{7:032x}-{9:016x}-01"}
+    await call(world.guard(shop(world)), "GET", TOO_LONG, headers=headers)
+
+    (span,) = world.exporter.get_finished_spans()
+    (point,) = [point for point in world.aggregate.snapshot() if point.metric.name == "http.server.request.duration"]
+    assert (span.context.trace_id, span.attributes["http.response.status_code"]) == (7, 414)
+    assert span.end_time - span.start_time >= point.total
+    assert point.exemplar is not None
+    assert int(point.exemplar.span_id, 16) == span.context.span_id
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+async def test_a_body_that_is_refused_half_way_is_theirs(world) -> None:
+    """The application has begun: it has the span, and the duration."""
+    app = shop(world)
+
+    @app.post("/items")
+    async def take(request: fastapi.Request) -> int:
+        return len(await request.body())
+
+    layers = (world.layers()[0], RequestLimitsLayer(RequestLimits(max_body_bytes=4)))
+    response = await call(Middleware(app, *layers), "POST", "/items", chunks=[b"abc", b"def"])
+
+    assert response.status == 413
+    assert (world.spans(), world.durations()) == (["fastapi"], {"fastapi": 1})
 
 
 @pytest.mark.parametrize("make", [shop, with_its_own, starlette], ids=["FastAPI", "Starlette", "nobody"])
@@ -190,6 +220,14 @@ async def test_a_guard_that_is_told_to_measures_in_their_place(world, make) -> N
 
     assert world.spans() == ["asgi_guard"] * 3
     assert world.durations() == {"asgi_guard": 3}
+
+
+async def test_a_guard_that_is_told_to_keeps_fastapi_from_it_without_spans_too(world, monkeypatch) -> None:
+    """Where there is a meter provider alone."""
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
+    await ask(world.guard(shop(world), http="guard"), "/items/1")
+
+    assert (world.spans(), world.durations()) == ([], {"asgi_guard": 1})
 
 
 async def test_contrib_cannot_be_told_to_keep_out_of_it(world) -> None:

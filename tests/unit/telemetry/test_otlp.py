@@ -19,7 +19,7 @@ from served import free_port
 
 from asgi_guard.errors import ConfigError, MissingExtraError
 from asgi_guard.monitor.cells import Aggregate
-from asgi_guard.telemetry.otlp import setup_otlp
+from asgi_guard.telemetry.otlp import SHUTDOWN_SECONDS, setup_otlp
 from asgi_guard.telemetry.otlp_variables import COMPLAINT_SECONDS, Seldom, chosen_exporters, exporter_class
 from asgi_guard.telemetry.semconv import REQUEST_DURATION
 
@@ -211,6 +211,60 @@ print(json.dumps({{"same": same, "new": again is not first, "in_time": again.shu
     assert len(collector.spans) == 2 * REQUESTS
 
 
+def test_a_second_lifespan_tells_as_the_first_one() -> None:
+    """Spans and numbers, ours and the application's own: there is one global provider in the life of a process."""
+    code = """
+import asyncio, json
+from opentelemetry import metrics, trace
+from asgi_guard import Guard
+from asgi_guard.testing import call, lifespan
+
+made = metrics.get_meter("shop").create_counter("shop.orders")
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    made.add(1)
+    with trace.get_tracer("shop").start_as_current_span("order"):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+async def served(guard):
+    async with lifespan(guard):
+        await call(guard)
+
+guard = Guard(app, telemetry="otlp", monitor=False)  # it would say that the machine is busy
+for _ in range(3):
+    asyncio.run(served(guard))
+print("{}")
+"""
+    with collecting() as collector:
+        _, log = ran(code, **at(collector.port))
+
+    assert sorted(span.name for _, span in collector.spans) == [*["GET"] * 3, *["order"] * 3]
+    (point,) = collector.last("shop.orders").values()
+    assert point.as_int == 3
+    (point,) = collector.last("http.server.request.duration").values()
+    assert point.count == 3
+    assert log == ""
+
+
+def test_an_end_that_has_waited_for_a_collector_waits_no_second_time() -> None:
+    """What the end of a lifespan could not send in its time, the end of the process is not held up by."""
+    code = f"{SERVE}\notlp = setup_otlp()\nserve(otlp.tracer_provider)\nprint(otlp.flush(0.2), flush=True)"
+    with collecting(hangs=True) as collector:
+        process = start(code, **at(collector.port))
+        assert process.stdout is not None
+        assert process.stdout.readline() == "False\n"
+        began = time.monotonic()
+        process.communicate(timeout=45)
+
+    assert time.monotonic() - began < SHUTDOWN_SECONDS
+
+
 def test_providers_of_somebody_else_are_used() -> None:
     """They stay the global ones, are named in the log, get our numbers, and outlive our shutdown."""
     code = f"""{SERVE}
@@ -356,6 +410,75 @@ def test_all_wrong_values_are_told_at_once() -> None:
     ]
 
 
+WRONG = [
+    ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ["AG861 OTEL_EXPORTER_OTLP_PROTOCOL"]),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, ["AG862 OTEL_EXPORTER_OTLP_ENDPOINT"]),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://collector"}, ["AG862 OTEL_EXPORTER_OTLP_ENDPOINT"]),
+    ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost"}, ["AG862 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]),
+    ({"OTEL_METRIC_EXPORT_INTERVAL": "abc"}, ["AG863 OTEL_METRIC_EXPORT_INTERVAL"]),
+    ({"OTEL_METRIC_EXPORT_INTERVAL": "0"}, ["AG863 OTEL_METRIC_EXPORT_INTERVAL"]),
+    ({"OTEL_METRIC_EXPORT_INTERVAL": "inf"}, ["AG863 OTEL_METRIC_EXPORT_INTERVAL"]),
+    ({"OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, ["AG863 OTEL_EXPORTER_OTLP_TIMEOUT"]),
+    ({"OTEL_BSP_MAX_QUEUE_SIZE": "1.5"}, ["AG863 OTEL_BSP_MAX_QUEUE_SIZE"]),
+    ({"OTEL_BSP_MAX_QUEUE_SIZE": "-1"}, ["AG863 OTEL_BSP_MAX_QUEUE_SIZE"]),
+    ({"OTEL_BSP_MAX_QUEUE_SIZE": "100"}, ["AG864 OTEL_BSP_MAX_EXPORT_BATCH_SIZE"]),
+    ({"OTEL_BSP_MAX_QUEUE_SIZE": "100", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100"}, []),
+    ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}, []),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "HTTPS://collector/otlp", "OTEL_BSP_SCHEDULE_DELAY": ""}, []),
+    ({"OTEL_TRACES_EXPORTER": "console", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "x"}, []),
+]
+
+
+@pytest.mark.parametrize(("environ", "told"), WRONG, ids=[",".join(map("=".join, given.items())) for given, _ in WRONG])
+def test_what_cannot_work_is_one_clear_problem(environ, told) -> None:
+    """Where the SDK would leave it out, end with a traceback, or never reach anybody."""
+    problems = ()
+    try:
+        chosen_exporters(environ)
+    except ConfigError as error:
+        problems = error.problems
+
+    assert [f"{problem.id} {problem.field.removeprefix('environment.')}" for problem in problems] == told
+
+
+UNABLE = [
+    pytest.param({"OTEL_METRIC_EXPORT_INTERVAL": "abc"}, "AG863", id="a value"),
+    pytest.param({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "pip install 'asgi-guard[otel-grpc]'", id="a package"),
+]
+START = """
+import asyncio, logging, sys
+sys.modules["opentelemetry.exporter.otlp.proto.grpc"] = None
+from asgi_guard import Guard
+from asgi_guard.testing import call, lifespan
+logging.basicConfig(format="%(message)s")
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+async def main():
+    guard = Guard(app, telemetry="otlp")
+    if sys.argv[1:] == ["lifespan"]:
+        async with lifespan(guard):
+            pass
+    else:
+        await call(guard)
+        await call(guard)
+try:
+    asyncio.run(main())
+except Exception as failure:
+    print(failure)
+print("{}")
+"""
+
+
+@pytest.mark.parametrize(("variables", "told"), UNABLE)
+@pytest.mark.parametrize("way", ["lifespan", "request"])
+def test_what_is_wrong_is_told_without_a_traceback(variables, told, way) -> None:
+    """Once, in the log: where a lifespan starts, or the first request comes."""
+    _, log = ran(START.replace("sys.argv[1:]", f'["{way}"]'), **variables)
+
+    assert (log.count(told), log.count("Traceback")) == (1, 0), log
+
+
 MISSING = [
     pytest.param({}, "opentelemetry", "asgi-guard[otel]", id="no OpenTelemetry"),
     pytest.param({}, "opentelemetry.sdk", "asgi-guard[otel]", id="no SDK"),
@@ -469,6 +592,33 @@ def test_a_collector_of_the_trade_receives_it(tmp_path: Path) -> None:
     (exemplar,) = re.findall(r"-> Trace ID: (\w{32})", shown)
     assert len(spans) == REQUESTS
     assert exemplar in spans
+
+
+def test_a_collector_of_the_trade_receives_it_over_grpc(tmp_path: Path) -> None:
+    """The same count, and as many spans."""
+    rotel = pytest.importorskip("rotel")
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc", reason="the exporter for gRPC is not installed")
+    port = free_port()
+    command = [Path(rotel.__file__).parent / "rotel-agent", "start", "--exporter", "blackhole"]
+    command += ["--otlp-http-endpoint", f"127.0.0.1:{free_port()}", "--otlp-grpc-endpoint", f"127.0.0.1:{port}"]
+    command += ["--debug-log", "metrics", "--debug-log", "traces", "--debug-log-verbosity", "detailed"]
+    log = tmp_path / "rotel.log"
+    with (
+        log.open("wb") as file,
+        subprocess.Popen(
+            [*command, "--pid-file", tmp_path / "pid"], stdout=file, stderr=file, cwd=tmp_path
+        ) as collector,
+    ):
+        try:
+            _wait_for(log, "Starting Rotel")
+            result, _ = ran(WHOLE, **at(port), OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+            _wait_for(log, f"Span #{REQUESTS - 1}\n")
+            _wait_for(log, f"Count: {REQUESTS}\n")
+        finally:
+            collector.terminate()
+
+    assert result["in_time"]
+    assert len(re.findall(r"Trace ID +: (\w{32})", log.read_text())) == REQUESTS
 
 
 def _wait_for(log: Path, text: str) -> None:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExporter, MetricExportResult
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader as Periodic
@@ -16,6 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from asgi_guard import ConfigError, Guard, Telemetry, TelemetryMiddleware
+from asgi_guard.engine.timing import ONE_IN
 from asgi_guard.layers.telemetry import TelemetryLayer
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.monitor.shared_memory import SharedAggregate
@@ -96,6 +98,24 @@ async def test_a_meter_provider_of_ones_own_is_told() -> None:
         {"asgi_guard.layer": "rate_limit", "http.response.status_code": 429},
         2,
     )
+
+
+async def test_a_meter_provider_that_comes_late_is_told_of_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within 64 requests, of the kinds of requests too that there were before; of each request once."""
+    reader = InMemoryMetricReader()
+    guarded = TelemetryMiddleware(app, aggregate=Aggregate())
+    monkeypatch.setattr(metrics, "get_meter_provider", metrics.NoOpMeterProvider)
+    await call(guarded)
+    provider = MeterProvider([reader])
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: provider)
+    for _ in range(ONE_IN):
+        await call(guarded)
+
+    before = sum(point.count for point in points(reader.get_metrics_data(), DURATION))
+    for _ in range(ONE_IN):
+        await call(guarded)
+
+    assert sum(point.count for point in points(reader.get_metrics_data(), DURATION)) == before + ONE_IN
 
 
 async def test_a_wrapped_exporter_tells_it_instead() -> None:

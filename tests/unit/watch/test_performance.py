@@ -1,0 +1,314 @@
+"""What an application measures of its own, by the names of the earlier system and by ours."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from asgi_guard import PerformanceMonitor, PerformanceTracker, performance_monitor
+from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.monitor.process import aggregate_of_process
+from asgi_guard.telemetry.prometheus import render
+from asgi_guard.watch.custom import MAX_CUSTOM
+
+
+class Stopwatch:
+    """Goes on by a tenth of a second each time it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.1
+        return self.now
+
+
+@pytest.fixture
+def monitor() -> PerformanceMonitor:
+    """A monitor with an aggregate of its own."""
+    return PerformanceMonitor(Aggregate())
+
+
+def told(monitor: PerformanceMonitor) -> str:
+    """Read what a scrape would."""
+    return render(monitor.aggregate.snapshot()).decode()
+
+
+def test_everything_is_found_in_a_scrape(monitor: PerformanceMonitor) -> None:
+    """Under the names that Prometheus has for its kind."""
+    monitor.increment("orders", 2, {"shop": "a"})
+    monitor.increment("orders", attributes={"shop": "a"})
+    monitor.set_gauge("queue.length", 17.5)
+    monitor.record_timing("database_query", 0.02, {"table": "t"})
+
+    text = told(monitor)
+
+    assert 'orders_total{shop="a"} 3\n' in text
+    assert "queue_length 17.5\n" in text
+    assert 'database_query_seconds_bucket{table="t",le="0.025"} 1\n' in text
+    assert 'database_query_seconds_sum{table="t"} 0.02\n' in text
+
+
+def test_a_gauge_is_what_it_was_set_to_last(monitor: PerformanceMonitor) -> None:
+    """Below zero, too."""
+    for value in (3, -2.5):
+        monitor.set_gauge("balance", value)
+
+    assert "balance -2.5\n" in told(monitor)
+
+
+def test_a_tracker_measures_a_block(monitor: PerformanceMonitor) -> None:
+    """As the earlier system had it."""
+    with PerformanceTracker(monitor, "database_query", {"table": "t"}, now=Stopwatch()) as tracker:
+        assert tracker.seconds is None
+
+    assert tracker.seconds == pytest.approx(0.1)
+    assert monitor.measurements("database_query")[0].value == pytest.approx(0.1)
+    assert monitor.measurements("database_query")[0].attributes == (("table", "t"),)
+
+
+def test_a_tracker_measures_an_async_block(monitor: PerformanceMonitor) -> None:
+    """In the same way."""
+
+    async def work() -> None:
+        async with PerformanceTracker(monitor, "call", now=Stopwatch()):
+            await asyncio.sleep(0)
+
+    asyncio.run(work())
+
+    assert [one.value for one in monitor.measurements("call")] == [pytest.approx(0.1)]
+
+
+def test_what_raises_is_measured_and_named(monitor: PerformanceMonitor) -> None:
+    """The exception goes on."""
+    with pytest.raises(LookupError), PerformanceTracker(monitor, "call", {"to": "x"}):
+        raise KeyError("secret")
+
+    assert 'call_seconds_count{to="x",error_type="KeyError"} 1\n' in told(monitor)
+    assert "secret" not in told(monitor)
+
+
+def test_a_tracker_measures_each_call_of_a_function(monitor: PerformanceMonitor) -> None:
+    """Async or not, and as often as it is called; the function stays what it was."""
+
+    @PerformanceTracker(monitor, "plain")
+    def double(number: int) -> int:
+        """Double it."""
+        return 2 * number
+
+    @PerformanceTracker(monitor, "waiting")
+    async def triple(number: int) -> int:
+        await asyncio.sleep(0)
+        return 3 * number
+
+    async def both() -> list[int]:
+        return await asyncio.gather(triple(1), triple(2))
+
+    assert [double(1), double(2)] == [2, 4]
+    assert asyncio.run(both()) == [3, 6]
+    assert (double.__name__, double.__doc__) == ("double", "Double it.")
+    assert len(monitor.measurements("plain")) == len(monitor.measurements("waiting")) == 2
+
+
+def test_a_tracker_within_itself_measures_both(monitor: PerformanceMonitor) -> None:
+    """The inner one ends first."""
+    tracker = PerformanceTracker(monitor, "nested", now=Stopwatch())
+
+    with tracker, tracker:
+        pass
+
+    assert [one.value for one in monitor.measurements("nested")] == [pytest.approx(0.1), pytest.approx(0.3)]
+
+
+def test_the_newest_values_are_kept() -> None:
+    """As many as wanted."""
+    monitor = PerformanceMonitor(Aggregate(), retention=3)
+    for number in range(10):
+        monitor.set_gauge("level", number)
+
+    assert [one.value for one in monitor.measurements("level")] == [7, 8, 9]
+    assert len(PerformanceMonitor(Aggregate())._kept) == 0
+    assert monitor.measurements("unknown") == []
+
+
+def test_a_thousand_values_are_kept_by_default(monitor: PerformanceMonitor) -> None:
+    """Whatever comes."""
+    for number in range(1_500):
+        monitor.increment("hits", number)
+
+    assert len(monitor.measurements("hits")) == 1_000
+
+
+def test_the_summary_of_a_process(monitor: PerformanceMonitor) -> None:
+    """Its own metrics, its requests, and the machine."""
+    for number in range(1, 101):
+        monitor.record_timing("query", number / 1_000)
+    monitor.increment("orders", 5)
+    monitor.track_request(method="GET", endpoint="/a", duration=0.25, status_code=200)
+    monitor.track_request(method="post", endpoint="/a", duration=0.25, status_code=503)
+
+    summary = monitor.get_metrics_summary()
+
+    query = summary["metrics"]["query"]
+    assert (query["kind"], query["count"], query["min"], query["max"]) == ("timing", 100, 0.001, 0.1)
+    assert (query["p50"], query["p95"], query["p99"], query["latest"]) == (0.05, 0.095, 0.099, 0.1)
+    assert query["mean"] == pytest.approx(0.0505)
+    assert summary["metrics"]["orders"]["total"] == 5
+    requests = summary["requests"]
+    assert (requests["count"], requests["errors"], requests["error_rate"]) == (2, 1, 50.0)
+    assert requests["p99"] == pytest.approx(0.25, rel=0.011)
+    assert summary["system"].keys() == {"cpu_usage", "memory_usage", "disk_usage"}
+
+
+def test_the_machine_is_told_in_percent(monitor: PerformanceMonitor) -> None:
+    """By the names of the earlier system."""
+    found = monitor.get_system_metrics()
+
+    assert found.keys() == {"cpu_usage", "memory_usage", "disk_usage"}
+    assert all(value is None or 0 <= value <= 100 for value in found.values())
+    assert found["disk_usage"] is not None
+
+
+@pytest.mark.parametrize(
+    ("duration", "status"), [(math.nan, 200), (-1, 200), (math.inf, 200), (0.1, 42), (0.1, 600), (1e10, 200)]
+)
+def test_a_request_that_cannot_be_is_not_tracked(monitor: PerformanceMonitor, duration: float, status: int) -> None:
+    """Nothing raises in the middle of whatever it is that is tracked."""
+    monitor.track_request(method="GET", endpoint="/", duration=duration, status_code=status)
+
+    assert monitor.get_metrics_summary()["requests"]["count"] == 0
+
+
+def test_an_unknown_method_is_no_name_of_its_own(monitor: PerformanceMonitor) -> None:
+    """Clients make them up."""
+    monitor.track_request(method="X" * 99, endpoint="/", duration=0.1, status_code=200)
+
+    assert 'http_request_method="_OTHER"' in told(monitor)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1st", "a b", "a" * 129, "http.x", "asgi_guard.x", "process.x", "system.y", "ä", "a-b", "a\n"]
+)
+def test_a_name_that_is_none_raises_at_once(monitor: PerformanceMonitor, name: str) -> None:
+    """It stands in the program."""
+    with pytest.raises(ValueError, match="is no name"):
+        monitor.increment(name)
+
+
+def test_a_name_is_of_one_kind(monitor: PerformanceMonitor) -> None:
+    """The first one."""
+    monitor.increment("orders")
+
+    with pytest.raises(ValueError, match="orders is a counter, not a gauge"):
+        monitor.set_gauge("orders", 1)
+
+
+def test_attributes_are_those_of_the_first_time(monitor: PerformanceMonitor) -> None:
+    """A metric has the same ones in each of its series."""
+    monitor.increment("orders", attributes={"shop": "a"})
+    monitor.increment("orders", attributes={"shop": "b", "more": "x"})
+    monitor.increment("orders")
+
+    text = told(monitor)
+    assert 'orders_total{shop="a"} 1\n' in text
+    assert 'orders_total{shop="b"} 1\n' in text
+    assert "orders_total 1\n" in text
+
+
+@pytest.mark.parametrize("attributes", [{"a b": "x"}, {"": "x"}, {f"a{number}": "x" for number in range(9)}])
+def test_attributes_have_names_and_are_few(monitor: PerformanceMonitor, attributes: dict[str, str]) -> None:
+    """They stand in the program as well."""
+    with pytest.raises(ValueError, match="attribute"):
+        monitor.increment("orders", attributes=attributes)
+
+
+def test_values_of_any_kind_are_told_as_text(monitor: PerformanceMonitor) -> None:
+    """Also what cannot be hashed, and what is long."""
+    monitor.increment("orders", attributes={"shop": ["a"]})
+    monitor.increment("orders", attributes={"shop": 7})
+    monitor.increment("orders", attributes={"shop": "x" * 999})
+
+    text = told(monitor)
+    assert "orders_total{shop=\"['a']\"} 1\n" in text
+    assert 'orders_total{shop="7"} 1\n' in text
+    assert f'orders_total{{shop="{"x" * 256}"}} 1\n' in text
+
+
+def test_a_value_that_is_none_is_left_out_and_said_once(
+    monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever measures goes on."""
+    for _ in range(3):
+        monitor.set_gauge("level", math.nan)
+        monitor.record_timing("query", -1)
+        monitor.increment("orders", -1)
+
+    assert told(monitor) == ""
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 3
+
+
+@pytest.mark.parametrize("value", ["x", None, [], math.nan, -math.inf, object(), 10**400])
+def test_no_value_raises_where_something_is_measured(monitor: PerformanceMonitor, value: Any) -> None:
+    """It may come from a database, or from a client."""
+    monitor.increment("orders", value)
+    monitor.set_gauge("level", value)
+    monitor.record_timing("query", value)
+    monitor.track_request(method="GET", endpoint="/", duration=value, status_code=200)
+    monitor.track_request(method="GET", endpoint="/", duration=1, status_code=value)
+
+    assert told(monitor) == ""
+
+
+def test_a_part_of_an_event_is_none(monitor: PerformanceMonitor) -> None:
+    """Half an order is not counted as no order."""
+    monitor.increment("orders", 1.5)  # type: ignore[arg-type]
+    monitor.increment("orders", 2.0)  # type: ignore[arg-type]
+
+    assert told(monitor).endswith("orders_total 2\n")
+
+
+def test_any_number_is_one(monitor: PerformanceMonitor) -> None:
+    """Also that of another type, and a status as text."""
+    monitor.set_gauge("level", Decimal("1.5"))  # type: ignore[arg-type]
+    monitor.track_request(method="get", endpoint="/", duration=Decimal("0.5"), status_code="200")  # type: ignore[arg-type]
+
+    assert "level 1.5\n" in told(monitor)
+    assert monitor.get_metrics_summary()["requests"]["count"] == 1
+
+
+def test_names_without_end_are_cut(monitor: PerformanceMonitor, caplog: pytest.LogCaptureFixture) -> None:
+    """A program that makes them up fills neither the memory nor the aggregate."""
+    for number in range(MAX_CUSTOM + 50):
+        monitor.increment(f"metric_{number}")
+
+    assert len(monitor.names()) == MAX_CUSTOM
+    assert caplog.records
+
+
+def test_values_without_end_are_cut() -> None:
+    """They are counted as overflow, and remembered no longer."""
+    monitor = PerformanceMonitor(Aggregate(max_series=10))
+    for number in range(10_000):
+        monitor.increment("orders", attributes={"shop": number})
+
+    assert len(monitor._series) <= 4_096
+    assert 'orders_total{otel_metric_overflow="true"} 9990\n' in told(monitor)
+
+
+def test_the_ready_one_counts_where_everything_does() -> None:
+    """In the aggregate of the process."""
+    assert performance_monitor.aggregate is aggregate_of_process()
+    assert isinstance(performance_monitor, PerformanceMonitor)
+
+
+@pytest.mark.parametrize("retention", [0, -1, 100_001, 1.5, "many"])
+def test_retention_is_a_number(retention: object) -> None:
+    """From 1 to 100,000."""
+    with pytest.raises(ConfigError, match="retention"):
+        PerformanceMonitor(Aggregate(), retention=retention)  # type: ignore[arg-type]
