@@ -11,7 +11,7 @@ from typing import Final
 from asgi_guard.engine.types import Scope
 from asgi_guard.inspection import body as bodies
 from asgi_guard.inspection.extract import Value, head
-from asgi_guard.inspection.graphql import check_document
+from asgi_guard.inspection.graphql import STEP, check_document
 from asgi_guard.inspection.limits import CrossedError, Limits
 from asgi_guard.inspection.linked import may_name_session
 from asgi_guard.inspection.multipart import MultipartReader
@@ -135,34 +135,41 @@ class Inspector:
         is_more = True
         while is_more:  # what crossed a limit is at its end, but not what stands beside it
             crossed: list[CrossedError] = []
+            documents: list[str] = []
             try:
-                for findings in self.scanner.scan(self._counted(following, crossed)):
+                for findings in self.scanner.scan(self._noted(following, documents, crossed)):
+                    yield from self._count(documents)
                     self.found += findings is not None
                     yield None if findings is None else self._policy.judge(findings, scope)
             except CrossedError as error:  # in JSON inside of a value
                 crossed.append(error)
+            yield from self._count(documents)
             self.found += len(crossed)  # what was not looked at is not harmless
             yield from crossed
             is_more = bool(crossed)
 
-    def _counted(self, values: Iterable[Value], crossed: list[CrossedError]) -> Iterator[Value]:
-        """Hand values on, and count what GraphQL documents ask for, until a limit is crossed."""
+    def _noted(self, values: Iterable[Value], documents: list[str], crossed: list[CrossedError]) -> Iterator[Value]:
+        """Hand values on until a limit is crossed, and note those that may be GraphQL."""
         try:
             for value in values:
                 yield value
-                if value.name == _DOCUMENT and "{" in value.text:
-                    self._count(value.text)
+                if value.name == _DOCUMENT and "{" in value.text and self._graphql != "off":
+                    documents.append(value.text)
         except CrossedError as error:
             crossed.append(error)
 
-    def _count(self, document: str) -> None:
-        if self._graphql == "off":
-            return
-        try:
-            check_document(document, self.limits)
-        except CrossedError as crossed:
-            crossed.is_only_told = self._graphql == "detect"
-            raise
+    def _count(self, documents: list[str]) -> Iterator[CrossedError | None]:
+        """Count what documents ask for; give out the limits that are crossed, and None where others may run."""
+        for document in documents:
+            try:
+                for _ in check_document(document, self.limits):
+                    self.scanner.scanned += STEP
+                    yield None
+            except CrossedError as crossed:
+                crossed.is_only_told = self._graphql == "detect"
+                self.found += 1
+                yield crossed
+        documents.clear()
 
 
 def _scanner(settings: Validation) -> Scanner:

@@ -20,10 +20,10 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer, LookAhead
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Message
-from asgi_guard.events import Listener, notify, printable
+from asgi_guard.events import Listener, notify
 from asgi_guard.inspection.events import AttackFound, LimitCrossed
 from asgi_guard.inspection.limits import HEAD_BYTES, CrossedError
-from asgi_guard.inspection.log import MAX_NAME, RefusalLog
+from asgi_guard.inspection.log import RefusalLog, told_name
 from asgi_guard.inspection.refusals import OF_LIMIT, of_attack
 from asgi_guard.inspection.settings import MODES, Validation, ValidationFields
 from asgi_guard.monitor.names import VALIDATION_FINDINGS, VALIDATION_LIMITS
@@ -46,6 +46,7 @@ _UNDECIDED: Final = 8
 """The bytes that are kept of a body while it cannot be told what it begins like: a character, in any encoding."""
 
 _MAX_EVENTS: Final = 16
+"""Of one look, and one more where it is the first to refuse."""
 
 
 class _Own:
@@ -288,14 +289,17 @@ class ValidationLayer(Layer):
     def _look(self, exchange: Exchange, values: Iterable[Value]) -> Iterator[Reply | None]:
         """Look at values; give out the answer where one is an attack or a limit, and None where others may run."""
         told = 0
+        would_refuse = False
         for seen in self._inspector.look(values, exchange.scope):
             if seen is None:
                 yield None
                 continue
-            if told >= _MAX_EVENTS and not self._refuses(exchange, seen):
+            is_news = self._would_refuse(seen) and not would_refuse
+            if told >= _MAX_EVENTS and not (is_news or self._refuses(exchange, seen)):
                 yield None  # no more is told, but what is only told must hide nothing that stands behind it
                 continue
             told += 1
+            would_refuse |= is_news
             yield self._crossed(exchange, seen) if isinstance(seen, CrossedError) else self._tell(exchange, seen)
 
     def _refuses(self, exchange: Exchange, seen: Judgement | CrossedError) -> bool:
@@ -317,7 +321,7 @@ class ValidationLayer(Layer):
                 attack=gravest.rule.attack,
                 rules=tuple(finding.rule.id for finding in judgement.findings[:16]),
                 place=gravest.place,
-                name="" if gravest.place == "name" else printable(gravest.name, MAX_NAME),
+                name="" if gravest.place == "name" else told_name(gravest.name),
                 score=judgement.score,
                 is_refused=is_refused,
                 excerpt=gravest.excerpt,
