@@ -27,12 +27,12 @@ _VERDICT: Final = {True: "is refused", False: "would be refused"}
 
 
 def told_name(name: str) -> str:
-    """Return at most 64 characters of a name, or nothing of one that has others than names have.
+    """Return at most 64 characters of a name, printable in ASCII, or nothing of one that has others than names have.
 
     A client may call a parameter what it likes, also the attack itself, which belongs in no event and no log.
     """
     known = _NAME.match(name)
-    return known[0] if known and (known.end() == len(name) or known.end() == _LONGEST) else ""
+    return printable(known[0], _LONGEST) if known and known.end() in {len(name), _LONGEST} else ""
 
 
 class RefusalLog:
@@ -53,7 +53,7 @@ class RefusalLog:
         gravest = judgement.findings[0]
         rule, place = gravest.rule, gravest.place
         name = "" if place == "name" else told_name(gravest.name)
-        where = f"{place} {name!a}" if name else place
+        where = f"{place} '{name}'" if name else place
         reason = f"{rule.attack} by {rule.id} in the {where}, score {judgement.score}"
         self._tell(rule.id, reason, request_id, is_refused=is_refused)
 

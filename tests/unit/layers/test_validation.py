@@ -401,7 +401,7 @@ async def test_what_an_event_tells_is_printable() -> None:
         assert 0 < len(told) <= most
         assert told.isascii()
         assert told.isprintable()
-    assert event.name.startswith("a\\x1b\\u2028\\ud800")
+    assert event.name.startswith("a\\xe9a")
 
 
 async def test_an_excerpt_is_given_on_request_and_redacted() -> None:

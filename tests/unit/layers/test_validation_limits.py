@@ -127,7 +127,7 @@ async def test_the_first_that_would_be_refused_is_told_behind_however_many_that_
     [
         ("comment", "comment"),
         ("user[bio].text", "user[bio].text"),
-        ("größe", "größe"),
+        ("größe", "gr\\xf6\\xdfe"),
         ("n" * 100, "n" * 64),
         ("<img src=x onerror=alert(1)>", ""),
         ("a b", ""),
@@ -149,7 +149,7 @@ async def test_a_name_that_may_be_the_attack_is_not_told(
     names = {event.name for event in events if isinstance(event, AttackFound) and event.place == "query"}
     assert names == {told}
     assert "onerror" not in caplog.text
-    assert told in caplog.text or not told.isascii()
+    assert told in caplog.text
 
 
 @pytest.mark.parametrize(
