@@ -214,6 +214,18 @@ def test_odd_characters_are_no_reason_to_fail(engine, text: str) -> None:
 
 
 @pytest.mark.skipif(not has_re2(), reason="google-re2 is not installed")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_to_prepare_again_costs_nothing(engine, monkeypatch) -> None:
+    """A lifespan that starts again, as in each test of a suite, does not compile all rules again."""
+    matcher = Scanner([rule("attack", "attack")], engine)._matcher
+    matcher.prepare()
+    monkeypatch.setattr(type(matcher), "_made", None)
+
+    matcher.prepare()
+
+    assert matcher.find("an attack", 1) == [0]
+
+
 def test_the_better_engine_is_taken_where_it_is_there() -> None:
     """Unless somebody says otherwise."""
     assert Scanner([]).engine == "re2"
