@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from asgi_guard.config.source import PREFIX
+from asgi_guard.config.part import PREFIX
 from asgi_guard.config.sources import from_env, from_toml
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.guard import ORDER, Guard
