@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from asgi_guard.telemetry.access_log import AccessLog
     from asgi_guard.watch.alert_events import AlertCleared, AlertFired
     from asgi_guard.watch.alert_settings import Alert
+    from asgi_guard.watch.otel_alerts import OTelAlerts
     from asgi_guard.watch.performance import PerformanceMonitor, PerformanceTracker, performance_monitor
     from asgi_guard.watch.settings import Monitor
     from asgi_guard.watch.slo import SLO
@@ -139,6 +140,7 @@ _HOME: dict[str, str] = {
     "NetworkError": "asgi_guard.errors.ready",
     "NoResponseError": "asgi_guard.errors.exceptions",
     "NotFoundError": "asgi_guard.errors.ready",
+    "OTelAlerts": "asgi_guard.watch.otel_alerts",
     "OperationTimeoutError": "asgi_guard.errors.ready",
     "PerformanceMonitor": "asgi_guard.watch.performance",
     "PerformanceTracker": "asgi_guard.watch.performance",
@@ -240,6 +242,7 @@ __all__ = [
     "NetworkError",
     "NoResponseError",
     "NotFoundError",
+    "OTelAlerts",
     "OperationTimeoutError",
     "PerformanceMonitor",
     "PerformanceTracker",

@@ -27,6 +27,9 @@ _WORD: Final = re.compile(
 )
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|[uU]([0-9a-fA-F]{1,8})|([0-7]{1,3})|(.))", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b"}
+_FOLD: Final = re.compile(rb"[ \t]*\r?\n[ \t]+")
+_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r?\n")
+_LINE_END: Final = re.compile(rb"(?:\r?\n)?")
 _DATA: Final = ("-d --data --data-ascii", "--data-raw", "--data-binary", "--data-urlencode", "--json")
 _FORMS: Final = ("-F --form", "--form-string")
 _IGNORED: Final = "-s -S -k -L -v -i -f -g -N --silent --show-error --insecure --location --verbose --include --fail"
@@ -58,7 +61,11 @@ class Sent:
 
     def header(self, name: bytes) -> bytes:
         """Return the first value of a header (lower-case name); empty where there is none."""
-        return next((value for key, value in self.headers if key.lower() == name), b"")
+        return next(iter(self.lines(name)), b"")
+
+    def lines(self, name: bytes) -> list[bytes]:
+        """Return all values of a header (lower-case name)."""
+        return [value for key, value in self.headers if key.lower() == name]
 
     @property
     def scope(self) -> Scope:
@@ -79,17 +86,38 @@ class Sent:
 def read_raw(octets: bytes) -> Sent:
     """Read a request as it goes over the wire (RFC 9112); lines may end with a line feed alone.
 
+    A header that goes on in the next line is one, and a body that comes in chunks is put together; who has written it
+    down may have done so already.
+
     Raises:
-        UnreadableError: it does not begin like one.
+        UnreadableError: it does not begin like one, or its chunks are not what they say.
     """
     head, *bodies = re.split(rb"\r?\n\r?\n", octets.lstrip(b"\r\n"), maxsplit=1)
-    first, *lines = head.splitlines() or [b""]
+    first, *lines = _FOLD.sub(b" ", head).splitlines() or [b""]
     match = re.fullmatch(rb"([A-Za-z]{1,32}) (\S+)(?: HTTP/[0-9.]+)?", first.strip())
     if match is None:
         raise UnreadableError("it does not begin with a method and a path, such as GET /search?q=1 HTTP/1.1")
     headers = [(name.strip(), value.strip()) for name, _, value in (line.partition(b":") for line in lines if line)]
     target = re.sub(rb"\Ahttps?://[^/?]*", b"", match[2]) or b"/"
-    return Sent(match[1].decode().upper(), target, headers, b"".join(bodies))
+    sent = Sent(match[1].decode().upper(), target, headers, b"".join(bodies))
+    if b", ".join(sent.lines(b"transfer-encoding")).lower().endswith(b"chunked"):
+        sent.body = _joined(sent.body)
+    return sent
+
+
+def _joined(chunked: bytes) -> bytes:
+    """Put chunks together (RFC 9112, section 7.1); what does not begin like one is left as it is."""
+    chunks: list[bytes] = []
+    at = 0
+    while (size := _SIZE.match(chunked, at)) is not None:
+        at = size.end() + int(size[1], 16)
+        chunks.append(chunked[size.end() : at])
+        if not chunks[-1]:
+            return b"".join(chunks)
+        at += len(_LINE_END.match(chunked, at)[0])  # type: ignore[index]
+    if chunks:
+        raise UnreadableError(f"chunk {len(chunks)} of its body is not as long as it says, or the last one is missing")
+    return chunked
 
 
 def split(command: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # loaded with the rules
     from asgi_guard.inspection.inspector import Inspector
     from asgi_guard.inspection.multipart import MultipartReader
     from asgi_guard.inspection.text_body import TextReader
+    from asgi_guard.inspection.verdict import Finding
 
 SECRET: Final = re.compile(r"(?i)pass(?:wor[dt]|wd|phrase|code)|\bpass\b|\bpwd|secret|token|api_?key")
 """What the name of a value is like that is never put into anything: it is hashed, or compared."""
@@ -90,26 +92,26 @@ def _until_its_end(values: Iterable[Value], crossed: list[CrossedError]) -> Iter
 
 def _body(inspector: Inspector, sent: Sent, crossed: list[CrossedError], *, goes_on: bool) -> Iterator[Value]:
     """Give out what the layer would look at of this body, which goes on behind a limit that is only flagged."""
-    types = {value for name, value in sent.headers if name.lower() == b"content-type"}
-    if len(types) > 1:
+    if len(set(sent.lines(b"content-type"))) > 1:
         crossed.append(CrossedError("content_type", 400))
         if not goes_on:
             return
-    content_type, encoding = sent.header(b"content-type"), sent.header(b"content-encoding")
-    encoding = b"" if encoding.strip().lower() == b"identity" else encoding
+    content_type, encoding = sent.header(b"content-type"), inspector.encoding_of(sent.lines(b"content-encoding"))
     kind = inspector.kind_of(content_type)
     if kind == "multipart" and not encoding:
         yield from _streamed(inspector.parts(content_type), sent.body)
         return
+    is_long = len(sent.body) > inspector.limits.body_bytes
     if kind == "other":
-        begins_like = "encoded" if encoding else inspector.sniff(sent.body, content_type)
-        if begins_like == "text":
+        begins_like = None if encoding else inspector.sniff(sent.body, content_type)
+        is_parsed = begins_like in {"json", "xml"}
+        is_text = begins_like == "text" or (is_parsed and inspector.is_chunk(sent.method, content_type))
+        if is_text or (is_parsed and is_long and not inspector.may_be_document(sent.body)):
             yield from _streamed(inspector.text(), sent.body)
             return
-        is_read = begins_like in {"json", "xml", "encoded"}
-        if not is_read or inspector.is_for_the_application(sent.body, content_type, encoding):
+        if not (is_parsed or encoding) or inspector.is_for_the_application(sent.body, content_type, encoding):
             return
-    if len(sent.body) > inspector.limits.body_bytes:
+    if is_long:
         crossed.append(CrossedError("body_bytes"))
         if not goes_on:
             return
@@ -130,7 +132,10 @@ def _look(
 ) -> Look:
     from asgi_guard.inspection.scan import changes
 
-    findings = [finding for found in inspector.scanner.scan([value]) for finding in found or ()]
+    findings: list[Finding] = []
+    with suppress(CrossedError):  # in JSON inside of it, which was told
+        for found in inspector.scanner.scan([value]):
+            findings += found or ()
     blocking = next((judgement for judgement in judgements if judgement.blocks), None)
     return Look(
         value.place,

@@ -103,15 +103,13 @@ def _default_rate_limit() -> Layer:
     return RateLimitLayer(RateLimit(DEFAULT_RATE), yields_to_undeclared_proxy=True)
 
 
-def _no_ip_filter() -> Layer:
-    rule, remedy = "must say whom to let in or keep out", "Write a list of networks, or IPFilter(block=[...])."
-    raise ConfigError([Problem("AG226", "Guard.ip_filter", "True", rule, remedy)])
+def _untold(part: str, rule: str, remedy: str) -> Layer:
+    raise ConfigError([Problem("AG226", f"Guard.{part}", "True", rule, remedy)])
 
 
-def _no_audit() -> Layer:
-    rule, remedy = "must say where it is written", 'Write audit="/var/log/shop/audit.jsonl", or Audit(sinks=["log"]).'
-    raise ConfigError([Problem("AG226", "Guard.audit", "True", rule, remedy)])
-
+_no_audit = partial(_untold, "audit", "must say where it is written", 'Write "audit.jsonl", or Audit(sinks=["log"]).')
+_WHOM: Final = "must say whom to let in or keep out"
+_no_ip_filter = partial(_untold, "ip_filter", _WHOM, "Write a list of networks, or IPFilter(block=[...]).")
 
 ORDER: Final[Mapping[str, Part]] = MappingProxyType(
     {
@@ -185,8 +183,7 @@ class Guard(Middleware):
             the fields of its settings, such as `{"alert_thresholds": {"error_rate": 2.0}}`.
         client_address: whose word on the client's address is taken; also a list of trusted proxies. Told nothing, it
             trusts nobody, and says once in the log when somebody sends a forwarding header.
-        audit: off until set; also the path of a file: what the guard refuses, and what the application reports, one
-            line each.
+        audit: off until set; also the path of a file: what was refused, and what the application reports.
         cors: off until set; also an origin, or a list of them.
         endpoints: `/health`, `/livez` and `/readyz` for everybody, their details and `/metrics` for whoever may see
             them; also `"local"`, which lets in whoever asks from this machine, for development.
@@ -352,9 +349,7 @@ class Guard(Middleware):
         heard_by = *self._heard_by, *[layer.hears for layer in self._own.values() if layer.hears is not None]
         for layer in self._own.values():
             layer.listeners = heard_by
-        audit: Any = self._own.get("audit")
-        if audit is not None:
-            audit.stands_among(lambda: {name: str(told(layer.settings)) for name, layer in self._own.items()})
+            layer.stands_among(lambda: {name: told(part.settings) for name, part in self._own.items()})
 
     def __repr__(self) -> str:
         """Name the application and the parts that are on."""

@@ -106,6 +106,9 @@ class Layer:
     def finish(self, exchange: Exchange) -> None:
         """Run exactly once, when the call ends, whatever happened: release what was taken."""
 
+    def stands_among(self, parts: Callable[[], Mapping[str, str]]) -> None:
+        """Know the settings of the guard that this is a part of, written out; called again when they change."""
+
     def override(self, exchange: Exchange, fields: Mapping[str, Any]) -> None:
         """Check, and take over, what `scope["asgi_guard"]` says of this layer for one request.
 

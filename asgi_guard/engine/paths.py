@@ -60,9 +60,10 @@ class Prefixes:
 def check_prefixes(problems: Problems, field: str, prefixes: Sequence[str], problem_id: str) -> bool:
     """Check for a list of paths that begin with a slash; the id is that of the part's own table.
 
-    A pattern such as `/admin/*` or `/users/{id}` would be taken for the path that is written so, and cover nothing.
+    They are compared with the decoded path, in whatever language it is. A pattern such as `/admin/*` or `/users/{id}`
+    would be taken for the path that is written so, and cover nothing.
     """
-    if not problems.sequence_of_text(field, prefixes):
+    if not problems.sequence_of_text(field, prefixes, ascii_only=False):
         return False
     sound = [_check_prefix(problems, f"{field}[{index}]", prefix, problem_id) for index, prefix in enumerate(prefixes)]
     return all(sound)

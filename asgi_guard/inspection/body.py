@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
+from asgi_guard.inspection.charsets import charset
 from asgi_guard.inspection.extract import Value, pairs, text
-from asgi_guard.inspection.json_body import json_values
+from asgi_guard.inspection.json_body import json_values, may_be_json
 from asgi_guard.inspection.limits import CrossedError, Limits
 from asgi_guard.inspection.multipart import MultipartReader
 from asgi_guard.inspection.xml_body import EBCDIC, decoded, xml_values
@@ -24,14 +25,17 @@ Kind: TypeAlias = Literal["form", "json", "multipart", "xml", "text", "other"]
 
 _WBITS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf\xff\xfe"
+_GRAPHQL: Final = b"application/graphql"
 _REPORTS: Final = frozenset((b"application/csp-report", b"application/reports+json"))
 _FILES: Final = frozenset(
     b"""application/octet-stream application/offset+octet-stream application/pdf application/zip application/gzip
-    application/zstd application/x-tar application/x-7z-compressed application/grpc application/protobuf
-    application/x-protobuf application/vnd.apache.parquet application/wasm application/msgpack application/cbor
+    application/zstd application/x-tar application/x-7z-compressed application/grpc application/wasm application/msword
     """.split()
 )
-_FILE_KINDS: Final = (b"image/", b"audio/", b"video/", b"font/", b"model/", b"application/grpc+")
+_FILE_KINDS: Final = re.compile(
+    rb"(?:image|audio|video|font|model)/|application/grpc\+"
+    rb"|.{0,64}(?:protobuf|msgpack|cbor|bson|avro|thrift|parquet|vnd\.apache\.arrow|openxmlformats|opendocument)"
+)
 _READABLE: Final = bytes([9, 10, 12, 13, *range(32, 127), *range(128, 256)])
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _WIDEST: Final = 3  # the zeros before an ASCII character in UTF-32
@@ -44,8 +48,6 @@ _BEGINS_LIKE: Final[Mapping[bytes, Kind]] = MappingProxyType({b"{": "json", b"["
 
 def kind_of(content_type: bytes) -> Kind:
     """Tell what a content type stands for; `other` is what only the first characters may tell."""
-    if not content_type:
-        return "other"
     media_type = content_type.partition(b";")[0].strip().lower()
     if media_type == b"application/x-www-form-urlencoded":
         return "form"
@@ -55,13 +57,27 @@ def kind_of(content_type: bytes) -> Kind:
         return "json"
     if media_type.endswith(b"xml"):
         return "xml"
-    return "text" if media_type.startswith(b"text/") or media_type == b"application/graphql" else "other"
+    if media_type.startswith(b"text/") or media_type == _GRAPHQL:
+        return "text"
+    # What has to be decoded for the look cannot be looked at as it streams.
+    return "text" if charset(content_type) is not None and not is_file(content_type) else "other"
 
 
 def is_file(content_type: bytes) -> bool:
     """Tell whether a content type is that of a file, which applications store rather than read."""
     media_type = content_type.partition(b";")[0].strip().lower()
-    return media_type in _FILES or media_type.startswith(_FILE_KINDS)
+    return media_type in _FILES or _FILE_KINDS.match(media_type) is not None
+
+
+def is_chunk(method: str, content_type: bytes) -> bool:
+    """Tell whether a body is a piece of an upload (tus 1.0), which begins anywhere in its file."""
+    return method == "PATCH" and content_type.strip().lower() == b"application/offset+octet-stream"
+
+
+def encoding_of(lines: Iterable[bytes]) -> bytes:
+    """Return how a body is encoded: all lines that say so, as one; empty where they say that it is not."""
+    encoding = b", ".join(lines)
+    return b"" if encoding.strip().lower() == b"identity" else encoding
 
 
 def sniff(beginning: bytes, content_type: bytes = b"") -> Kind | None:
@@ -83,6 +99,11 @@ def is_binary(body: bytes) -> bool:
     """Tell whether a body holds what no parser of JSON or XML lets pass, whatever it begins with."""
     written = decoded(body)
     return _NO_TEXT.search(written) is not None or (b"\0" in body[:_WIDEST] and "\ufffd" in written[:-1])
+
+
+def may_be_document(body: bytes) -> bool:
+    """Tell whether a body that goes on may become a document, whose type says nothing of one."""
+    return not is_binary(body) and (sniff(body) == "xml" or may_be_json(body))
 
 
 def inflate(body: bytes, encoding: bytes, limits: Limits) -> bytes:
@@ -155,20 +176,40 @@ def _all_of(inflater: Any, piece: bytes) -> Iterator[bytes]:
 
 
 def values(body: bytes, kind: Kind, content_type: bytes, limits: Limits) -> Iterator[Value]:
-    """Give out the values of a whole body.
+    """Give out the values of a whole body; where its type names a charset, both with and without it.
 
     Raises:
-        CrossedError: a limit.
+        CrossedError: a limit, or a charset that is not undone here.
     """
-    begins_like = sniff(body)
     if kind == "multipart":
         return _multipart(body, content_type, limits)
+    read = _read(body, kind, content_type, limits)
+    codec = charset(content_type)
+    if codec is None:
+        return read
+    if not codec or kind == "form":  # in which each pair of digits behind a percent sign would be decoded as well
+        return chain(read, _refused())
+    written = body.decode(codec, "replace").encode(errors="replace")
+    return chain(read, _read(written, kind, content_type, limits))
+
+
+def _refused() -> Iterator[Value]:
+    """Refuse what is written so that nothing of it can be read; what could be is looked at first."""
+    yield from ()
+    raise CrossedError("encoding", 415)
+
+
+def _read(body: bytes, kind: Kind, content_type: bytes, limits: Limits) -> Iterator[Value]:
+    begins_like = sniff(body)
+    media_type = content_type.partition(b";")[0].strip().lower()
+    if media_type == _GRAPHQL:  # as the parameter is called that is such a document
+        document = [Value("body", "query", text(body))]
+        return chain(document, json_values(body, limits)) if begins_like == "json" else iter(document)
     if kind == "form":
         form = pairs(text(body), "body", limits)
         return chain(json_values(body, limits), form) if begins_like == "json" else form
     if kind == "json" or begins_like == "json":
-        is_report = content_type.partition(b";")[0].strip().lower() in _REPORTS
-        return json_values(body, limits, is_report=is_report)
+        return json_values(body, limits, is_report=media_type in _REPORTS)
     if kind == "xml":
         return xml_values(decoded(body), limits)
     whole = [Value("body", "", text(body))]  # also where it begins like XML: in a text, markup is the attack

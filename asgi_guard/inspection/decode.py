@@ -4,16 +4,15 @@ An attacker writes `<script>` as `%3Cscript%3E`, `%253C...`, `&#x3c;...`, `\x3c.
 becomes one again where it is used. So a value is decoded until nothing changes, and each text on the way is looked at,
 since a decoding may also destroy what an application would have seen. Two levels of base64 may stand on the way.
 Every function is linear in its text: each pattern begins with a character that its repeats have not. Must never give
-out a text that is longer than the one it was given, but for the bound that a full-width character has.
+out a text that is longer than the one it was given, but for the bound that a full-width character has, and never more
+than one for each way to read base64.
 """
 
 from __future__ import annotations
 
 import re
-from binascii import Error as NotBase64
 from binascii import a2b_base64
-from codecs import utf_8_decode
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from html.entities import html5
 from re import Match
 from types import MappingProxyType
@@ -184,72 +183,60 @@ def slowly(
 
 # Base64 ---------------------------------------------------------------------------------------------------------------
 
-# What begins with another character than these is no UTF-8 inside.
-_BASE64 = re.compile(r"(?=\s*+[A-Za-fw-z0-9])[A-Za-z0-9+/_\s-]{12,}+={0,2}\s*+\Z", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9+/_=.-]{12,}\Z")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_SAFE = b"-_"  # instead of the last two, in addresses (RFC 4648 section 5)
+_FOREIGN = bytes(set(range(256)).difference(_ALPHABET, _SAFE))
+_FROM_SAFE = bytes.maketrans(_SAFE, _ALPHABET[-2:])
 _MOST_SEGMENTS: Final = 5  # those of an encrypted token (RFC 7516)
-_PROBE: Final = 64
-_BEGINNING = re.compile(rf"[A-Za-z0-9+/_-]{{{_PROBE}}}")
+_HEAD: Final = 1_024
+_FIRST: Final = 16
+_MOST_UNREADABLE: Final = 3  # at the beginning, and one or two between
+_PROBE: Final = 32
+_UNPRINTABLE = bytes([*range(1, 9), 11, 12, *range(14, 32), 127])
+_READABLE: Final = 10
+"""One octet among so many may be no text, but for the first of them; and so may the octets at both ends."""
 
 
-def unbase64(text: str) -> str | None:
-    """Return the text that a value is the base64 of; None where it is none, or not canonical, or no text.
+def unbase64(text: str) -> Sequence[str]:
+    """Return the texts that a value may be the base64 of.
 
-    Line breaks and blanks in it are passed over, as decoders do. Of a token, such as a signed cookie or a JWT, each
-    segment may be one.
+    Decoders pass over what is foreign to their alphabet. What stands behind padding, some join to what stands before,
+    some decode by itself, and some leave out; of a token, such as a signed cookie or a JWT, each segment may be one.
     """
     if len(text) < MIN_BASE64:
+        return ()
+    octets = text.encode(errors="replace")
+    readings = [_reading(octets, _FROM_SAFE, _FOREIGN)]
+    if "-" in text or "_" in text:
+        readings.append(_reading(octets, None, _FOREIGN + _SAFE))
+    if "=" in text or ("." in text and _TOKEN.match(text)):
+        segments = octets.replace(b".", b"=").split(b"=", _MOST_SEGMENTS)
+        readings += [_reading(segment, _FROM_SAFE, _FOREIGN) for segment in segments if len(segment) >= MIN_BASE64]
+    return [*dict.fromkeys(filter(None, readings))]
+
+
+def _reading(octets: bytes, table: bytes | None, foreign: bytes) -> str | None:
+    plain = octets[:_HEAD].translate(table, foreign)
+    if len(plain) >= _FIRST and a2b_base64(plain[:_FIRST]).decode(errors="replace").count("\ufffd") > _MOST_UNREADABLE:
+        return None  # most words end here
+    begins = _text(plain[:_PROBE])
+    if begins is None and (len(plain) >= _PROBE or len(octets) <= _HEAD):
+        return None  # most texts end here
+    if len(octets) > _HEAD:
+        plain = octets.translate(table, foreign)
+    return begins if len(plain) <= _PROBE and begins else _text(plain)
+
+
+def _text(plain: bytes) -> str | None:
+    """Decode what has nothing foreign in it; None where it is no text."""
+    size = len(plain)
+    if size < MIN_BASE64:
         return None
-    if "." in text and _TOKEN.match(text):
-        segments = map(_plain, text.split(".")[:_MOST_SEGMENTS])
-        return "\n".join([segment for segment in segments if segment]) or None
-    return _plain(text)
-
-
-def _plain(text: str) -> str | None:
-    if len(text) > _PROBE and _BEGINNING.match(text) and not _begins_text(_with_plus(text[:_PROBE])):
-        return None  # most long tokens end here
-    if not _BASE64.match(text):
-        return None
-    text = _with_plus("".join(text.split())).rstrip("=")
-    if len(text) % 4 == 1 or not _begins_text(text[:_PROBE]):
-        return None
-    octets = _octets(text)
-    try:
-        return octets.decode() if octets is not None and _is_text(octets) else None
-    except UnicodeDecodeError:
-        return None
-
-
-def _with_plus(text: str) -> str:
-    """Write what is safe in addresses (RFC 4648 section 5) as base64 is written."""
-    return text.replace("-", "+").replace("_", "/")
-
-
-def _begins_text(text: str) -> bool:
-    octets = _octets(text)
-    if octets is None or _NO_UTF_8.search(octets) is not None:
-        return False  # most words end here, and an exception would cost more
-    try:
-        return _is_text(octets) and utf_8_decode(octets, "strict", False)[1] > 0
-    except UnicodeDecodeError:
-        return False
-
-
-def _octets(text: str) -> bytes | None:
-    try:
-        return a2b_base64(text + "=" * (-len(text) % 4))
-    except NotBase64:
-        return None
-
-
-_NO_UTF_8 = re.compile(rb"(?<![\x80-\xff])[\x80-\xbf]|[\xc0-\xff](?![\x80-\xbf]|\Z)")
-_UNPRINTABLE = bytes([*range(1, 9), 11, 12, *range(14, 32), 127])
-
-
-def _is_text(octets: bytes) -> bool:
-    """Tell whether 97 % of it can be read."""
-    return 100 * len(octets.translate(None, _UNPRINTABLE)) >= 97 * len(octets)
+    octets = a2b_base64((plain[:-1] if size % 4 == 1 else plain) + b"==")
+    text = octets.decode(errors="replace")
+    unreadable = text.count("\ufffd", 1, -1) + len(octets) - len(octets.translate(None, _UNPRINTABLE))
+    return text if unreadable <= max(0, len(octets) // _READABLE - 1) else None
 
 
 # Views ----------------------------------------------------------------------------------------------------------------

@@ -61,9 +61,10 @@ class Matcher:
         return found
 
     def prepare(self) -> None:
-        """Compile every pattern now."""
-        for index in range(len(self._patterns)):
-            self._compile(index)
+        """Compile every pattern now that is not yet."""
+        for index, compiled in enumerate(self._compiled):
+            if compiled is None:
+                self._compile(index)
 
     def _compile(self, index: int) -> Any:
         compiled = self._compiled[index] = self._made(self._patterns[index])

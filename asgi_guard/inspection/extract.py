@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
 from typing import Final, NamedTuple
 
 from asgi_guard.inspection.decode import PIECE, percent, percent_slowly
 from asgi_guard.inspection.limits import CrossedError, Limits
+from asgi_guard.inspection.linked import is_linked, may_name_session
 from asgi_guard.inspection.rule import Place
 
 
@@ -86,7 +87,7 @@ _ESCAPED: Final = re.compile(r"%|\.\.|//")
 _BASIC: Final = re.compile(r"(?i)basic +([a-z0-9+/_-]{4,4096}={0,2})\s*\Z")
 
 
-def head(path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]], limits: Limits) -> Iterator[Value]:
+def head(path: bytes, query: bytes, headers: Collection[tuple[bytes, bytes]], limits: Limits) -> Iterator[Value]:
     """Give out the values of a request's head; a limit that is crossed ends the query or the line that does so.
 
     Args:
@@ -100,7 +101,17 @@ def head(path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]], limi
     """
     beginning = iter((Value("path", "", text(path)),))
     parameters = pairs(text(query), "query", limits) if query else ()
+    if query and may_name_session(query) and is_linked(headers):
+        parameters = _linked(parameters)
     return chain(beginning, parameters, chain.from_iterable(_line(name, value, limits) for name, value in headers))
+
+
+def _linked(parameters: Iterable[Value]) -> Iterator[Value]:
+    """Give out parameters, and their names once more, with their sign, as what another site chose."""
+    for value in parameters:
+        yield value
+        if value.place == "name":
+            yield Value("linked", value.name, f"{value.text}=")
 
 
 def _line(name: bytes, value: bytes, limits: Limits) -> Iterator[Value]:

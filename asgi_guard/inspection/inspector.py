@@ -11,8 +11,9 @@ from typing import Final
 from asgi_guard.engine.types import Scope
 from asgi_guard.inspection import body as bodies
 from asgi_guard.inspection.extract import Value, head
-from asgi_guard.inspection.graphql import check_document
+from asgi_guard.inspection.graphql import STEP, check_document
 from asgi_guard.inspection.limits import CrossedError, Limits
+from asgi_guard.inspection.linked import may_name_session
 from asgi_guard.inspection.multipart import MultipartReader
 from asgi_guard.inspection.policy import Judgement, Policy
 from asgi_guard.inspection.rules import ATTACKS, load
@@ -20,7 +21,7 @@ from asgi_guard.inspection.scan import Scanner, scanner
 from asgi_guard.inspection.settings import Validation
 from asgi_guard.inspection.text_body import TextReader
 
-_DOCUMENTS: Final = frozenset({"query", ""})  # where GraphQL over HTTP has them, and in a body that is one
+_DOCUMENT: Final = "query"  # where GraphQL over HTTP has it
 _MEMO_SIZE: Final = 4_096
 _MEMO_LENGTH: Final = 256
 
@@ -56,10 +57,15 @@ class Inspector:
         """Return how a body is read that begins like this; see `body.sniff`."""
         return bodies.sniff(beginning, content_type)
 
+    def encoding_of(self, lines: Iterable[bytes]) -> bytes:
+        """Return how a body is encoded; see `body.encoding_of`."""
+        return bodies.encoding_of(lines)
+
     def head(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Value]:
         """Give out the values of a head (see `extract.head`), but for lines that were looked at: they come again."""
         known = self._known_lines
-        return head(path, query, [line for line in headers if line not in known], self.limits)
+        lines = headers if may_name_session(query) else [line for line in headers if line not in known]
+        return head(path, query, lines, self.limits)
 
     def is_known(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Tell whether nothing is in this path and in these headers: each was looked at before."""
@@ -74,6 +80,10 @@ class Inspector:
             self._known_paths.add(path)
         self._known_lines.update([line for line in headers if len(line[1]) <= _MEMO_LENGTH >= len(line[0])])
 
+    def is_chunk(self, method: str, content_type: bytes) -> bool:
+        """Tell whether a body is a piece of an upload; see `body.is_chunk`."""
+        return bodies.is_chunk(method, content_type)
+
     def is_for_the_application(self, body: bytes, content_type: bytes, encoding: bytes) -> bool:
         """Tell whether nothing but the application reads this: a file of which no parser would take anything.
 
@@ -87,6 +97,10 @@ class Inspector:
         if encoding:
             return bodies.sniff(bodies.beginning(body, encoding), content_type) not in {"json", "xml"}
         return bodies.is_binary(body)
+
+    def may_be_document(self, body: bytes) -> bool:
+        """Tell whether this may be the beginning of what a parser takes; see `body.may_be_document`."""
+        return bodies.may_be_document(body)
 
     def body(self, body: bytes, kind: bodies.Kind, content_type: bytes, encoding: bytes = b"") -> Iterator[Value]:
         """Give out the values of a whole body.
@@ -121,34 +135,41 @@ class Inspector:
         is_more = True
         while is_more:  # what crossed a limit is at its end, but not what stands beside it
             crossed: list[CrossedError] = []
+            documents: list[str] = []
             try:
-                for findings in self.scanner.scan(self._counted(following, crossed)):
+                for findings in self.scanner.scan(self._noted(following, documents, crossed)):
+                    yield from self._count(documents)
                     self.found += findings is not None
                     yield None if findings is None else self._policy.judge(findings, scope)
             except CrossedError as error:  # in JSON inside of a value
                 crossed.append(error)
+            yield from self._count(documents)
             self.found += len(crossed)  # what was not looked at is not harmless
             yield from crossed
             is_more = bool(crossed)
 
-    def _counted(self, values: Iterable[Value], crossed: list[CrossedError]) -> Iterator[Value]:
-        """Hand values on, and count what GraphQL documents ask for, until a limit is crossed."""
+    def _noted(self, values: Iterable[Value], documents: list[str], crossed: list[CrossedError]) -> Iterator[Value]:
+        """Hand values on until a limit is crossed, and note those that may be GraphQL."""
         try:
             for value in values:
                 yield value
-                if value.name in _DOCUMENTS and "{" in value.text:
-                    self._count(value.text)
+                if value.name == _DOCUMENT and "{" in value.text and self._graphql != "off":
+                    documents.append(value.text)
         except CrossedError as error:
             crossed.append(error)
 
-    def _count(self, document: str) -> None:
-        if self._graphql == "off":
-            return
-        try:
-            check_document(document, self.limits)
-        except CrossedError as crossed:
-            crossed.is_only_told = self._graphql == "detect"
-            raise
+    def _count(self, documents: list[str]) -> Iterator[CrossedError | None]:
+        """Count what documents ask for; give out the limits that are crossed, and None where others may run."""
+        for document in documents:
+            try:
+                for _ in check_document(document, self.limits):
+                    self.scanner.scanned += STEP
+                    yield None
+            except CrossedError as crossed:
+                crossed.is_only_told = self._graphql == "detect"
+                self.found += 1
+                yield crossed
+        documents.clear()
 
 
 def _scanner(settings: Validation) -> Scanner:

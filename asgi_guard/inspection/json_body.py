@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from asgi_guard.inspection.decode import PIECE
 from asgi_guard.inspection.extract import BREATH, Value, text
 from asgi_guard.inspection.limits import CrossedError, Limits
 
@@ -20,9 +21,13 @@ _decoder: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=bool, pars
 
 # What ends nowhere is a string to the end: else each quote in it would be tried, to the end again.
 _STRING: Final = re.compile(r""""((?:\\.|[^"\\])*+)(?:"|\\?\Z)|'((?:\\.|[^'\\])*+)(?:'|\\?\Z)""", re.DOTALL)
+BLANK: Final = " \t\r\n\ufeff"
+"""What may stand before a document; a byte order mark is none to some parsers, and to others it is."""
+
 _CSP: Final = ("type", "csp-violation")
 _SAMPLES: Final = frozenset(("script-sample", "sample"))
 _LONGEST_SAMPLE: Final = 64  # browsers quote 40 characters, and may say that there were more
+_LONGEST_TOKEN: Final = 16  # of those that are no texts, and are read as a whole
 _NODES_OF_A_LEAF: Final = 2
 _BREATH: Final = 1_024
 _INNER_LIMITS: Final = Limits()
@@ -47,6 +52,18 @@ def json_values(body: bytes, limits: Limits, *, is_report: bool = False) -> Iter
     except RecursionError:
         raise CrossedError("depth", 400) from None
     return leaves(_unquoted(document) if is_report else document, limits)
+
+
+def may_be_json(beginning: bytes) -> bool:
+    """Tell whether what begins like this may be JSON when it is whole: nothing was wrong before its end."""
+    written = beginning.decode(json.detect_encoding(beginning), "replace").strip(BLANK)
+    try:
+        _decoder.decode(written)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(written) - _LONGEST_TOKEN or error.msg.startswith("Unterminated string")
+    except RecursionError:
+        return True
+    return True
 
 
 def _unquoted(report: Any) -> Any:
@@ -81,20 +98,25 @@ def _strings(written: str, whole: str, limits: Limits) -> Iterator[Value]:
         yield Value("body", "", string)
 
 
-def inner_values(value: Value) -> Iterator[Value]:
+def inner_values(value: Value, texts: Sequence[str]) -> Iterator[Value]:
     """Give out the texts and the keys of a value that is itself JSON, if it is; they stand where the value stood.
+
+    Args:
+        value: in a request.
+        texts: what it may be, and become when it is decoded, that begins like JSON: an application parses one of them.
 
     Raises:
         CrossedError: it is nested deeper, or has more texts and keys, than a body may by default.
     """
-    if '"' not in value.text:
-        return
-    try:
-        document = _decoder.decode(value.text)
-    except (ValueError, RecursionError):  # it was looked at as a text, and nothing is decoded any deeper
-        return
-    for inner in leaves(document, _INNER_LIMITS):
-        yield Value("name" if inner.place == "name" else value.place, value.name or inner.name, inner.text)
+    documents: list[Any] = []
+    for each in texts:
+        with suppress(ValueError, RecursionError):  # it was looked at as a text, and nothing is decoded any deeper
+            documents.append(_decoder.decode(each.strip(BLANK)))
+        if len(each) > PIECE:
+            yield BREATH
+    for document in documents[:1] + documents[1:][-1:]:  # as it was sent, and as it is in the end
+        for inner in leaves(document, _INNER_LIMITS):
+            yield Value("name" if inner.place == "name" else value.place, value.name or inner.name, inner.text)
 
 
 def leaves(document: Any, limits: Limits) -> Iterator[Value]:

@@ -8,6 +8,7 @@ Must never write what a value was, nor a path, which is one; what a client has n
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Final
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("asgi_guard")
 
-MAX_NAME: Final = 64
-"""The characters that are kept of a name."""
+_NAME: Final = re.compile(r"[\w.:$@\[\]-]{1,64}")
+_LONGEST: Final = 64
 
 _MINUTE_NS: Final = 60_000_000_000
 _VERDICT: Final = {True: "is refused", False: "would be refused"}
+
+
+def told_name(name: str) -> str:
+    """Return at most 64 characters of a name, printable in ASCII, or nothing of one that has others than names have.
+
+    A client may call a parameter what it likes, also the attack itself, which belongs in no event and no log.
+    """
+    known = _NAME.match(name)
+    return printable(known[0], _LONGEST) if known and known.end() in {len(name), _LONGEST} else ""
 
 
 class RefusalLog:
@@ -42,7 +52,8 @@ class RefusalLog:
         """Tell of an attack that is refused, or would be if the mode were to block."""
         gravest = judgement.findings[0]
         rule, place = gravest.rule, gravest.place
-        where = f"{place} {gravest.name[:MAX_NAME]!a}" if gravest.name and place != "name" else place
+        name = "" if place == "name" else told_name(gravest.name)
+        where = f"{place} '{name}'" if name else place
         reason = f"{rule.attack} by {rule.id} in the {where}, score {judgement.score}"
         self._tell(rule.id, reason, request_id, is_refused=is_refused)
 

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
+from asgi_guard.inspection.charsets import is_plain
 from asgi_guard.inspection.extract import HARMLESS, Value, text
 from asgi_guard.inspection.limits import CrossedError, Limits
-from asgi_guard.inspection.parameters import CHARSETS, behind, parameters
+from asgi_guard.inspection.parameters import behind, parameters
 
 _BOUNDARY: Final = re.compile(r"[^\s\\\"](?:[^\\\"\r\n]{0,198}[^\s\\\"])?")
 _PARAMETER: Final = re.compile(r"""(?i);\s{0,16}(name|filename)(\*?)\s{0,16}=\s{0,16}(?:"((?:[^"\\]|\\.)*)"|([^;]*))""")
@@ -83,7 +84,7 @@ class MultipartReader:
                 self._bytes_left -= len(content)
                 if self._bytes_left < 0:
                     raise CrossedError("body_bytes")
-                yield Value("body", self._name, text(content.removesuffix(b"\r")))
+                yield from self._field(text(content.removesuffix(b"\r")))
             self._parts_left -= 1
             if self._parts_left < -1:  # the last boundary begins no part
                 raise CrossedError("parts")
@@ -92,7 +93,13 @@ class MultipartReader:
     def close(self) -> Iterator[Value]:
         """Give out what is left when the body ends: a field without its end."""
         if self._state == "field":
-            yield Value("body", self._name, text(bytes(self._buffer)))
+            yield from self._field(text(bytes(self._buffer)))
+
+    def _field(self, content: str) -> Iterator[Value]:
+        """Give out a field, unless all others have to be decoded as it says (RFC 7578 section 4.6)."""
+        yield Value("body", self._name, content)
+        if self._name == "_charset_" and not is_plain(content):
+            raise CrossedError("encoding", 415)
 
     def _take(self, end: int, following: int) -> bytes:
         taken = bytes(self._buffer[:end])
@@ -172,5 +179,5 @@ def _check_plain(told: Mapping[str, Sequence[str]]) -> None:
 
 def _check_charset(given: Mapping[str, str] | None) -> None:
     """Refuse what is written so that it has to be decoded to be looked at."""
-    if given is None or given.get("charset", "utf-8").lower() not in CHARSETS:
+    if given is None or not is_plain(given.get("charset", "")):
         raise CrossedError("encoding", 415)

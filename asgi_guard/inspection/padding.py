@@ -23,6 +23,8 @@ _LONGEST_START: Final = 56
 _LONGEST_LITERAL: Final = 24
 _KEPT: Final = 8
 _SHORTEST: Final = 8
+_FEW: Final = 4
+_LOOKED_BACK: Final = 512
 
 # Whether there may be any ---------------------------------------------------------------------------------------------
 
@@ -37,6 +39,7 @@ _KINDS = bytes.maketrans(
 )  # what each character is
 _NUMBERS = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
 _SIGNS = bytes.maketrans(_OPERATORS, b"-" * len(_OPERATORS))
+_SEPARATORS = b";&|`\n$"
 _BETWEEN_SIGNS = b" \t\n\r.0123456789"
 _LONG_WORD = b"w" * (_LONGEST_WORD + 1)
 _LONG_NUMBER = b"0" * (_LONGEST_WORD + 1)
@@ -63,6 +66,7 @@ def is_padded(text: str) -> bool:
         or _has_not(text, octets)
         or _MANY_QUOTES in kinds
         or "\\\n\\\n" in text
+        or (len(octets.translate(None, _SEPARATORS)) < len(octets) and _repeated(text) > 0)
         or (len(octets) > _LONGEST_LITERAL and (_has_operand(text, octets, kinds) or _is_literal_or_start(text)))
     )
 
@@ -104,7 +108,11 @@ _ENDS = r"\)?\s?(?:[=<>]|!=|--|#|;|$|(?i:like|between|in|is|and|x?or|union)\b)"
 _NUMBER_ENDS = re.compile(_ENDS)
 _TEXT_ENDS = re.compile(rf"""['"`]{_ENDS}""")
 _LONG_TEXT = re.compile(rf"""['"`](?<=\w{{{_LONGEST_WORD + 1}}}['"`]){_ENDS}""")
-_NAME = re.compile(r"""\s{0,8}[^\s;&|`$()<>]{41,}+(?=\s{0,8}(?:;|&&|(?:&\s|\|{1,2}|\n|`|\$\()\s{0,8}[a-zA-Z/'"\\]))""")
+_NAME = re.compile(
+    r"""\s{0,8}(?:[^\s;&|`$()<>]{41,}+|[^\s;&|`$'"<>]{41,}+)"""
+    r"""(?=\s{0,8}(?:(?:;|&&)\s{0,8}\S|(?:&\s|\|{1,2}|\n|`|\$\()\s{0,8}[a-zA-Z/'"\\]))"""
+)
+_SEPARATOR = re.compile(r"[;&|`\n]|\$\(")
 _QUOTE = re.compile(r"""['"`]""")
 _GOES_ON = re.compile(
     r"[)\s]{0,16}(?:[-+*/%^&|=<>#;]|(?i:x?or|and|div|mod|r?like|regexp|in|is|where|having|limit|by|union)\b)"
@@ -205,7 +213,21 @@ def _start(text: str) -> int:
     return quote.start() if quote is not None and is_far and _GOES_ON.match(text, quote.end()) else 0
 
 
+def _repeated(text: str) -> int:
+    """Return where the application's own command would end, if it is nothing but a few words again and again."""
+    separator = _SEPARATOR.search(text)
+    if separator is None:
+        return 0
+    end = separator.start()
+    words = text[max(0, end - _LOOKED_BACK) : end].split()
+    is_repeated = len(words) > _FEW and len(set(words)) <= min(2 * _FEW, len(words) // 2)
+    return end if is_repeated else 0
+
+
 def _without_start(text: str) -> str:
+    repeated = _repeated(text)
+    if repeated:
+        text = text[repeated:]
     name = _NAME.match(text)
     if name is not None:
         text = text[name.end() - _KEPT :]

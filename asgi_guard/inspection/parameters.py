@@ -16,8 +16,6 @@ _PARAMETER: Final = re.compile(
 )
 _END: Final = re.compile(r"[ \t]*+;?[ \t]*+\Z")
 _MOST: Final = 16
-CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1"})
-"""Those in which an attack reads as it was sent."""
 
 
 def parameters(header: str) -> dict[str, str] | None:

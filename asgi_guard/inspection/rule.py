@@ -41,13 +41,15 @@ Place: TypeAlias = Literal[
     "filename",
     "user_agent",
     "xml",
+    "linked",
 ]
 """Where a value stood in the request.
 
 `query` a parameter's value; `body` a form field, a JSON leaf, XML text or an attribute, a text, a WebSocket message;
 `path` the path as it was sent; `cookie`, `header` (but for the standard ones), `referer` (values of its query) a value;
 `name` the name of any of these, and a key of a JSON object; `filename` of a multipart part; `user_agent`; `xml` the
-beginning of an XML document up to its root element, with its DOCTYPE.
+beginning of an XML document up to its root element, with its DOCTYPE; `linked` the name of a parameter of the query
+with its `=`, where a page of another site linked to it.
 """
 
 View: TypeAlias = Literal["plain", "sql", "shell", "compact", "path"]

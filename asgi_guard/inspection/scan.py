@@ -27,7 +27,7 @@ from asgi_guard.inspection.decode import (
 )
 from asgi_guard.inspection.engines import CUT, Engine, has_re2, matcher
 from asgi_guard.inspection.extract import BREATH, Value
-from asgi_guard.inspection.json_body import inner_values
+from asgi_guard.inspection.json_body import BLANK, inner_values
 from asgi_guard.inspection.padding import is_padded, unpad, unpad_slowly
 from asgi_guard.inspection.rule import LEVELS, VIEWS, Place, Rule, View
 from asgi_guard.inspection.rules import load
@@ -42,7 +42,6 @@ OVERLAP: Final = 512
 _ALONE: Final = {view: frozenset((view,)) for view in VIEWS}
 _PLAIN: Final = frozenset(VIEWS)  # where no view changes a text, it is the same in each
 _SHORT: Final = 256
-_BLANKS: Final = 1_024
 _MEMO_SIZE: Final = 4_096
 _BEGINS_JSON: Final = frozenset('{["')
 
@@ -116,7 +115,7 @@ class Scanner:
         """Look at short values: once at those that are plain, at each of the others in all that it may become."""
         for value in values:
             place, text = value.place, value.text
-            if is_odd(text) or is_padded(text) or (len(text) >= MIN_BASE64 and " " not in text and unbase64(text)):
+            if is_odd(text) or is_padded(text) or unbase64(text):
                 yield from self._scan_alone(value, opens)
             elif found := self._find(fold(text), place, _PLAIN):
                 yield [self._finding(index, "plain", value) for index in found]
@@ -125,13 +124,14 @@ class Scanner:
 
     def _scan_alone(self, value: Value, opens: int) -> Iterator[list[Finding] | None]:
         found: dict[int, View] = {}
-        for _ in self._look(value, found):
+        documents: list[str] = []
+        for _ in self._look(value, found, documents):
             yield None
         if found:
             yield [self._finding(index, view, value) for index, view in sorted(found.items())]
-        if value.text[:_BLANKS].lstrip()[:1] in _BEGINS_JSON:  # what is not opened here may be where it comes again
-            if opens:
-                yield from self._scan(inner_values(value), opens - 1)
+        if documents:  # what is not opened here may be where it comes again
+            if opens and not any(value.is_cut):
+                yield from self._scan(inner_values(value, documents), opens - 1)
         elif not found and len(value.text) <= _SHORT and not any(value.is_cut):
             self._remember((value,))
 
@@ -146,8 +146,11 @@ class Scanner:
 
     # One value --------------------------------------------------------------------------------------------------------
 
-    def _look(self, value: Value, found: dict[int, View]) -> Generator[None]:
-        """Look at each text that this one may become; fill in the rules that match, by their index, with the view."""
+    def _look(self, value: Value, found: dict[int, View], documents: list[str]) -> Generator[None]:
+        """Look at each text that this one may become; fill in the rules that match, by their index, with the view.
+
+        Those that begin like JSON are put among the documents.
+        """
         texts = [value.text]
         seen = {value.text}
         levels = BASE64_LEVELS
@@ -155,10 +158,12 @@ class Scanner:
             following: list[str] = []
             for each in texts:
                 yield from self._look_at_windows(each, value, found)
-                inside = unbase64(each) if levels else None
-                if inside is not None:
+                if '"' in each and each.lstrip(BLANK)[:1] in _BEGINS_JSON:
+                    documents.append(each)
+                inside = unbase64(each) if levels else ()
+                if inside:
                     levels -= 1
-                    following.append(inside)
+                    following += inside
                 if is_encoded(each):
                     following.append(
                         decode(each) if len(each) <= WINDOW else (yield from self._counted(decode_slowly(each)))
@@ -241,9 +246,9 @@ def changes(text: str) -> tuple[str, ...]:
     """Name what a text is changed by before it is looked at: decodings, and the views of what comes out of them."""
     decoded = text
     for _ in range(ROUNDS):
-        decoded = decode(unbase64(decoded) or decoded)
+        decoded = decode("\n".join(unbase64(decoded)) or decoded)
     plain = fold(decoded)
-    names = {"base64": unbase64(text) is not None, "decoded": decoded != text}
+    names = {"base64": bool(unbase64(text)), "decoded": decoded != text}
     names |= {view: transform(plain) != plain for view, transform in TRANSFORMS.items()}
     return tuple(name for name, is_changed in names.items() if is_changed)
 

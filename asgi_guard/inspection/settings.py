@@ -46,10 +46,11 @@ class Validation:
         on_limit: `refuse` what goes on beyond what is looked at, or `flag` it and let it pass.
         status: of a refusal: 400 or 403.
         websocket_messages: look at the text messages of WebSockets as well; one with an attack closes it with 1008.
+            Each is looked at in one step, so that a long one keeps the loop for as long as its look takes.
         max_body_bytes: of a body that are looked at, 1,024 to 16,777,216, and of what it inflates to; None is 262,144
             with the extra `re2` and 131,072 without. The files of a multipart body do not count.
         max_fields: parameters of a query or a form, or cookies, 1 to 100,000.
-        max_depth: of JSON and of GraphQL, 1 to 512.
+        max_depth: of JSON, XML and GraphQL, 1 to 512.
         max_leaves: texts and names of a JSON or XML document, 1 to 1,000,000.
         max_parts: of a multipart body, 1 to 10,000.
         max_aliases: in a GraphQL document, 1 to 10,000.

@@ -80,6 +80,8 @@ class AuditLayer(Layer):
         """Say that the service stops, and write what waits."""
         from anyio import to_thread
 
+        if not self._is_open:  # it could not start
+            return
         self._end()
         self.log.record("sys_shutdown", "success")
         await to_thread.run_sync(self.log.close)

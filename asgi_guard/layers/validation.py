@@ -20,10 +20,10 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer, LookAhead
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp, Message
-from asgi_guard.events import Listener, notify, printable
+from asgi_guard.events import Listener, notify
 from asgi_guard.inspection.events import AttackFound, LimitCrossed
 from asgi_guard.inspection.limits import HEAD_BYTES, CrossedError
-from asgi_guard.inspection.log import MAX_NAME, RefusalLog
+from asgi_guard.inspection.log import RefusalLog, told_name
 from asgi_guard.inspection.refusals import OF_LIMIT, of_attack
 from asgi_guard.inspection.settings import MODES, Validation, ValidationFields
 from asgi_guard.monitor.names import VALIDATION_FINDINGS, VALIDATION_LIMITS
@@ -46,6 +46,7 @@ _UNDECIDED: Final = 8
 """The bytes that are kept of a body while it cannot be told what it begins like: a character, in any encoding."""
 
 _MAX_EVENTS: Final = 16
+"""Of one look, and one more where it is the first to refuse."""
 
 
 class _Own:
@@ -140,7 +141,7 @@ class ValidationLayer(Layer):
     async def body(self, exchange: Exchange, receive: LookAhead) -> Reply | None:
         """Look at the body before the application gets it."""
         content_type = exchange.header(b"content-type") or b""
-        encoding = _encoding(exchange)
+        encoding = self._inspector.encoding_of(exchange.header_lines(b"content-encoding"))
         if len(set(exchange.header_lines(b"content-type"))) > 1:  # the application may read it as the other type
             refusal = self._crossed(exchange, CrossedError("content_type", 400))
             if refusal is not None:
@@ -159,11 +160,14 @@ class ValidationLayer(Layer):
         """Look at a body of a type that says nothing: what it begins like says more."""
         begun, is_whole, begins_like = await self._begin(receive, content_type)
         is_parsed = begins_like in {"json", "xml"}
-        if begins_like == "text" or (is_parsed and _is_chunk(exchange, content_type)):
+        method: str = exchange.scope.get("method", "")
+        if begins_like == "text" or (is_parsed and self._inspector.is_chunk(method, content_type)):
             return await self._look_at_text(exchange, begun, is_whole=is_whole)
         if not is_parsed:
             return None
         body = await self._read(exchange, receive, begun, is_whole=is_whole)
+        if body and len(body) > self._limits.body_bytes and not self._inspector.may_be_document(body):
+            return await self._look_at_text(exchange, [body], is_whole=False)
         return await self._look_at_whole(exchange, body, "other")
 
     async def _look_at_whole(
@@ -285,14 +289,17 @@ class ValidationLayer(Layer):
     def _look(self, exchange: Exchange, values: Iterable[Value]) -> Iterator[Reply | None]:
         """Look at values; give out the answer where one is an attack or a limit, and None where others may run."""
         told = 0
+        would_refuse = False
         for seen in self._inspector.look(values, exchange.scope):
             if seen is None:
                 yield None
                 continue
-            if told >= _MAX_EVENTS and not self._refuses(exchange, seen):
+            is_news = self._would_refuse(seen) and not would_refuse
+            if told >= _MAX_EVENTS and not (is_news or self._refuses(exchange, seen)):
                 yield None  # no more is told, but what is only told must hide nothing that stands behind it
                 continue
             told += 1
+            would_refuse |= is_news
             yield self._crossed(exchange, seen) if isinstance(seen, CrossedError) else self._tell(exchange, seen)
 
     def _refuses(self, exchange: Exchange, seen: Judgement | CrossedError) -> bool:
@@ -314,7 +321,7 @@ class ValidationLayer(Layer):
                 attack=gravest.rule.attack,
                 rules=tuple(finding.rule.id for finding in judgement.findings[:16]),
                 place=gravest.place,
-                name="" if gravest.place == "name" else printable(gravest.name, MAX_NAME),
+                name="" if gravest.place == "name" else told_name(gravest.name),
                 score=judgement.score,
                 is_refused=is_refused,
                 excerpt=gravest.excerpt,
@@ -359,18 +366,6 @@ class ValidationLayer(Layer):
             return (attacks,)
         size = f"413 for more than {self._limits.body_bytes:,} bytes of a body that is parsed, files apart"
         return (attacks, size, "400 for one that is nested too deep, and 415 for one whose encoding cannot be undone")
-
-
-def _is_chunk(exchange: Exchange, content_type: bytes) -> bool:
-    """Tell whether this is a piece of an upload (tus 1.0), which begins anywhere in its file."""
-    is_tus = content_type.strip().lower() == b"application/offset+octet-stream"
-    return is_tus and exchange.scope.get("method") == "PATCH"
-
-
-def _encoding(exchange: Exchange) -> bytes:
-    """Return how the body is encoded: all lines that say so, as one; empty where they say that it is not."""
-    encoding = b", ".join(exchange.header_lines(b"content-encoding"))
-    return b"" if encoding.strip().lower() == b"identity" else encoding
 
 
 _TOO_LARGE: Final = CrossedError("body_bytes")

@@ -23,15 +23,11 @@ from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.layers.telemetry import Telemetry
 from asgi_guard.monitor.process import default_folder, remove_abandoned
 from asgi_guard.serve.application import find, told
-from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, MAX_WORKERS, RUN, WORKERS, settings
+from asgi_guard.serve.guarded import APP, APP_DIR, CONFIG, MAX_WORKERS, RUN, SHARED_DIR, WORKERS, settings
 from asgi_guard.serve.servers import APPLICATION, SERVERS, CannotServeError, Place, choose
 from asgi_guard.telemetry.otlp_variables import check_exporters
 
 _PREFIX = "ASGI_GUARD_"
-
-SHARED_DIR = "ASGI_GUARD_SHARED_DIR"
-"""The variable that names the folder in which the workers count together."""
-
 TOKEN = "ASGI_GUARD_TOKEN"  # noqa: S105  the name of a variable
 """The variable that holds the token of the endpoints."""
 

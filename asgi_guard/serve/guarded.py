@@ -15,11 +15,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from asgi_guard.config.part import PREFIX
 from asgi_guard.config.sources import from_env, from_toml
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.guard import ORDER, Guard
 from asgi_guard.layers.endpoints import Endpoints
 from asgi_guard.limiting.shares import work_among
+from asgi_guard.monitor.process import share
 from asgi_guard.serve.application import find
 from asgi_guard.serve.reload import on_hangup
 from asgi_guard.settings import Problem, shown
@@ -39,13 +41,21 @@ WORKERS: Final = "ASGI_GUARD_WORKERS"
 RUN: Final = "ASGI_GUARD_RUN"
 """The variable that `asgi-guard run` sets: whoever asks from this machine may see the endpoints."""
 
+SHARED_DIR: Final = "ASGI_GUARD_SHARED_DIR"
+"""The variable that names the folder in which several workers count together."""
+
 MAX_WORKERS: Final = 1_024
+
+_NO_SETTINGS: Final = frozenset({APP, APP_DIR, WORKERS, RUN, SHARED_DIR})
 
 _BY_DEFAULT: Final = {name: value for name, value in (Guard.__init__.__kwdefaults__ or {}).items() if name in ORDER}
 
 
 def guarded(environ: Mapping[str, str] | None = None) -> Guard:
     """Build the guard, and reconfigure it on each SIGHUP where it has a configuration file.
+
+    An application that is a guard already is served as it is, where neither a file nor a variable says anything: with
+    the defaults around it, its own limits would be worth nothing.
 
     Args:
         environ: `ASGI_GUARD_APP`, `ASGI_GUARD_APP_DIR`, `ASGI_GUARD_CONFIG` and `ASGI_GUARD_WORKERS`; the other
@@ -57,7 +67,13 @@ def guarded(environ: Mapping[str, str] | None = None) -> Guard:
     """
     environ = os.environ if environ is None else environ
     work_among(_workers(environ.get(WORKERS, "1")))
-    guard = Guard(find(environ.get(APP, ""), environ.get(APP_DIR)), **settings(environ))
+    is_told = any(name.startswith(PREFIX) and name not in _NO_SETTINGS for name in environ)
+    if not is_told and SHARED_DIR in environ:
+        share(environ[SHARED_DIR])  # before the application is loaded, which may have a guard
+    application = find(environ.get(APP, ""), environ.get(APP_DIR))
+    if not is_told and isinstance(application, Guard):
+        return application
+    guard = Guard(application, **settings(environ))
     if CONFIG in environ:
         on_hangup(lambda: guard.reconfigure(**settings(environ)))
     return guard

@@ -11,7 +11,10 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("script", ["render.py", "render_redis.py", "telemetry_table.py", "monitor.py", "sanitize.py"])
+@pytest.mark.parametrize(
+    "script",
+    ["render.py", "render_redis.py", "telemetry_table.py", "detection_table.py", "monitor.py", "sanitize.py"],
+)
 def test_the_figures_are_the_results(script) -> None:
     """The blocks are what the result files render to."""
     run = subprocess.run([sys.executable, BENCHMARKS / script, "--check"], capture_output=True, text=True, check=False)

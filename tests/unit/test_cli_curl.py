@@ -81,6 +81,34 @@ def test_a_request_is_read_as_it_goes_over_the_wire(end: str) -> None:
     assert sent.scope["query_string"] == b"c"
 
 
+def test_a_header_that_goes_on_in_the_next_line_is_one() -> None:
+    """As servers read it that take it at all (RFC 9112, section 5.2)."""
+    sent = read_raw(b"GET / HTTP/1.1\r\nX-A: a \r\n\t b\r\nX-B: c\r\n  d\n e\r\n\r\n")
+
+    assert sent.headers == [(b"X-A", b"a b"), (b"X-B", b"c d e")]
+
+
+@pytest.mark.parametrize(
+    ("body", "whole"),
+    [
+        (b"3\r\nabc\r\n2;a=b\r\n\r\n\r\n0\r\nX: y\r\n\r\n", b"abc\r\n"),
+        (b"3\nabc\nA\n0123456789\n0\n\n", b"abc0123456789"),
+        (b'{"a": "written down"}', b'{"a": "written down"}'),
+        (b"", b""),
+    ],
+)
+def test_a_body_that_comes_in_chunks_is_put_together(body: bytes, whole: bytes) -> None:
+    """What is not chunked is taken as it is: a proxy has written it down."""
+    assert read_raw(b"POST / HTTP/1.1\r\ntransfer-encoding: gzip,Chunked\r\n\r\n" + body).body == whole
+
+
+@pytest.mark.parametrize("body", [b"ff\r\nabc", b"3\r\nabcd\r\n0\r\n\r\n", b"3\r\nabc\r\n"])
+def test_a_chunk_of_another_length_is_said(body: bytes) -> None:
+    """A server would refuse it, and nobody knows what it is."""
+    with pytest.raises(UnreadableError, match="of its body is not as long"):
+        read_raw(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+
+
 @pytest.mark.parametrize("arguments", [[], [URL, URL], ["--upload-file", "x", URL], ["-X"]])
 def test_what_is_not_read_is_said(arguments: list[str]) -> None:
     """Rather than inspected as something else."""

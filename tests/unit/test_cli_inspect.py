@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -290,6 +291,15 @@ def test_what_is_only_detected_is_told_so(tmp_path: Path, capsys: pytest.Capture
         ((), b"1 union select a from b"),
         (("Content-Encoding: identity",), b"1 union select a from b"),
         (("Content-Encoding: br",), b"1 union select a from b"),
+        (("Content-Encoding: identity", "Content-Encoding: gzip"), b"1 union select a from b"),
+        (("Content-Encoding: gzip", "Content-Encoding: identity"), gzip.compress(b"1 union select a from b")),
+        (("Content-Type: text/plain; charset=utf-7",), b"a"),
+        (("Content-Type: application/x-settings",), b"[a]\nb=c\n" * 40_000),
+        (("Content-Type: application/x-settings",), b"[a]\nb=1 union select a from b\n" * 40_000),
+        (("Content-Type: application/x-thing",), b"[" + b'"word", ' * 40_000),
+        (("Content-Type: application/x-thing",), b"{" + bytes(range(256)) * 2_000),
+        (("Content-Type: application/octet-stream",), b'["' + b"a" * 300_000),
+        (("Content-Type: text/plain; charset=cp037",), "1 union select a from b".encode("cp037")),
         ((), b"word " * 60_000),
         (("X-Padding: " + "a" * 70_000,), b"word"),
         (("Content-Type: text/plain",), b"word " * 60_000),
@@ -325,6 +335,18 @@ def test_its_verdict_is_that_of_the_layer(headers: tuple[str, ...], body: bytes,
     status = asyncio.run(_asked(lines, body, on_limit))
 
     assert main(["inspect", "--config", str(config), "--raw", str(file)]) == int(status != 200)
+
+
+def test_a_piece_of_an_upload_is_read_as_the_layer_reads_it(tmp_path: Path, capsys) -> None:
+    """A brace is anywhere in a file, so it begins no document: a piece is looked at as a text."""
+    file = tmp_path / "request"
+    many = json.dumps(["a"] * 20_000).encode()
+    file.write_bytes(b"PATCH /a HTTP/1.1\r\nContent-Type: application/offset+octet-stream\r\n\r\n" + many)
+
+    assert main(["inspect", "--raw", str(file)]) == 0
+    file.write_bytes(file.read_bytes().replace(b"PATCH", b"POST"))
+    assert main(["inspect", "--raw", str(file)]) == 1
+    assert "beyond the limit: leaves" in capsys.readouterr().out
 
 
 async def _asked(headers: list[tuple[bytes, bytes]], body: bytes, on_limit: Any) -> int:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from asgi_guard import (
     CORS,
     HTTPS,
+    Audit,
     ClientAddress,
     ConfigError,
     ErrorEnvelope,
@@ -56,7 +57,7 @@ def without_addresses(given: object) -> str:
 
 pytestmark = pytest.mark.anyio
 
-OFF_UNTIL_SET = {"cors", "trusted_host", "https", "ip_filter", "fetch_metadata"}
+OFF_UNTIL_SET = {"audit", "cors", "trusted_host", "https", "ip_filter", "fetch_metadata"}
 
 SHOP = "https://shop.example"
 PROXY = ("10.0.0.1", 40_000)
@@ -64,6 +65,7 @@ CLIENT = "203.0.113.7"
 EVERYTHING: dict[str, Any] = {
     "client_address": ["10.0.0.0/8"],
     "request_id": RequestID(inbound="trusted"),
+    "audit": Audit(sinks=["log"]),
     "cors": SHOP,
     "trusted_host": "api.example",
     "https": "require",
@@ -174,6 +176,7 @@ def test_the_order_of_the_stack_is_written_down_once() -> None:
         "monitor",
         "client_address",
         "request_id",
+        "audit",
         "cors",
         "security_headers",
         "error_envelope",
@@ -511,7 +514,7 @@ def test_its_repr_names_the_application_and_the_parts_that_are_on() -> None:
         "validation>"
     )
     assert repr(Guard(greet, **EVERYTHING)).endswith(
-        ": telemetry, monitor, client_address, request_id, cors, security_headers, error_envelope, endpoints, "
+        ": telemetry, monitor, client_address, request_id, audit, cors, security_headers, error_envelope, endpoints, "
         "trusted_host, https, ip_filter, request_limits, fetch_metadata, rate_limit, validation>"
     )
     assert repr(Guard(greet, **dict.fromkeys(ORDER, False))).endswith(": nothing>")
@@ -783,12 +786,12 @@ def test_whatever_is_asked_is_answered_with_everything_on(changes: dict[str, Any
 
 def test_nothing_starts_in_the_constructor() -> None:
     """No thread, no task, no loop: that comes with the first request that needs it."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     for _ in range(10):
         Guard(greet)
 
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 async def test_guards_of_one_application_share_nothing() -> None:

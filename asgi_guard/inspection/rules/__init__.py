@@ -14,12 +14,12 @@ from asgi_guard.inspection.rule import Rule
 
 MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "sqli": ("sqli", "sqli_statements", "sqli_functions", "sqli_strict"),
-        "xss": ("xss", "xss_script", "xss_strict"),
-        "traversal": ("traversal", "traversal_files"),
+        "sqli": ("sqli", "sqli_statements", "sqli_functions", "sqli_pieces", "sqli_strict"),
+        "xss": ("xss", "xss_script", "xss_pieces", "xss_strict"),
+        "traversal": ("traversal", "traversal_files", "traversal_pieces"),
         "rfi": ("rfi",),
-        "rce": ("rce", "rce_windows", "rce_strict"),
-        "code": ("code", "code_java", "code_script"),
+        "rce": ("rce", "rce_windows", "rce_pieces", "rce_strict"),
+        "code": ("code", "code_java", "code_script", "code_pieces"),
         "log4shell": ("log4shell",),
         "nosql": ("nosql",),
         "ldap": ("ldap",),
@@ -31,6 +31,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "crlf": ("crlf",),
         "prototype": ("prototype",),
         "graphql": ("graphql",),
+        "session": ("session",),
         "scanner": ("scanner",),
     }
 )
@@ -40,7 +41,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 `rfi` remote file inclusion, `rce` shell commands and shellshock, `code` PHP, Python, JavaScript, Java and OGNL,
 `log4shell` JNDI look-ups, `nosql` operators of document databases, `ldap` and `xpath` filters, `xxe` external entities,
 `ssrf` internal addresses, `ssti` templates, `ssi` server-side includes, `crlf` lines for response and mail headers,
-`prototype` pollution, `graphql` introspection and abuse, `scanner` tools by their user agent.
+`prototype` pollution, `graphql` introspection and abuse, `session` fixation of it, `scanner` tools by their user agent.
 """
 
 ATTACKS: Final[tuple[str, ...]] = tuple(MODULES)

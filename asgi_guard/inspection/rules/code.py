@@ -10,7 +10,7 @@ from typing import Final
 
 from asgi_guard.inspection.rule import VALUES, Rule
 
-_NAMES: Final = (
+NAMES: Final = (
     r"(?:base64_(?:de|en)code|gz(?:inflate|deflate|uncompress|compress|decode|encode|open|file|read|passthru)"
     r"|bz(?:de)?compress|bzopen|str_rot13|strip_tags"
     r"|is_array|file_(?:get|put)_contents|file_exists|posix_\w{3,16}|pcntl_\w{3,16}|proc_(?:open|close|nice"
@@ -26,6 +26,7 @@ _NAMES: Final = (
     r"|convert_uudecode|hex2bin|bin2hex|parse_str|extract|readfile|fpassthru|opendir|scandir|dir|fopen|unlink"
     r"|symlink|ftok|wordwrap|chr|strrev|implode|var_dump|print_r|error_log|putenv)"
 )
+"""Functions that only PHP has."""
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -150,11 +151,22 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^\W{0,6}\$\{?_{0,8}\w{0,16}\}?\s{0,4}(?:\[[^\]\n]{1,20}\]|\{[^}\n]{1,20}\})\s{0,4}\("
         r"|^\W{0,6}\$\s{0,20}\{\s{0,20}(?:@|\$|')?[\w.]{1,20}'?\s{0,20}\}\s{0,4}(?:\[[^\]\n]{0,20}\]\s{0,4})?\("
         r"|^\$\$?_\w{0,16}\s?(?:\s?\[[^\]\n]{0,12}\]){1,4}\s{0,4}\("
-        r"|^@?\$\$?[a-z_]\w{0,19}(?:->\s{0,2}\$\w{1,20}\s{0,2})?\(",
+        r"|^@?\$\$?[a-z_]\w{0,19}(?:->\s{0,2}\$\w{1,20}\s{0,2})?"
+        r"\((?:[^\n$]|\$[a-z_{]){0,60}\)\s{0,2}(?:$|;|#|/[/*])",
         needs=("system", "exec", "passthru", "phpinfo", "assert", "eval", "'s", '"s', "$"),
         why="The name of a function is put together, so that filters do not see it.",
         positives=("('system')('id')", "'sys'.'tem'('id')", "$_[x](1)", "${'call'}(4)", "$f(1)", "$foo->$bar()"),
-        negatives=("('debug')('app')", "$(a)", "$a[0] is (b)", "$5 (or 6)", "${shop}", "x ${a}(b)", "t.$e[n](r)"),
+        negatives=(
+            "('debug')('app')",
+            "$(a)",
+            "$a[0] is (b)",
+            "$5 (or 6)",
+            "${shop}",
+            "x ${a}(b)",
+            "t.$e[n](r)",
+            "$f(x)$",
+            "$f(x)=1$",
+        ),
         places=VALUES,
         views=("plain", "sql"),
     ),
@@ -164,7 +176,7 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=2,
         pattern=r"(?:^|[^\w.$>\s`-])"
-        + _NAMES
+        + NAMES
         + r"(?:\s|/\*[^*]{0,20}\*/|#[^\n]{0,20}\n|//[^\n]{0,20}\n){0,4}\(\s{0,4}(?:['\"$\d)]|\w{1,20}[\s,)(]|$)"
         r"|^\W{0,8}(?:exec|system|eval|assert|printf|file|fopen|chr)(?:\s|/\*[^*]{0,20}\*/|#[^\n]{0,20}\n){0,4}"
         r"\(\s{0,4}(?:['\"$\d]|\w{1,20}[,)(.]|\)\W{0,4}$|$)",

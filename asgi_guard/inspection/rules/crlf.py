@@ -154,4 +154,17 @@ RULES: Final[tuple[Rule, ...]] = (
         negatives=("first\nsecond: line", "a\nb = c", "over HTTP/1.1"),
         places=("query", "path", "cookie", "header", "referer"),
     ),
+    Rule(
+        id="AG-CRLF-008",
+        attack="crlf",
+        score=5,
+        level=2,
+        pattern=r"(?:^|[\w\n])(?:get|post|put|head|delete|options|trace|connect)\s/[^\s]{0,100}\shttp/[0-9](?:\.[0-9])?\s{0,2}\n"
+        r"\s{0,2}[a-z][\w-]{1,40}:[^\n]{1,100}(?:\n|$)",
+        needs=("http/",),
+        why="A request within a body: a server that mistakes where the first one ends answers it (CWE-444).",
+        positives=("xGET /a HTTP/1.1\r\nHost: x.example\r\n", "0\r\n\r\nPOST / HTTP/1.1\nHost: y"),
+        negatives=("the line GET / HTTP/1.1", "get / http/2 only", "GET /a\nHost: x"),
+        places=("query", "body"),
+    ),
 )

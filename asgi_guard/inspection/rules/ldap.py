@@ -58,4 +58,15 @@ RULES: Final[tuple[Rule, ...]] = (
         positives=("(uid=admin)", "(mail=*)", "(|(userPassword=a*)"),
         negatives=("(uid)", "(a=b)", "cn=me,dc=example"),
     ),
+    Rule(
+        id="AG-LDAP-005",
+        attack="ldap",
+        score=5,
+        level=1,
+        pattern=r"^[^\s()]{0,40}\)[&|]\(\w{1,30}[~<>]?=",
+        needs=(")&(", ")|("),
+        why="A bracket is closed that was not opened in the value, and a condition is added.",
+        positives=("x)&(uid=a", "*)|(mail=b"),
+        negatives=("(a)&(b=c)", "(a)|(b)", "f(x)&(y=1)"),
+    ),
 )

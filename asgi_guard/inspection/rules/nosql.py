@@ -120,4 +120,17 @@ RULES: Final[tuple[Rule, ...]] = (
         negatives=("$os", "$browser"),
         places=("name",),
     ),
+    Rule(
+        id="AG-NOSQL-007",
+        attack="nosql",
+        score=5,
+        level=2,
+        pattern=r"(?:^|__)(?:user|owner|author|created_by|account|profile)__\w{1,90}__i?(?:startswith|endswith|contains|regex)$"
+        r"|(?:password|passwd|secret|token|api_?key)__i?(?:startswith|endswith|contains|regex|gte?|lte?)$",
+        needs=("startswith", "endswith", "contains", "regex", "__gt", "__lt", "__igt", "__ilt"),
+        why="A look-up of Django over other tables: who may name one finds out a secret letter by letter.",
+        positives=("author__user__password__startswith", "user__profile__city__contains", "reset_token__regex"),
+        negatives=("name__startswith", "user__name", "price__gte", "tokens__count"),
+        places=("name",),
+    ),
 )

@@ -26,10 +26,19 @@ LAUNCHED: Final = (
 """A command as a whole value, or what another one starts."""
 
 _ARGUMENT: Final = (
-    r"[\s<]{1,4}(?:--?[a-z0-9]|[~.]{0,2}/|\*|\$[\w({]|@|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:|[a-z]:[\\/]"
-    r"|[\w-]{1,30}\.[a-z]{2,4}(?:$|[\s;|&/])"
-    r"|[0-7]{3,4} |\+[rwx]|\d{1,4}(?:$|[\s;|&`)]))"
+    r"[\s<]{1,4}(?:--\s{1,4})?(?:--?[a-z0-9]|[~.]{0,2}/|\*|\$[\w({]|@|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:|[a-z]:[\\/]"
+    r"|\+[rwx])"
 )
+_OF_A_NAME: Final = (
+    r"(?:cat|tac|ls|rm|cp|mv|nc|ncat|netcat|sh|bash|zsh|ksh|dash|ping6?|wget|curl|lwp-request|fetch|chmod|chown|tail|head"
+    r"|nl|grep|awk|sed|perl|python[23]?|ruby|php\d?|node|lua|gcc|tar|dd|nslookup|dig|telnet|ftp|tftp|scp|socat|mkdir|tee"
+    r"|xargs|nohup|base64|xxd|od|strings|openssl|traceroute|dpkg|rpm|stat|vim?|nano|mysql|psql|sqlite3)"
+    r"[\s<]{1,4}(?:--\s{1,4})?[\w-]{1,30}\.[a-z]{2,4}(?:$|[\s;|&/])"
+)
+"""Commands of a file or a host by its name; those that are words stand before one in notes, too."""
+
+_NUMBERED: Final = r"(?:sleep|kill|killall|timeout|chmod|ping6?|id)[\s<]{1,4}\d{1,4}(?:$|[\s;|&`)])"
+"""Commands of a number, which behind most others is that of cups to make or of minutes of time."""
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -39,7 +48,11 @@ RULES: Final[tuple[Rule, ...]] = (
         level=1,
         pattern=_BREAK
         + FOLDER
-        + r"(?:cat|tac|ls|ps|id|rm|cp|mv|nc|ncat|netcat|sh|bash|zsh|ksh|dash|ping6?|wget|curl|lwp-request|fetch"
+        + r"(?:"
+        + _NUMBERED
+        + "|"
+        + _OF_A_NAME
+        + r"|(?:cat|tac|ls|ps|id|rm|cp|mv|nc|ncat|netcat|sh|bash|zsh|ksh|dash|ping6?|wget|curl|lwp-request|fetch"
         r"|chmod|chown|echo|printf"
         r"|tail|head|more|less|nl|grep|awk|sed|cut|sort|find|sleep|perl|python[23]?|ruby|php\d?|node|lua|gcc|tar|dd"
         r"|kill|killall"
@@ -49,7 +62,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|apt-get|yum"
         r"|dpkg|rpm|which|whereis|file|stat|env|export|set|vi|vim|nano|ed|ex|make|git|docker|kubectl|mysql|psql"
         r"|sqlite3|cd|time|timeout"
-        r"|iwr|c89|c99|cc)" + _ARGUMENT,
+        r"|iwr|c89|c99|cc)" + _ARGUMENT + r")",
         needs=(" ", "<"),
         why="A command with its argument after the separator that ends the application's own.",
         positives=(
@@ -61,6 +74,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "`wget http://x.example/a`",
             "host\ncat /tmp/x",
             "|{ls,-la}",
+            "x; cat -- /srv/a",
             "1||sleep 10",
         ),
         negatives=(
@@ -72,6 +86,10 @@ RULES: Final[tuple[Rule, ...]] = (
             "head & shoulders",
             "R&D host a party",
             "#!/bin/sh\nset -e",
+            "Tea\nmake 2 cups",
+            "agenda; time 10 minutes",
+            "Mail\nhost mail.example.com\nport 25",
+            "plan; more details.txt",
         ),
         views=("shell",),
         places=(*_FIELDS, "user_agent"),
@@ -321,7 +339,7 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"[\r\n]{1,2}\s{0,2}(?:(?:ehlo|helo)\s\S|rcpt to:|mail from:|vrfy\s\S|expn\s\S|auth (?:login"
-        r"|plain)\b|retr \d|uidl \d|[a-z]\d{1,4} (?:append|fetch|login|select|search|store|copy|examine)\s)",
+        r"|plain)\b|retr \d|uidl \d|[a-z]\d{1,4} (?:append|fetch|login|select|search|store|copy|examine|status)\s)",
         needs=(
             "ehlo",
             "helo",
@@ -340,6 +358,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "store",
             "copy",
             "examine",
+            "status",
         ),
         why="A command for the mail server behind the application, on a line of its own.",
         positives=("x\r\nRCPT TO:<a@x.example>", "a\nEHLO x.example", "b\r\nA001 APPEND inbox"),

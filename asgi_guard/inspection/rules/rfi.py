@@ -162,4 +162,15 @@ RULES: Final[tuple[Rule, ...]] = (
         positives=("\\\\x.example\\share", "\\\\files.shop.com@80\\a.dll"),
         negatives=("\\\\nas\\share", "\\\\x.example", "see \\\\x.com\\share"),
     ),
+    Rule(
+        id="AG-RFI-011",
+        attack="rfi",
+        score=5,
+        level=2,
+        pattern=r"^https?://[\w.-]{1,60}(?:%2f|%5c|[/\\#?])[^\s/?#@]{0,60}:[^\s/?#@]{0,60}@(?:[^\s/@]{0,40}@)?[\w.-]{1,60}\.[a-z]{2,24}(?:[:/]|$)",
+        needs=("@",),
+        why="The host that is shown is the name of a user, and what comes behind the last sign is the host.",
+        positives=("http://shop.example%2f:a@evil.example/", "https://shop.example/:a@b@evil.example"),
+        negatives=("http://a.example/@me", "http://a.example/?mail=me@b.example", "https://me:pw@a.example/"),
+    ),
 )

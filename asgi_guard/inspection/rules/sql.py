@@ -34,8 +34,10 @@ FUNCTION: Final = (
 )
 """A function that queries call."""
 
-OPERAND: Final = r"""(?:['"`](?:[^'"` ][^'"`]{0,32})?['"`]|['"`]?[@$]{0,2}[\w.-]{1,32}['"`]?)"""
-"""A literal or a name; the quotes that belong to the query may be missing."""
+OPERAND: Final = (
+    r"""(?:(?:(?:[benx]|u&|_\w{2,12} ?)?['"`])(?:[^'"` ][^'"`]{0,32})?['"`]|['"`]?[@$]{0,2}[\w.-]{1,32}['"`]?)"""
+)
+"""A literal, which may have its kind or its charset before it, or a name; quotes of the query may be missing."""
 
 END: Final = r"(?:$|--|#|/\*|;)"
 """Where what an attacker has added ends, or has the rest of the query ignored."""

@@ -40,6 +40,8 @@ RULES: Final[tuple[Rule, ...]] = (
             "'||'1' like '1",
             "x' or name is not null",
             "boss'or''='",
+            "x' or n'a'='a",
+            "x' or b'1'=1",
         ),
         negatives=(
             "rock 'n' roll or jazz",
@@ -125,7 +127,7 @@ RULES: Final[tuple[Rule, ...]] = (
         level=1,
         pattern=r"""(?:^|[ '"`)(%\]}*/\d])(?:(?:x?or|and|where|having|when|rlike|like)\b ?[( ]{0,6}|(?:\|\|"""
         r"""|&&) ?\(?)(?:not |[-+~!] ?){0,3}"""
-        r"""(?:0x[0-9a-f]{1,32}|\d{1,12}(?:[-+*/% .]\d{1,12}){0,8})[) ]{0,4}(?:={1,2}|<>|!=|[<>]=|like |rlike """
+        r"""(?:0x[0-9a-f]{1,32}|\d{1,12}(?:[-+*/% .&|^]\d{1,12}){0,8})[) ]{0,4}(?:={1,2}|<>|!=|[<>]=|like |rlike """
         r"""|regexp |between )[( ]{0,6}(?:not |[-+~] ?){0,3}(?:0x[0-9a-f]{1,32}|\d{1,12})(?:$|[^\w ]| (?:$|[^a-z]"""
         r"""|(?:x?or|and|union|order|group|limit|select|having|where|like|rlike|procedure|into|between|in|then|else)\b"""
         r"""|is (?:not )?(?:null|true|false|unknown)\b))""",
@@ -140,6 +142,8 @@ RULES: Final[tuple[Rule, ...]] = (
             "-1 OR 2+9-7-1=0+0+0+1 --",
             "a' or (8=2)*3",
             "0x31 or 0xf=0xf",
+            "7 or 4|0=4 -- ",
+            "7 and 6&3=2",
         ),
         negatives=(
             "the condition or 1=1 is always true",
@@ -187,11 +191,11 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=1,
-        pattern=r"^-?\d{1,12}['\"`]?[) ]{0,6}(?:(?:x?or|and) |\|\| ?|&& ?)[( ]{0,4}(?:not |!){0,2}(?:(?:true"
+        pattern=r"^ ?-?\d{1,12}['\"`]?[) ]{0,6}(?:(?:x?or|and) |\|\| ?|&& ?)[( ]{0,4}(?:not |!){0,2}(?:(?:true"
         r"|false)[) ]{0,4}" + END + r"|(?:null|\d{1,12})[) ]{0,4}(?:--|#|/\*|;))",
         needs=("or ", "and ", "||", "&&"),
         why="Behind a number, what counts for true is added.",
-        positives=("1 or true", "5 and false -- ", "3) or 1#", "7' || true"),
+        positives=("1 or true", " 4 and true", "5 and false -- ", "3) or 1#", "7' || true"),
         negatives=("1 or 2 of them", "true or false", "3 and nothing else", "2 and true friends"),
         views=("sql",),
     ),

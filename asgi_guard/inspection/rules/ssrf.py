@@ -183,6 +183,7 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"^\s{0,4}https?:/{1,3}[^\s/@:]{1,60}@(?:localhost|127(?:\.\d{1,3}){1,3}|0\.0\.0\.0|\[::1?\])(?::\d{1,5})?"
+        r"(?:[/?#]|$)|^\s{0,4}https?:/{1,3}[^\s/@]{1,60}@(?:localhost|127(?:\.\d{1,3}){1,3}|0\.0\.0\.0)(?::\d{1,3})?"
         r"(?:[/?#]|$)|^\s{0,4}(?:https?|ftps?|wss?|tcp|udp|php|netdoc|ssl|tls):/{1,3}(?:[^\s/@]{1,60}@)?(?:localhost"
         r"|127(?:\.\d{1,3}){1,3}|0\.0\.0\.0|0|\[::1?\])(?::(?:2[1-5]|53|110|111|139|143|2049|2375|2376|2379"
         r"|3306|3389|445|5432|5984|5985|6379|6443|8500|9000|9200|9300|10250|11211|27017|50070)\b"
@@ -196,6 +197,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "http://localhost:6379",
             "http://[::1]:2375/x",
             "http://shop.example@127.0.0.1/",
+            "http://me:me@127.0.0.1/",
         ),
         negatives=(
             "http://localhost:3000/callback",
@@ -241,5 +243,16 @@ RULES: Final[tuple[Rule, ...]] = (
         ),
         negatives=("http://localhost:3000/callback", "127.0.0.1", "localhost", "http://10.example/"),
         places=_FIELDS,
+    ),
+    Rule(
+        id="AG-SSRF-008",
+        attack="ssrf",
+        score=5,
+        level=1,
+        pattern=r"^unix:[^|\n]{0,100}\|(?:(?:ht|f)tps?|ajp|fcgi|uwsgi|scgi|wss?):",
+        needs=("unix:",),
+        why="A socket of the machine and where to go from there: Apache's proxy follows it (CVE-2021-40438).",
+        positives=("unix:AA|http://x.example/", "unix:/run/x.sock|fcgi://x.example"),
+        negatives=("unix: a | b", "unix:/run/x.sock", "in unix:a|http://x"),
     ),
 )

@@ -96,13 +96,15 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="xxe",
         score=5,
         level=1,
-        pattern=r"<\?xml[^>]{0,80}encoding\s{0,4}=\s{0,4}[\"']?(?:utf-?7|utf-?32|ibm-?\d{3}|cp-?(?:037|500|1026|1140)|ebcdic)|"
+        pattern=r"<\?xml[^>]{0,80}encoding\s{0,4}=\s{0,4}[\"']?(?:(?:unicode-1-1-)?utf-?7|utf-?32|ibm-?\d{3}|hz"
+        r"|cp-?(?:037|500|1026|1140)|ebcdic|iso-?2022)|"
         r"\+adwaiq-|<!doctype[^>]{0,100}\[[^\]]{0,100}<!attlist[^>]{0,80}(?:entity|onload)",
         needs=("encoding", "+adwaiq-", "<!doctype"),
         why="A character set in which no filter reads the DOCTYPE.",
         positives=(
             "<?xml version='1.0' encoding='utf-7'?>+ADw-x",
             '<?xml version="1.0" encoding="IBM037"?>',
+            '<?xml version="1.0" encoding="ISO-2022-KR"?>',
             "+ADwAIQ-DOCTYPE",
         ),
         negatives=('<?xml version="1.0" encoding="UTF-8"?>', '<?xml version="1.0" encoding="utf-16"?>'),

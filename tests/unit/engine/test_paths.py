@@ -31,6 +31,7 @@ from asgi_guard.engine.paths import Prefixes
         (["/admin"], "/admin/..", True, False),
         (["/admin"], "/admin/.well-known", True, True),
         (["/admin"], "/public//x", False, False),
+        (["/größe"], "/größe/7", True, True),
     ],
 )
 def test_a_path_lies_under_a_prefix(prefixes, path, touches, covers) -> None:

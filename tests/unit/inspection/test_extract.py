@@ -313,3 +313,51 @@ def test_what_cannot_be_inflated_is_said(body: bytes, encoding: bytes, status: i
         bodies.inflate(body, encoding, LIMITS)
 
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("content_type", "name"), [("application/graphql; charset=utf-8", "query"), ("text/css", ""), ("text/plain", "")]
+)
+def test_a_body_that_is_a_document_of_graphql_goes_by_the_name_of_one(content_type: str, name: str) -> None:
+    """So that its aliases are counted, and those of what has as many colons, such as a style sheet, are not."""
+    assert in_body(b"{ a { b: c } }", content_type.encode())[0] == ("body", name, "{ a { b: c } }")
+
+
+@pytest.mark.parametrize(
+    ("body", "may_be"),
+    [
+        (b'{"a": "' + b"b" * 100, True),
+        (b'[1, 2, {"a": tru', True),
+        (b'\xef\xbb\xbf [1, "\\u00', True),
+        (b"[" * 100_000, True),
+        (b"<a>" * 100, True),
+        ('["größer", '.encode("utf-16"), True),
+        (b"[section]\nname=value\n", False),
+        (b"{\\rtf1\\ansi Hello " + b"a" * 100, False),
+        (b'{"a": 1}\n{"a": 2}\n{"a": 3}\n{"a": 4}\n', False),
+        (b"{" + bytes(range(256)), False),
+    ],
+)
+def test_what_begins_like_a_document_is_told_from_what_may_be_one(body: bytes, may_be: bool) -> None:
+    """A long file of no known type is no document for its first character."""
+    assert bodies.may_be_document(body) is may_be
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-protobuf",
+        "application/vnd.google.protobuf",
+        "application/x-msgpack",
+        "application/vnd.apache.avro",
+        "avro/binary",
+        "application/vnd.apache.arrow.stream",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/grpc+proto",
+        "Image/PNG",
+    ],
+)
+def test_what_programs_write_for_programs_is_a_file(content_type: str) -> None:
+    """So that an encoding of it which cannot be undone is no reason to refuse it."""
+    assert bodies.is_file(content_type.encode())
+    assert not bodies.is_file(b"application/x-unknown")

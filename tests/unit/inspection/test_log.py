@@ -54,7 +54,7 @@ async def test_a_refusal_is_said_at_info(caplog: pytest.LogCaptureFixture) -> No
     [
         (
             {"path": f"/?%1b%5b2J%0aaaaa'{'a' * 100}={ATTACK}"},
-            "in the query \"\\x1b[2J\\naaaa'" + "a" * 54 + '", score',
+            "in the query, score",
         ),
         ({"path": "/a/..%2f..%2f..%2fetc/passwd"}, "in the path, score"),
         ({"path": f"/?{ATTACK}=1"}, "in the name, score"),

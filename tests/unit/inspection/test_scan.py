@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -162,6 +163,31 @@ def test_one_level_of_base64_or_json_in_a_value_is_opened(text: str) -> None:
     assert "xss" in {finding.rule.attack for finding in inspect_value(text)}
 
 
+JSON_WITHIN = json.dumps({"a": "<b>"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        JSON_WITHIN,
+        quote(JSON_WITHIN),
+        quote(quote(JSON_WITHIN)),
+        " " * 1_100 + JSON_WITHIN,
+        "\ufeff" + JSON_WITHIN,
+        b64encode(JSON_WITHIN.encode()).decode(),
+        b64encode(JSON_WITHIN.encode("utf-8-sig")).decode(),
+        json.dumps([quote(JSON_WITHIN)]),
+        '{"a": "%22, %22b%22: %22%3Cb>"}',
+    ],
+    ids=["plain", "escaped", "twice", "blanks", "a mark", "base64", "both", "in another", "behind another"],
+)
+def test_the_values_of_json_are_looked_at_however_it_is_written(text: str) -> None:
+    """A rule may be about what a value begins with, which only whoever opens the document sees."""
+    scanner = Scanner([rule("^<b>$", "<b>", places=("cookie",))], "re")
+
+    assert {"OWN-1"} in found(scanner, text, place="cookie")
+
+
 def test_a_key_of_json_in_a_value_is_a_name() -> None:
     """Where a document database takes a filter from a parameter."""
     assert "name" in {finding.place for finding in inspect_value('{"user": {"$ne": null}}')}
@@ -188,6 +214,18 @@ def test_odd_characters_are_no_reason_to_fail(engine, text: str) -> None:
 
 
 @pytest.mark.skipif(not has_re2(), reason="google-re2 is not installed")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_to_prepare_again_costs_nothing(engine, monkeypatch) -> None:
+    """A lifespan that starts again, as in each test of a suite, does not compile all rules again."""
+    matcher = Scanner([rule("attack", "attack")], engine)._matcher
+    matcher.prepare()
+    monkeypatch.setattr(type(matcher), "_made", None)
+
+    matcher.prepare()
+
+    assert matcher.find("an attack", 1) == [0]
+
+
 def test_the_better_engine_is_taken_where_it_is_there() -> None:
     """Unless somebody says otherwise."""
     assert Scanner([]).engine == "re2"

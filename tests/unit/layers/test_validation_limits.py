@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
-from asgi_guard import AttackFound, LimitCrossed, Validation, ValidationMiddleware
+from asgi_guard import AttackFound, LimitCrossed, RequestWouldBeRefused, Validation, ValidationMiddleware
 from asgi_guard.testing import call, capture_events, websocket
 
 pytestmark = pytest.mark.anyio
@@ -105,6 +106,50 @@ async def test_detected_attacks_are_told_to_an_end() -> None:
 
     assert response.status == 200
     assert len([event for event in events if isinstance(event, AttackFound)]) == 16
+
+
+async def test_the_first_that_would_be_refused_is_told_behind_however_many_that_would_not() -> None:
+    """Or nobody would learn what the mode to block would change."""
+    events = capture_events()
+    path = f"/?{'a=1 union select b from c&' * 40}q={ATTACK}"
+
+    response = await call(
+        ValidationMiddleware(app, mode="detect", attacks={"sqli": "detect"}, listeners=[events]), path=path
+    )
+
+    assert response.status == 200
+    assert [event.attack for event in events if isinstance(event, AttackFound)] == ["sqli"] * 16 + ["xss"]
+    assert len([event for event in events if isinstance(event, RequestWouldBeRefused)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("comment", "comment"),
+        ("user[bio].text", "user[bio].text"),
+        ("größe", "gr\\xf6\\xdfe"),
+        ("n" * 100, "n" * 64),
+        ("<img src=x onerror=alert(1)>", ""),
+        ("a b", ""),
+        ("a\nb", ""),
+    ],
+)
+async def test_a_name_that_may_be_the_attack_is_not_told(
+    name: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither to listeners nor in the log, where a client would write what it likes."""
+    events = capture_events()
+    caplog.set_level("INFO")
+
+    await call(
+        ValidationMiddleware(app, mode="detect", listeners=[events]),
+        path="/?" + urlencode({name: "1' union select password from users--"}),
+    )
+
+    names = {event.name for event in events if isinstance(event, AttackFound) and event.place == "query"}
+    assert names == {told}
+    assert "onerror" not in caplog.text
+    assert told in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,47 @@ def test_told_nothing_it_is_the_guard_of_the_defaults(environ: dict[str, str], r
 
     assert parts(guard) == parts(module.Guard(guard.app))
     assert renewals == []  # there is no file to read again
+
+
+OWN = """
+from asgi_guard import Guard
+
+async def app(scope, receive, send): ...
+
+guard = Guard(app, rate_limit="7/minute")
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "is_as_it_is"),
+    [({}, True), ({"ASGI_GUARD_RUN": "1"}, True), ({"ASGI_GUARD_CORS": "https://a.example"}, False)],
+)
+def test_a_guard_is_not_guarded_again(said: dict[str, str], is_as_it_is: bool, tmp_path: Path, monkeypatch) -> None:
+    """It would be limited by the defaults, besides its own settings; but what is said somewhere counts."""
+    (tmp_path / "guarded_shop.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    guard = guarded({"ASGI_GUARD_APP": "guarded_shop:guard", **said})
+
+    own = sys.modules.pop("guarded_shop").guard
+    assert (guard is own) is is_as_it_is
+
+
+def test_a_guard_of_its_own_counts_with_other_workers(tmp_path: Path) -> None:
+    """It is shared by whatever counts in a process, so this is asked in one of its own."""
+    (tmp_path / "guarded_shop.py").write_text(OWN, encoding="utf-8")
+    program = (
+        "import sys; from asgi_guard.serve.guarded import guarded; "
+        "guard = guarded({'ASGI_GUARD_APP': 'guarded_shop:guard', 'ASGI_GUARD_APP_DIR': sys.argv[1], "
+        "'ASGI_GUARD_SHARED_DIR': sys.argv[2]}); "
+        "print(type(guard.part('telemetry').aggregate).__name__, guard.part('rate_limit').settings)"
+    )
+    run = [sys.executable, "-c", program, str(tmp_path), str(tmp_path / "cells")]
+
+    told = subprocess.check_output(run, text=True).strip()
+
+    assert told.startswith("SharedAggregate")
+    assert "7/minute" in told
 
 
 def test_the_file_is_read_again(environ: dict[str, str], renewals: list) -> None:

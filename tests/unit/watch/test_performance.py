@@ -9,11 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 
 from asgi_guard import PerformanceMonitor, PerformanceTracker, performance_monitor
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.monitor.process import aggregate_of_process
+from asgi_guard.telemetry.otel import Instruments
+from asgi_guard.telemetry.otel_points import to_otel
 from asgi_guard.telemetry.prometheus import render
 from asgi_guard.watch.custom import MAX_CUSTOM
 
@@ -53,6 +57,38 @@ def test_everything_is_found_in_a_scrape(monitor: PerformanceMonitor) -> None:
     assert "queue_length 17.5\n" in text
     assert 'database_query_seconds_bucket{table="t",le="0.025"} 1\n' in text
     assert 'database_query_seconds_sum{table="t"} 0.02\n' in text
+
+
+def test_everything_is_found_in_opentelemetry(monitor: PerformanceMonitor) -> None:
+    """Counters and gauges by the user's own provider, and timings with the exporter's points."""
+    monitor.increment("orders", 2, {"shop": "a"})
+    monitor.set_gauge("queue.length", 17.5)
+    monitor.record_timing("database_query", 0.02)
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    instruments = Instruments(provider, monitor.aggregate)
+    data = reader.get_metrics_data()
+    del instruments
+    provider.shutdown()
+    told = {
+        metric.name: [
+            (dict(point.attributes or {}), getattr(point, "value", None)) for point in metric.data.data_points
+        ]
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert told["orders"] == [({"shop": "a"}, 2)]
+    assert told["queue.length"] == [({}, 17.5)]
+
+    (point,) = next(
+        metric.data.data_points
+        for metric in to_otel(monitor.aggregate.snapshot(), 0, 1)
+        if metric.name == "database_query"
+    )
+    assert isinstance(point, HistogramDataPoint)
+    assert (point.count, point.sum) == (1, 0.02)
 
 
 def test_a_gauge_is_what_it_was_set_to_last(monitor: PerformanceMonitor) -> None:

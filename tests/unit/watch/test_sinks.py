@@ -14,7 +14,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 
 from asgi_guard.errors import ConfigError, MissingExtraError
 from asgi_guard.watch.alert_events import AlertCleared, AlertEvent, AlertFired
-from asgi_guard.watch.otel_sink import OTelSink
+from asgi_guard.watch.otel_alerts import OTelAlerts
 from asgi_guard.watch.sinks import MAX_WAITING, LogSink, Sinks
 
 LONG = 10.0  # seconds, which no test waits for
@@ -244,7 +244,7 @@ def test_opentelemetry_has_an_event_of_that_severity(kind, severity, _, expected
     exporter = InMemoryLogRecordExporter()
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
-    OTelSink(provider)(event_of(kind=kind, severity=severity))
+    OTelAlerts(provider)(event_of(kind=kind, severity=severity))
 
     (finished,) = exporter.get_finished_logs()
     record = finished.log_record
@@ -263,7 +263,7 @@ def test_opentelemetry_has_an_event_of_that_severity(kind, severity, _, expected
 
 def test_who_has_no_logger_provider_has_no_events() -> None:
     """The API alone does nothing, and nothing fails."""
-    OTelSink()(event_of(value=None, kind=AlertCleared))
+    OTelAlerts()(event_of(value=None, kind=AlertCleared))
 
 
 def test_without_opentelemetry_there_is_the_command_that_installs_it(monkeypatch) -> None:
@@ -271,4 +271,4 @@ def test_without_opentelemetry_there_is_the_command_that_installs_it(monkeypatch
     monkeypatch.setitem(__import__("sys").modules, "opentelemetry._logs", None)
 
     with pytest.raises(MissingExtraError, match=r"pip install 'asgi-guard\[otel\]'"):
-        OTelSink()
+        OTelAlerts()

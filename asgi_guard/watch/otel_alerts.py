@@ -22,7 +22,7 @@ _SEVERITIES: Final[Mapping[str, str]] = MappingProxyType(
 _NANOSECONDS: Final = 1_000_000_000
 
 
-class OTelSink:
+class OTelAlerts:
     """Emit one log event an alert: `asgi_guard.alert.fired` or `asgi_guard.alert.cleared`.
 
     Args:
@@ -38,7 +38,7 @@ class OTelSink:
         try:
             from opentelemetry._logs import SeverityNumber, get_logger
         except ImportError:
-            raise MissingExtraError("OTelSink", "otel") from None
+            raise MissingExtraError("OTelAlerts", "otel") from None
         self._logger = get_logger("asgi_guard", logger_provider=provider)
         self._numbers = SeverityNumber
 
