@@ -120,8 +120,9 @@ def key_of(given: object) -> bytes:
     return given if isinstance(given, bytes) and least <= len(given) <= most else b""
 
 
-def _check_sinks(problems: Problems, sinks: object) -> None:
-    if not isinstance(sinks, list | tuple) or len(sinks) > MAX_SINKS:
+def _check_sinks(problems: Problems, sinks: Sequence[Any]) -> None:
+    listed: object = sinks
+    if not isinstance(listed, list | tuple) or len(sinks) > MAX_SINKS:
         problems.add("AG902", "sinks", sinks, f"must be a list of at most {MAX_SINKS}", 'Write ["log"], say.')
         return
     for index, sink in enumerate(sinks):

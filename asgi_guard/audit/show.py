@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from asgi_guard.audit.vocabulary import SEVERITIES, Severity
 
@@ -72,11 +72,12 @@ def entries(files: Iterable[Path], wanted: Filter) -> Iterator[tuple[str, Mappin
         with path.open("rb") as file:
             while line := file.readline(_LONGEST_LINE):
                 try:
-                    told = json.loads(line)
+                    told: Any = json.loads(line)
                 except (ValueError, RecursionError):
                     continue
-                if isinstance(told, dict) and "event" in told and wanted.fits(told):
-                    yield json.dumps(told, separators=(",", ":")), told
+                fields = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+                if "event" in fields and wanted.fits(fields):
+                    yield json.dumps(fields, separators=(",", ":")), fields
 
 
 def shown(told: Mapping[str, Any]) -> str:
@@ -85,7 +86,8 @@ def shown(told: Mapping[str, Any]) -> str:
     texts += [_plain(told[name]) for name in _SHOWN if name in told]
     facts = told.get("facts")
     if isinstance(facts, dict):
-        texts += [f"{_plain(name)}={_plain(value)}" for name, value in facts.items()]
+        named = cast("dict[str, Any]", facts)
+        texts += [f"{_plain(name)}={_plain(value)}" for name, value in named.items()]
     return "  ".join(texts).rstrip()
 
 

@@ -13,7 +13,15 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.mark.parametrize(
     "script",
-    ["render.py", "render_redis.py", "telemetry_table.py", "detection_table.py", "monitor.py", "sanitize.py"],
+    [
+        "render.py",
+        "render_redis.py",
+        "telemetry_table.py",
+        "detection_table.py",
+        "monitor.py",
+        "sanitize.py",
+        "audit.py",
+    ],
 )
 def test_the_figures_are_the_results(script) -> None:
     """The blocks are what the result files render to."""
