@@ -1,7 +1,8 @@
 """Audit: what an entry of the audit log costs the request that it is about, and how many a second are written.
 
-`python benchmarks/audit.py` writes `results/audit.json` and the block `audit` of README.md; `--check` compares them. The caller's cost is CPU time of the thread that records, while
-the writer's thread works; throughput is over everything, sealed and written, with `fsync` and without.
+`python benchmarks/audit.py` writes `results/audit.json` and the block `audit` of README.md; `--check` compares them.
+The caller's cost is CPU time of the thread that records, while the writer's thread works; throughput is over everything,
+sealed and written, with `fsync` and without.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ def block() -> str:
     result = json.loads(RESULT.read_text(encoding="utf-8"))
     caller, written, machine = result["caller, us"], result["written a second"], result["machine"]
     said = (
-        f"An entry costs whoever records it {caller['median']} µs of CPU (at least {caller['min']}), while the thread that "
-        f"writes works beside it; {written['with fsync']:,} a second are written with `fsync` and {written['without']:,} "
-        f"without, and {result['verified a second']:,} verified. {machine['python']}, {machine['system']}, "
+        f"An entry costs whoever records it {caller['median']} µs of CPU (at least {caller['min']}), while the thread "
+        f"that writes works beside it; {written['with fsync']:,} a second are written with `fsync` and "
+        f"{written['without']:,} without, and {result['verified a second']:,} verified. {machine['python']}, "
+        f"{machine['system']}, "
         f"{machine['date']}."
     )
     return textwrap.fill(said, 120, break_on_hyphens=False) + "\n"
