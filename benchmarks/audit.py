@@ -1,8 +1,8 @@
 """Audit: what an entry of the audit log costs the request that it is about, and how many a second are written.
 
 `python benchmarks/audit.py` writes `results/audit.json` and the block `audit` of README.md; `--check` compares them.
-The caller's cost is CPU time of the thread that records, while the writer's thread works; throughput is over everything,
-sealed and written, with `fsync` and without.
+The caller's cost is CPU time of the thread that records, while the writer's thread works; throughput is over
+everything, sealed and written, with `fsync` and without.
 """
 
 from __future__ import annotations
