@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -93,10 +94,8 @@ def test_what_is_none_is_refused_with_a_reason(token: Any, reason: str) -> None:
 @given(st.text() | st.binary() | st.none() | st.builds(jwt, st.dictionaries(st.text(), st.text()) | st.binary()))
 def test_nothing_raises_anything_else(token: Any) -> None:
     """Whatever a client sends."""
-    try:
+    with suppress(TokenError):
         check_jwt_format(token)
-    except TokenError:
-        pass
 
 
 def test_tokens_are_long_enough_and_differ() -> None:
