@@ -119,6 +119,7 @@ def peers(session: nox.Session) -> None:
     session.run("python", "benchmarks/breakers.py")
     session.run("python", "benchmarks/resilience.py")
     session.run("python", "benchmarks/sanitize.py")
+    session.run("python", "benchmarks/passwords.py")
     session.run("pytest", "tests/benchmarks/test_peers.py", env=INSTALLED)
 
 

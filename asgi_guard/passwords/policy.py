@@ -139,7 +139,8 @@ class PasswordPolicy:
         reading = read(normal, (*user, *self.own_words))
         if reading.bits < self.min_bits:
             habits: Iterable[Habit] = reading.habits
-            reasons += ["too_easy", *sorted(habits)]
+            reasons.append("too_easy")
+            reasons.extend(sorted(habits))
         return self._refused(reasons, reading.bits) if reasons else Assessment(normal, (), reading.bits)
 
     def _refused(self, reasons: Iterable[Reason], bits: float = 0.0) -> Assessment:
