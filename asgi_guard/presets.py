@@ -40,6 +40,7 @@ from asgi_guard.settings import Problem, Problems
 SWITCHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "ENABLE_SECURITY_MIDDLEWARE": (
+            "audit",
             "cors",
             "security_headers",
             "trusted_host",

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from importlib.util import find_spec
 from typing import Any
 
+import limits  # noqa: F401  it reads files when it is imported, and no test is to be the first on a loop
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings

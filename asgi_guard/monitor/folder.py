@@ -85,6 +85,15 @@ class PrivateFolder:
             file.write(data)
         self.rename(f"new-{name}", name)
 
+    def begin(self, name: str, data: bytes) -> None:
+        """Write a whole file, unless there is one: of several processes that do so at once, the first one's stays."""
+        own = f"new-{name}-{os.urandom(8).hex()}"
+        with open(self.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:  # noqa: PTH123
+            file.write(data)
+        with suppress(FileExistsError):
+            os.link(own, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        self.remove(own)
+
     def rename(self, old: str, new: str) -> None:
         """Rename a file."""
         os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)

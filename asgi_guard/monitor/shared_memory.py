@@ -315,7 +315,7 @@ class SharedAggregate(Aggregate):
         """Return what all hash with: whoever comes first has made it up."""
         found = self._read_whole(_HASHES_WITH)
         if not found:
-            self._folder.replace(_HASHES_WITH, os.urandom(16))
+            self._folder.begin(_HASHES_WITH, os.urandom(16))
             found = self._read_whole(_HASHES_WITH)
         return found or self.pressure.secret
 

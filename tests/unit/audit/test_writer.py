@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import stat
@@ -302,21 +301,18 @@ def test_nobody_is_kept_alive_by_the_thread(path: Path) -> None:
     assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "asgi_guard.audit"]
 
 
-def _write_from_a_worker(path: str, worker: int) -> None:
-    log = AuditLog(path=path, key=KEY, fsync=False)
-    for number in range(300):
-        log.record("authn_login_fail", "failure", subject=f"{worker}:{number}", filler="x" * 300)
-    log.close()
-
-
 def test_workers_share_a_file(path: Path) -> None:
     """Each has a chain; no line of one is in one of another."""
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_write_from_a_worker, args=(str(path), worker)) for worker in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
+    program = f"""
+import sys
+from asgi_guard import AuditLog
+log = AuditLog(path={str(path)!r}, key={KEY!r}, fsync=False)
+for number in range(300):
+    log.record("authn_login_fail", "failure", subject=f"{{sys.argv[1]}}:{{number}}", filler="x" * 300)
+log.close(30)
+"""
+    workers = [subprocess.Popen([sys.executable, "-c", program, str(worker)]) for worker in range(4)]
+    assert [worker.wait(60) for worker in workers] == [0] * 4
 
     assert sorted(own(path)) == sorted(f"{worker}:{number}" for worker in range(4) for number in range(300))
     assert len({told["chain"] for told in lines(path)}) == 4

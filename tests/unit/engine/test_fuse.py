@@ -449,7 +449,6 @@ async def test_two_hundred_interleaved_requests_do_not_mix(layer, fuse) -> None:
         wants=frozenset({b"x-number"}),
         admit=admit,
         admit_async=admit_async,
-        admit_deadline_seconds=None,  # it is about turns, however long they take
         head=lambda exchange, headers: headers.append((b"x-number", b"%d" % exchange.cell(counting))),
         finish=lambda exchange: finished.append((exchange.cell(counting), mark.get())),
     )

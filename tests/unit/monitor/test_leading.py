@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -228,6 +229,24 @@ def test_all_hash_alike(shared: Callable[[], SharedAggregate], folder: Path) -> 
     assert one.pressure.top() == other.pressure.top()
     assert (folder / "secret").stat().st_mode & 0o777 == 0o600
     assert Aggregate().pressure.secret != one.pressure.secret
+
+
+def test_workers_that_start_at_once_hash_with_the_same_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that comes second finds what the first has made up in the meantime; nothing of its own is left behind."""
+    first = SharedAggregate(folder)
+    (folder / "secret").unlink()
+    link = os.link
+
+    def at_once(*arguments: Any, **named: Any) -> None:
+        monkeypatch.setattr(os, "link", link)
+        first.pressure.secret = first._common_secret()
+        link(*arguments, **named)
+
+    monkeypatch.setattr(os, "link", at_once)
+    second = SharedAggregate(folder)
+
+    assert first.pressure.secret == second.pressure.secret
+    assert not list(folder.glob("new-secret*"))
 
 
 def test_a_folder_that_is_not_open_is_nobodys(folder: Path) -> None:
