@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from asgi_guard.audit.chain import NOTHING, is_sound, opened
 
@@ -153,18 +153,13 @@ class _Verifier:
 
     def _read_heads(self, path: Path) -> None:
         for number, line, _ in _lines(path):
-            payload, _, seal = line.rpartition(b',"seal":"')
-            try:
-                code = bytes.fromhex(seal.removesuffix(b'"}').decode("ascii"))
-                head: dict[str, Any] = json.loads(payload + b"}")
-                is_ours = is_sound(payload + b"}", code, NOTHING, self._key)
-            except ValueError:
-                is_ours, head = False, {}
-            if not is_ours:
-                place = _place(str(path), number)
-                self._find("heads", place, "It is not as it was written, or the key is another.")
+            head = _head(line, self._key)
+            if head is None:
+                what = "It is not as it was written, or the key is another."
+                self._find("heads", _place(str(path), number), what)
             elif len(self._heads) < _MAX_CHAINS:
-                self._heads.setdefault(head["chain"], {})[head["seq"]] = head["mac"]
+                chain, seq, code = head
+                self._heads.setdefault(chain, {})[seq] = code
 
     def _line(self, file: str, number: int, line: bytes) -> None:
         read = _read(file, number, line)
@@ -268,6 +263,20 @@ def _read(file: str, number: int, line: bytes) -> _Line | None:
         return None
     is_ours = isinstance(chain, str) and type(seq) is int and seq >= 0 and isinstance(event, str)
     return _Line(file, number, payload, code, chain[:64], seq, event) if is_ours else None
+
+
+def _head(line: bytes, key: bytes) -> tuple[str, int, str] | None:
+    """Read a line of the heads: the chain, the number and the code of a line; None where it is none of ours."""
+    payload, _, seal = line.rpartition(b',"seal":"')
+    payload += b"}"
+    try:
+        code = bytes.fromhex(seal.removesuffix(b'"}').decode("ascii"))
+        head = json.loads(payload)
+        chain, seq, of_line = head["chain"], head["seq"], head["mac"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    is_ours = isinstance(chain, str) and type(seq) is int and isinstance(of_line, str)
+    return (chain, seq, of_line) if is_ours and is_sound(payload, code, NOTHING, key) else None
 
 
 def _place(file: str, number: int, chain: str = "") -> _Line:

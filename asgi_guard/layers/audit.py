@@ -49,11 +49,17 @@ class AuditLayer(Layer):
         self.hears: Listener | None = self._hear
 
     def take_over(self, previous: Layer) -> None:
-        """Go on with the log, where its settings are the same; what hears for it is told no more."""
-        if isinstance(previous, AuditLayer) and previous._settings == self._settings:  # noqa: SLF001
-            previous._end()  # noqa: SLF001
-            self.log, self._is_open = previous.log, previous._is_open  # noqa: SLF001
-            self._end = hear(self.hears or self._hear)
+        """Go on where the service runs: with the log, where its settings are the same, else the other one is ended."""
+        if not isinstance(previous, AuditLayer) or not previous._is_open:  # noqa: SLF001
+            return
+        previous._end()  # noqa: SLF001
+        self._is_open, previous._is_open = True, False  # noqa: SLF001
+        self._end = hear(self.hears or self._hear)
+        if previous._settings == self._settings:  # noqa: SLF001
+            self.log = previous.log
+        else:
+            previous.log.record("sys_monitor_disabled", "success", reason="reconfigured")
+            previous.log.close(0)  # its thread writes what waits, and ends
 
     def stands_among(self, parts: Callable[[], Mapping[str, str]]) -> None:
         """Know the settings of the guard that this is a part of; write them, where the service runs already."""

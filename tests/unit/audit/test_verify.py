@@ -12,7 +12,7 @@ import pytest
 
 from asgi_guard.audit import Entry
 from asgi_guard.audit import writer as writer_module
-from asgi_guard.audit.chain import Chain, new_name
+from asgi_guard.audit.chain import NOTHING, Chain, code_of, new_name
 from asgi_guard.audit.settings import Audit
 from asgi_guard.audit.verify import Verdict, verify
 from asgi_guard.audit.writer import HEADS, Writer
@@ -319,3 +319,15 @@ def test_whatever_stands_there_is_read(tmp_path: Path, line: bytes) -> None:
     path.write_bytes(line + b"\n" + Chain(b"", "c").seal(line[:-1] + b"}"))
 
     assert not verify([path]).is_sound
+
+
+@pytest.mark.parametrize(
+    "payload", [b"{}", b"[]", b"7", b'{"chain":[],"seq":0,"mac":""}', b'{"chain":"c","seq":"0","mac":""}', b"\xff"]
+)
+def test_whatever_stands_in_the_heads_is_read(log: Path, payload: bytes) -> None:
+    """Sealed or not: without a key anybody can."""
+    heads = log.with_name(log.name + HEADS)
+    sealed = payload[:-1] + b',"seal":"' + code_of(payload, NOTHING, KEY).hex().encode() + b'"}\n'
+    heads.write_bytes(sealed + payload + b"\n")
+
+    assert [found.fault for found in verdict(log).findings] == ["heads", "heads"]

@@ -60,9 +60,13 @@ def no_file(path: Path) -> Path:
 
 
 async def told(path: Path, *, own: bool = False) -> list[dict[str, Any]]:
-    """Read a log, without what it says of itself and of the settings."""
+    """Read a log, without what it says of itself, of the settings, and of a machine that is busy."""
     lines = [json.loads(line) for line in (await text(path)).splitlines()]
-    return [line for line in lines if own or not line["event"].startswith(("audit_", "sys_", "guard_settings"))]
+    return [
+        line
+        for line in lines
+        if own or not line["event"].startswith(("audit_", "sys_", "guard_settings", "guard_alert"))
+    ]
 
 
 async def text(path: Path) -> str:
@@ -157,6 +161,24 @@ async def test_what_is_reconfigured_is_written(path: Path) -> None:
 
     limits = [settings for part, settings in await parts(path) if part == "rate_limit"]
     assert ["4/minute" in limits[0], "9/minute" in limits[-1], len(limits)] == [True, True, 2]
+
+
+async def test_another_file_may_be_named_while_it_runs(path: Path) -> None:
+    """The first one ends, and what follows stands in the other, with what belongs to no request."""
+    other = path.with_name("other.jsonl")
+    bans = Bans()
+    guard = Guard(app, audit=str(path), ip_filter=IPFilter(bans=bans))
+    async with lifespan(guard):
+        first = guard.part("audit").log
+        await call(guard, "POST", "/login")
+        guard.reconfigure(audit=str(other))
+        await call(guard, "POST", "/login")
+        bans.ban("198.51.100.9", 60)
+    await anyio.to_thread.run_sync(first.close)
+
+    assert [entry["event"] for entry in await told(path)] == ["authn_login_fail"]
+    assert [entry["event"] for entry in await told(other)] == ["authn_login_fail", "guard_banned"]
+    assert [entry["event"] for entry in await told(path, own=True)][-2:] == ["sys_monitor_disabled", "audit_end"]
 
 
 async def test_settings_need_not_be_written(path: Path) -> None:
