@@ -299,7 +299,7 @@ def test_an_encoded_body_is_inflated_for_the_look(encode, encoding: bytes) -> No
 @pytest.mark.parametrize(
     ("body", "encoding", "status"),
     [
-        (gzip.compress(b"x" * 300_000), b"gzip", 413),
+        (gzip.compress(b"x" * 300_000, mtime=0), b"gzip", 413),
         (b"nonsense", b"gzip", 400),
         (b"x", b"br", 415),
         (b"x", b"zstd", 415),
