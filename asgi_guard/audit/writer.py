@@ -171,9 +171,7 @@ class Writer:
                 self._full.wait(_RETRY_SECONDS)
                 return False
             is_last = True
-        if is_last:
-            self._end()
-        return is_last
+        return is_last and self._end()
 
     def _write(self, *, is_ending: bool) -> bool:
         """Write a group, and tell whether it is the last."""
@@ -199,24 +197,35 @@ class Writer:
         self._say_head(is_last=is_last)
         return is_last
 
-    def _end(self) -> None:
-        """Leave the files; what could not be written is lost, and the next entry begins a chain."""
+    def _end(self) -> bool:
+        """Leave the files, and tell whether nothing came in the meantime; the next entry begins a chain.
+
+        What could not be written is lost.
+        """
         with self._changed:
+            self._chain = Chain(self._key, new_name())
+            self._said_head = 0
+            self._is_ending = False
+            if self._waiting and not self._has_failed:
+                return False
             self.lost += len(self._group) + len(self._waiting)
             self._waiting.clear()
             self._group = []
             self._thread = None
             _running.discard(self)
-            self._chain = Chain(self._key, new_name())
-            self._said_head = 0
             for file in (self._file, self._heads):
                 if file is not None:
                     file.close()
+            return True
 
     def gather(self) -> None:
-        """Wait for an entry, then for others to be written with it."""
+        """Wait for an entry, then for others to be written with it; or until a checkpoint is due."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._waiting or self._is_ending or self._group))
+            is_noted = self._said_head == self._chain.seq
+            self._changed.wait_for(
+                lambda: bool(self._waiting or self._is_ending or self._group),
+                None if is_noted else CHECKPOINT_SECONDS,
+            )
         if not self._is_ending:
             self._full.wait(GATHER_SECONDS)
         self._full.clear()

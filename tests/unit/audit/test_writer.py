@@ -221,6 +221,53 @@ def test_checkpoints_come_by_lines_and_by_time(path: Path, monkeypatch: pytest.M
     assert [head["seq"] for head in heads] == [16, 18]
 
 
+def test_what_was_written_last_is_noted_when_nothing_follows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it could be cut off for as long as nothing happens; once is enough."""
+    monkeypatch.setattr(writer_module, "CHECKPOINT_SECONDS", 0.2)
+    told: list[str] = []
+    written, noted = threading.Event(), threading.Event()
+
+    def sink(fields: Any) -> None:
+        told.append(fields["event"])
+        if fields["event"] == "authn_login_fail":
+            written.set()
+        if fields["event"] == "audit_checkpoint":
+            noted.set()
+
+    log = AuditLog(path=str(path), key=KEY, sinks=[sink])
+    log.record("authn_login_fail")
+    assert written.wait(10)
+    log.record("authn_login_success")  # the first group is noted at once
+    assert noted.wait(10)
+    log.close()
+
+    assert told == ["audit_start", "authn_login_fail", "authn_login_success", "audit_checkpoint", "audit_end"]
+    assert is_sound(path)
+
+
+@pytest.mark.usefixtures("stopped")
+def test_an_entry_that_comes_while_the_log_is_closed_is_written(path: Path) -> None:
+    """In a chain of its own: the other has ended."""
+    writer = Writer(Audit(path=str(path), key=KEY), ManualClock())
+    writer.put(entry("u0"))
+    say_head = writer._say_head
+
+    def meanwhile(*, is_last: bool) -> None:
+        say_head(is_last=is_last)
+        if own(path) == ["u0"]:
+            writer.put(entry("u1"))
+
+    writer._say_head = meanwhile  # type: ignore[method-assign]
+    writer._is_ending = True
+    assert not writer.has_ended()
+    writer._is_ending = True
+    assert writer.has_ended()
+
+    assert (own(path), writer.lost) == (["u0", "u1"], 0)
+    assert len({told["chain"] for told in lines(path)}) == 2
+    assert is_sound(path)
+
+
 def _link(path: Path) -> None:
     (path.parent / "elsewhere").touch(0o600)
     path.symlink_to(path.parent / "elsewhere")
