@@ -219,7 +219,9 @@ class Configuration:
 
     def _at(self, path: str, subject: str, problem: Problem) -> Problem:
         """Return a problem of what is called `subject`, and stands at `path`, under the name that the user wrote."""
-        place = (path + problem.field.removeprefix(subject)).removeprefix(".")
+        field = problem.field.removeprefix(subject)
+        dot = "." if field and field[0] not in ".[" else ""  # a part of the settings has told it, under its own name
+        place = f"{path}{dot}{field}".removeprefix(".")
         remedy = self._remedies.get(place) or _IN_A_FILE.get(problem.id) or problem.remedy
         return replace(problem, field=self._name(place), remedy=remedy)
 

@@ -105,7 +105,7 @@ class Custom:
         """
         number = number_of(amount)
         if not 0 <= number <= 2**53 or number != int(number):
-            self._complain(name, amount)
+            self._complain(name, f"{shown(amount)} is out of its bounds")
             return
         series = self._found(Kind.COUNTER, name, attributes)
         if series is not None:
@@ -125,7 +125,7 @@ class Custom:
         """
         number = number_of(value)
         if not math.isfinite(number):
-            self._complain(name, value)
+            self._complain(name, f"{shown(value)} is out of its bounds")
             return
         series = self._found(Kind.GAUGE, name, attributes)
         if series is not None:
@@ -145,7 +145,7 @@ class Custom:
         """
         number = number_of(seconds)
         if not 0 <= number <= LONGEST_SECONDS:
-            self._complain(name, seconds)
+            self._complain(name, f"{shown(seconds)} is out of its bounds")
             return
         series = self._found(Kind.HISTOGRAM, name, attributes)
         if series is not None:
@@ -189,7 +189,7 @@ class Custom:
                 return known
             _check(name, attributes)
             if len(self._metrics) >= MAX_CUSTOM:
-                self._complain(f"{name}: there are {MAX_CUSTOM} metrics already", None)
+                self._complain(name, f"there are {MAX_CUSTOM} metrics already")
                 return None
             metric = self._metrics[name] = _described(kind, name, attributes)
             self._kept[name] = deque(maxlen=self._retention)
@@ -201,11 +201,22 @@ class Custom:
         if kept is not None:
             kept.append(Measurement(self._clock.time(), value, told))
 
-    def _complain(self, name: str, value: object) -> None:
-        """Say once of each name what is left out."""
+    def _complain(self, name: str, why: str) -> None:
+        """Say once of each name why it is left out."""
         if name not in self._complained and len(self._complained) < MAX_CUSTOM:
             self._complained.add(name)
-            _logger.warning("%s is not measured: %s is out of its bounds; this is said once", name[:128], shown(value))
+            _logger.warning("%s is not measured: %s; this is said once", name[:128], why)
+
+    def check_timing(self, name: str, attributes: Mapping[str, object]) -> None:
+        """Check that a timing may be called so.
+
+        Raises:
+            ValueError: it may not, or is something else already.
+        """
+        _check(name, attributes)
+        known = self._metrics.get(name)
+        if known is not None and known.kind is not Kind.HISTOGRAM:
+            raise ValueError(f"{name} is a {known.kind.value}, not a {Kind.HISTOGRAM.value}")
 
 
 def number_of(value: Any) -> float:

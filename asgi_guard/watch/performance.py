@@ -134,6 +134,9 @@ class PerformanceTracker:
         attributes: of each measurement.
         now: a clock, in seconds.
 
+    Raises:
+        ValueError: a timing cannot be called so, or something else is already.
+
     Attributes:
         seconds: how long it took the last time; None before.
     """
@@ -152,6 +155,7 @@ class PerformanceTracker:
         self._monitor = monitor
         self._name = name
         self._attributes = dict(attributes or {})
+        monitor.check_timing(name, self._attributes)  # at the end of a block it would hide what the block raises
         self._now = now
         self._started: list[float] = []
 

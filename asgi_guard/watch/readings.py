@@ -69,11 +69,12 @@ def reading_of(alert: Alert, recent: Stretch, snapshot: Snapshot, sample: System
         sample: how the machine is; None where that is not known yet.
     """
     known = SIGNALS.get(alert.signal)
-    return _of_custom(alert.signal, recent, snapshot) if known is None else known(recent, sample)
+    return _of_custom(alert, recent, snapshot) if known is None else known(recent, sample)
 
 
-def _of_custom(name: str, recent: Stretch, snapshot: Snapshot) -> Reading:
-    """Read the application's own: of a timing its p95, of a counter its rate, of gauges the highest."""
+def _of_custom(alert: Alert, recent: Stretch, snapshot: Snapshot) -> Reading:
+    """Read the application's own: of a timing its p95, of a counter its rate, of gauges the one that is worst."""
+    name = alert.signal
     durations = [figures for (metric, _), figures in recent.durations.items() if metric == name]
     if durations:
         return _quantile(added(durations))
@@ -84,7 +85,8 @@ def _of_custom(name: str, recent: Stretch, snapshot: Snapshot) -> Reading:
     if kind is Kind.COUNTER:
         counted = sum(recent.counted(name).values())
         return Reading(counted / recent.seconds, int(counted)) if recent.seconds else NOT_MEASURED
-    return NOT_MEASURED if kind is Kind.HISTOGRAM else Reading(max([point.value for point in points]), None)
+    worst = max if alert.below is None else min
+    return NOT_MEASURED if kind is Kind.HISTOGRAM else Reading(worst([point.value for point in points]), None)
 
 
 def _quantile(figures: Figures) -> Reading:

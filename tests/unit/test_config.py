@@ -639,3 +639,9 @@ class TestShortNames:
         run = [sys.executable, "-c", program, str(tmp_path / "cells")]
 
         assert subprocess.check_output(run, text=True).strip() == "SharedAggregate"
+
+
+def test_what_a_part_of_the_settings_tells_stands_under_their_name() -> None:
+    """Also where it has a name of its own for itself."""
+    with pytest.raises(ConfigError, match=r"AG882 monitor\.alert_thresholds\.cpu is not the threshold"):
+        Guard(app, monitor={"alert_thresholds": {"cpu": 1}})

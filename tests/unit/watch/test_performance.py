@@ -348,3 +348,12 @@ def test_retention_is_a_number(retention: object) -> None:
     """From 1 to 100,000."""
     with pytest.raises(ConfigError, match="retention"):
         PerformanceMonitor(Aggregate(), retention=retention)  # type: ignore[arg-type]
+
+
+def test_a_name_that_cannot_be_is_said_before_the_block(monitor: PerformanceMonitor) -> None:
+    """At its end, it would stand in place of what the block has raised, or returned."""
+    monitor.increment("orders")
+
+    for name in ("bad name", "orders"):
+        with pytest.raises(ValueError, match=name):
+            PerformanceTracker(monitor, name)
