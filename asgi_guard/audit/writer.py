@@ -205,7 +205,6 @@ class Writer:
         with self._changed:
             self._chain = Chain(self._key, new_name())
             self._said_head = 0
-            self._is_ending = False
             if self._waiting and not self._has_failed:
                 return False
             self.lost += len(self._group) + len(self._waiting)
