@@ -128,7 +128,7 @@ def _dated(references: set[str], window_days: int) -> Rule:
 
 
 def _within(left: Transactions, right: Transactions, window: timedelta) -> Iterator[tuple[Transaction, Transaction]]:
-    """Pair what is near, both sides by day: the earliest with the earliest, which gives as many pairs as there can be."""
+    """Pair what is near, both sides by day: the earliest with the earliest, which gives the most pairs that can be."""
     i = j = 0
     while i < len(left) and j < len(right):
         apart = right[j].on - left[i].on

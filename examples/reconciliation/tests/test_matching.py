@@ -131,7 +131,9 @@ def test_the_sides_are_alike(pair: tuple[list, list]) -> None:
     assert there == back
 
 
-def by_brute_force(left: list[Transaction], right: list[Transaction], window: int) -> Counter[str]:
+def by_brute_force(  # noqa: C901, PLR0912  one definition, in one piece, to be read beside the rules
+    left: list[Transaction], right: list[Transaction], window: int
+) -> Counter[str]:
     """Count the outcomes by their definition alone: pair by pair, and by trying for the most pairs by augmenting."""
     counts: Counter[str] = Counter()
     ours, theirs = [*left], [*right]
