@@ -78,6 +78,10 @@ def guarded(api: FastAPI) -> Guard:
         user = users.known(shown.decode("latin-1")) if shown else None
         return f"user:{user.name}" if user else by_client(exchange)
 
+    def is_known(exchange):
+        shown = exchange.header(b"authorization")
+        return shown is not None and users.known(shown.decode("latin-1")) is not None
+
     store = None if settings.redis_url is None else RedisStore(settings.redis_url, timeout_seconds=0.1)
     checks = [HealthCheck("database", api.state.database.ping, timeout_seconds=5)]
     if settings.redis_url is not None:
@@ -98,7 +102,7 @@ def guarded(api: FastAPI) -> Guard:
             max_body_bytes=MAX_UPLOAD_BYTES, total_seconds=60, idle_seconds=10, max_concurrent=100
         ),
         rate_limit=[
-            RateLimit("10/minute", name="guesses", count=lambda exchange: exchange.status == 401, store=store),
+            RateLimit("10/minute", name="guesses", exempt=is_known, store=store),
             RateLimit(settings.rate, name="users", key=by_user, store=store),
         ],
         validation=Validation(level=2),  # an API, and what it is sent as files is left alone

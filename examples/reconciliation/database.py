@@ -71,16 +71,27 @@ class Database:
             ServiceDatabaseError: the database does not answer.
             CircuitOpenError: it has not for a while.
         """
-        return await self._guarded(work, *args, **given)  # type: ignore[no-any-return]
+        return await self._guarded(self._writes, work, *args, **given)  # type: ignore[no-any-return]
 
-    async def _do(self, work: Callable[..., Awaitable[T]], *args: Any, **given: Any) -> T:
+    async def see(
+        self, work: Callable[Concatenate[AsyncSession, P], Awaitable[T]], *args: P.args, **given: P.kwargs
+    ) -> T:
+        """Read something, which in SQLite waits for nobody who writes.
+
+        Raises:
+            ServiceDatabaseError: the database does not answer.
+            CircuitOpenError: it has not for a while.
+        """
+        return await self._guarded(self.engine, work, *args, **given)  # type: ignore[no-any-return]
+
+    async def _do(self, engine: AsyncEngine, work: Callable[..., Awaitable[T]], *args: Any, **given: Any) -> T:
         try:
             # SQLite works in a thread that nobody can interrupt: it ends by itself, and is waited for.
             with CancelScope(shield=self.is_sqlite):
                 if not self._has_tables:
                     await self._make_tables()
                 with PerformanceTracker(performance_monitor, "reconciliation.database", {"work": work.__name__}):
-                    async with AsyncSession(self._writes, expire_on_commit=False) as session, session.begin():
+                    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
                         return await work(session, *args, **given)
         except (IntegrityError, ProgrammingError):
             raise  # these are ours
@@ -115,16 +126,19 @@ def _postgresql(url: str) -> AsyncEngine:
 
 
 def _sqlite(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=5, connect_args={"timeout": 3})
+    engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=5, connect_args={"timeout": 2})
 
     @event.listens_for(engine.sync_engine, "connect")
     def connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, as below
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")  # what was answered is on the disk
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):  # answered is on the disk
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+        except BaseException:
+            connection.close()  # nobody else knows of it yet
+            raise
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from asgi_guard import GuardError, SecurityMiddleware, performance_monitor
+from asgi_guard import GuardError, SecurityMiddleware, current_request_id, performance_monitor
 from asgi_guard.errors.problem import fault_from_exception, render
 from reconciliation.app import create_api
 from reconciliation.settings import Settings
@@ -55,7 +55,8 @@ def create_earlier_app(settings: Settings, security_config: Mapping[str, Any] = 
     @app.exception_handler(GuardError)
     @app.exception_handler(Exception)
     async def global_exception_handler(request: Request, exc: Exception) -> Response:
-        context = {"request_id": request.state.request_id, "accept": request.headers.get("accept")}
+        request_id = getattr(request.state, "request_id", None) or current_request_id()
+        context = {"request_id": request_id, "accept": request.headers.get("accept")}
         return await error_handler.handle_error(exc, context)
 
     @app.middleware("http")

@@ -57,11 +57,11 @@ class Jobs:
         while True:
             self._news = Event()
             try:
-                found = await self._database.do(store.claim, self._process)
-                if found is not None:
-                    await self.work_off(found)
+                performance_monitor.set_gauge("reconciliation.waiting", await self._database.see(store.waiting))
+                if due := await self._database.see(store.due):
+                    if found := await self._database.do(store.claim, due, self._process):
+                        await self.work_off(found)
                     continue
-                performance_monitor.set_gauge("reconciliation.waiting", await self._database.do(store.waiting))
             except GuardError as error:  # the database is away: it has been said, and will be back
                 logger.debug("jobs wait: %s", error)
             except Exception:
@@ -73,7 +73,7 @@ class Jobs:
     async def work_off(self, found: Reconciliation) -> None:
         """Do what is left to do of a reconciliation."""
         if found.status == STORED:
-            rows = await self._database.do(store.rows_of, found.id)
+            rows = await self._database.see(store.rows_of, found.id)
             with PerformanceTracker(performance_monitor, "reconciliation.match"):
                 outcomes = await to_thread.run_sync(match, rows[Side.LEFT], rows[Side.RIGHT], found.window_days)
             if await self._database.do(store.store_outcomes, found.id, outcomes):
@@ -85,7 +85,7 @@ class Jobs:
     async def _explain(self, reconciliation: str) -> None:
         number = explained = 0
         while explained < MAX_EXPLAINED:
-            page = await self._database.do(store.unexplained, reconciliation, number, _AT_A_TIME)
+            page = await self._database.see(store.unexplained, reconciliation, number, _AT_A_TIME)
             if not page:
                 return
             number, explained = page[-1].number, explained + len(page)

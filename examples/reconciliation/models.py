@@ -33,10 +33,10 @@ class Money(TypeDecorator[Decimal]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:  # noqa: D102
+    def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:
         return None if value is None else to_units(value)
 
-    def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:  # noqa: D102
+    def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:
         return None if value is None else of_units(int(value))
 
 

@@ -77,7 +77,7 @@ async def upload(request: Request, response: Response, user: Known) -> dict[str,
 
 @router.get("")
 async def newest(request: Request, user: Known) -> list[dict[str, Any]]:
-    return [told(found) for found in await request.app.state.database.do(store.newest, user)]
+    return [told(found) for found in await request.app.state.database.see(store.newest, user)]
 
 
 @router.get("/{reconciliation}")
@@ -88,7 +88,7 @@ async def one(request: Request, reconciliation: str, user: Known) -> dict[str, A
 @router.get("/{reconciliation}/report")
 async def summary(request: Request, reconciliation: str, user: Known) -> dict[str, Any]:
     found = await _matched(request, user, reconciliation)
-    totals, counts = await request.app.state.database.do(store.report, found.id)
+    totals, counts = await request.app.state.database.see(store.report, found.id)
     money = {
         currency: {
             "left": shown(each.left),
@@ -111,7 +111,7 @@ async def exceptions(
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
 ) -> dict[str, Any]:
     found = await _matched(request, user, reconciliation)
-    page = await request.app.state.database.do(store.exceptions, found.id, after, limit)
+    page = await request.app.state.database.see(store.exceptions, found.id, after, limit)
     report("sensitive_read", "success", subject=user.name, reconciliation=found.id, after=after)
     return {
         "exceptions": [_exception(finding, rows) for finding, rows in page],
@@ -135,7 +135,7 @@ async def progress(websocket: WebSocket, reconciliation: str) -> None:
             with move_on_after(PROGRESS_SECONDS):
                 await websocket.receive_text()  # nothing is awaited from there but the end
             try:
-                found = await state.database.do(store.find, user, reconciliation)
+                found = await state.database.see(store.find, user, reconciliation)
             except GuardError:  # the database is away; the feed goes on when it is back
                 found = None
         await websocket.close()
@@ -180,7 +180,7 @@ def _row(row: Row) -> dict[str, str]:
 
 async def _find(request: Request | WebSocket, user: User, reconciliation: str) -> Reconciliation:
     try:
-        return await request.app.state.database.do(store.find, user, reconciliation)
+        return await request.app.state.database.see(store.find, user, reconciliation)
     except store.NoReconciliationError:
         report("authz_fail", "refused", subject=user.name, reason="not there, or not theirs")
         raise

@@ -101,7 +101,7 @@ def _users(problems: Problems, text: str) -> list[User]:
         read = _USER.fullmatch(said.strip())
         if read is None:  # what was said may be a token, so it is not shown
             rule, remedy = "must be name:role:hash", "Make one: python -m reconciliation token ann clerk"
-            problems.extend([Problem("RC04", f"users[{number}]", "", rule, remedy)])
+            problems.extend([Problem("RC04", f"Settings.users[{number}]", "", rule, remedy)])
         else:
             found.append(User(name=read[1], role=read[2], token_hash=read[3]))
     return found

@@ -52,7 +52,7 @@ class Service:
                 answer = (await self.ask("GET", f"/reconciliations/{reconciliation}", "eve")).json()
                 if answer["status"] == "done":
                     return answer
-                await sleep(0.02)
+                await sleep(0.05)
 
 
 def multipart(files: dict[str, tuple[str, str]], fields: dict[str, str] | None = None) -> tuple[str, bytes]:

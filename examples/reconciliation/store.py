@@ -124,28 +124,31 @@ async def newest(session: AsyncSession, user: User) -> Sequence[Reconciliation]:
     ).all()
 
 
-async def claim(session: AsyncSession, process: str) -> Reconciliation | None:
-    """Take the oldest one that is not done and that nobody works on."""
+async def due(session: AsyncSession) -> str | None:
+    """Find the oldest one that is not done and that nobody works on."""
+    is_due = (Reconciliation.status != DONE, Reconciliation.claimed_until < time())
+    return await session.scalar(select(Reconciliation.id).where(*is_due).order_by(Reconciliation.created_at).limit(1))
+
+
+async def claim(session: AsyncSession, reconciliation: str, process: str) -> Reconciliation | None:
+    """Take it, unless another process has just done so."""
     now = time()
-    due = select(Reconciliation).where(Reconciliation.status != DONE, Reconciliation.claimed_until < now)
-    found = (await session.scalars(due.order_by(Reconciliation.created_at).limit(1))).one_or_none()
-    return found if found and await _claim(session, found, process, now) else None
-
-
-async def _claim(session: AsyncSession, found: Reconciliation, process: str, now: float) -> bool:
-    same = (Reconciliation.id == found.id, Reconciliation.claimed_until == found.claimed_until)
+    this = (Reconciliation.id == reconciliation, Reconciliation.claimed_until < now, Reconciliation.status != DONE)
     until = {"claimed_by": process, "claimed_until": now + LEASE_SECONDS}
-    taken = await session.execute(
-        update(Reconciliation).where(*same).values(until).execution_options(synchronize_session=False)
-    )
-    return bool(taken.rowcount)
+    taken = await session.execute(update(Reconciliation).where(*this).values(until))
+    return await session.get(Reconciliation, reconciliation) if taken.rowcount else None
 
 
 async def rows_of(session: AsyncSession, reconciliation: str) -> dict[Side, list[Transaction]]:
-    """Read both files back."""
+    """Read both files back, part by part, so that others are served in between."""
     found: dict[Side, list[Transaction]] = {Side.LEFT: [], Side.RIGHT: []}
-    for row in await session.scalars(select(Row).where(Row.reconciliation_id == reconciliation)):
-        found[Side(row.side)].append(row.transaction)
+    columns = (Row.side, Row.on, Row.id, Row.reference, Row.amount, Row.currency, Row.description)
+    rows = await session.stream(
+        select(*columns).where(Row.reconciliation_id == reconciliation), execution_options={"yield_per": BATCH}
+    )
+    async for part in rows.partitions():
+        for side, *fields in part:
+            found[Side(side)].append(Transaction(*fields))
     return found
 
 

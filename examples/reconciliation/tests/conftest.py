@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from asgi_guard.testing import lifespan
 from reconciliation.ai_stand_in import StandIn
 from reconciliation.models import Base
 from reconciliation.settings import PREFIX, Settings
 from reconciliation.stage import TOKEN, USERS, Service
-from sqlalchemy.ext.asyncio import create_async_engine
-
-from asgi_guard.testing import lifespan
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from reconciliation.stage import LEFT, RIGHT, TOKEN, USERS, Service, multipart
 
 from asgi_guard.testing import websocket
+from reconciliation.stage import LEFT, RIGHT, TOKEN, USERS, Service, multipart
 
 pytestmark = pytest.mark.anyio
 

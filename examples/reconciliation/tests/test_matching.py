@@ -11,6 +11,7 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from reconciliation.matching import Kind, Outcome, Reason, match, total
 from reconciliation.transactions import Transaction, of_units, shown, to_units
 
