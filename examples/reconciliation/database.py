@@ -71,7 +71,7 @@ class Database:
             ServiceDatabaseError: the database does not answer.
             CircuitOpenError: it has not for a while.
         """
-        return await self._guarded(self._writes, work, *args, **given)  # type: ignore[no-any-return]
+        return await self._guarded(self._writes, work, *args, **given)
 
     async def see(
         self, work: Callable[Concatenate[AsyncSession, P], Awaitable[T]], *args: P.args, **given: P.kwargs
@@ -82,7 +82,7 @@ class Database:
             ServiceDatabaseError: the database does not answer.
             CircuitOpenError: it has not for a while.
         """
-        return await self._guarded(self.engine, work, *args, **given)  # type: ignore[no-any-return]
+        return await self._guarded(self.engine, work, *args, **given)
 
     async def _do(self, engine: AsyncEngine, work: Callable[..., Awaitable[T]], *args: Any, **given: Any) -> T:
         try:

@@ -7,7 +7,7 @@ where the outcomes are written.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from decimal import Decimal
 from typing import Any, Final
 
@@ -82,7 +82,7 @@ class Row(Base):
     reconciliation_id: Mapped[str] = mapped_column(ForeignKey("reconciliations.id"), primary_key=True)
     side: Mapped[str] = mapped_column(String(5), primary_key=True)
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    on: Mapped[datetime.date] = mapped_column("on_day", Date)
+    on: Mapped[dt.date] = mapped_column("on_day", Date)
     reference: Mapped[str] = mapped_column(String(64))
     amount: Mapped[Decimal] = mapped_column(Money)
     currency: Mapped[str] = mapped_column(String(3))

@@ -2,7 +2,7 @@
 
 | | |
 |---|---|
-| `POST /reconciliations` | two files, `left` and `right`, and `window_days`: 202, or 200 where the same was sent before |
+| `POST /reconciliations` | two files, `left` and `right`, and `window_days`: 202, or 200 where they were sent before |
 | `GET /reconciliations` | the newest 50 |
 | `GET /reconciliations/{id}` | how far one has come |
 | `GET /reconciliations/{id}/report` | its money by currency, and its outcomes by kind |

