@@ -59,7 +59,9 @@ def lose_redis(system: System, load: Load, seconds: float) -> None:
 
 
 def lose_a_worker(system: System) -> float:
-    """Kill one of the processes; tell when. Another one takes its place."""
+    """Kill one of the processes, in the middle of a job; tell when. Another one takes its place, and that of the job."""
+    system.slow_the_advisor_down(calls=40)
+    time.sleep(0.7)
     before = {each.pid for each in system.workers()}
     at = time.time()
     system.kill_a_worker()

@@ -235,6 +235,11 @@ class System:
                     found.append(each)
         return found
 
+    def slow_the_advisor_down(self, calls: int) -> None:
+        """Have it take its time for some calls, so that every process is in the middle of a job."""
+        script = [{"latency_seconds": 0.5, "calls": calls}]
+        httpx.post(f"http://127.0.0.1:{self.ai_port}/script", json=script, timeout=10).raise_for_status()
+
     def kill_a_worker(self) -> None:
         """End one of them at once."""
         os.kill(self.workers()[0].pid, signal.SIGKILL)
@@ -242,7 +247,7 @@ class System:
     # Load -------------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def load(self, clients: int, rows: int) -> Iterator[Load]:
+    def load(self, clients: int, rows: int, pause_seconds: float = 0.15) -> Iterator[Load]:
         """Upload, by several clients, until the block is left; each upload is repeated until it is accepted."""
         load, over, seeds = Load(), threading.Event(), iter(range(1, 1_000_000))
         lock = threading.Lock()
@@ -253,6 +258,7 @@ class System:
                     with lock:
                         seed = next(seeds)
                     self._upload(client, load, seed, rows)
+                    over.wait(pause_seconds)
 
         threads = [threading.Thread(target=run, daemon=True) for _ in range(clients)]
         for thread in threads:
