@@ -102,6 +102,14 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def reference(session: nox.Session) -> None:
+    """The reference system: its suite, on PostgreSQL as well where it is installed, and its faults; some minutes."""
+    install(session, "tests", "redis")
+    places = session.posargs or ["examples/reconciliation/tests", "tests/reference"]
+    session.run("pytest", "-m", "slow or not slow", *places, env=INSTALLED)
+
+
+@nox.session(requires=["package"])
 def benchmarks(session: nox.Session) -> None:
     """Measure the wheel for a minute or two, on a machine at rest; write the results and the figures of README.md."""
     (wheel,) = DIST.glob("*.whl")

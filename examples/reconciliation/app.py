@@ -57,7 +57,7 @@ def create_api(settings: Settings, *, advisor: Advisor | None = None) -> FastAPI
         await advisor.close()
         await database.close()
 
-    api = FastAPI(title="Reconciliation", lifespan=lifespan)
+    api = FastAPI(title="Reconciliation", lifespan=lifespan, docs_url=None, redoc_url=None)
     api.state.settings, api.state.database, api.state.jobs = settings, database, jobs
     api.state.advisor, api.state.users = advisor, Users(settings.users)
     api.include_router(router)

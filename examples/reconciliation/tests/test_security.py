@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,20 @@ async def test_a_files_name_that_is_an_attack_is_refused(service: Service) -> No
     answer = await service.ask("POST", "/reconciliations", headers={"Content-Type": content_type}, body=body)
 
     assert (answer.status, answer.json()["error"]["code"]) == (400, "VALIDATION_REFUSED")
+
+
+@pytest.mark.parametrize(
+    ("switch", "parts"),
+    [
+        ("ENABLE_SECURITY_MIDDLEWARE", {"audit", "rate_limit", "validation", "security_headers"}),
+        ("ENABLE_PERFORMANCE_MONITORING", {"telemetry", "monitor", "endpoints"}),
+        ("ENABLE_ERROR_HANDLING", {"error_envelope"}),
+    ],
+)
+async def test_a_switch_of_the_earlier_system_switches_off(settings: Settings, switch: str, parts: set[str]) -> None:
+    service = Service(replace(settings, environ={switch: "false"}), StandIn())
+    async with lifespan(service.app, timeout_seconds=20):
+        answer = await service.upload()
+
+    assert answer.status == 202
+    assert not parts & {layer.name for layer in service.app.layers}
