@@ -11,13 +11,15 @@ Rule 1: what the driver says goes to the log, never to a client: there are hosts
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from anyio import CancelScope
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from asgi_guard import DatabaseError, PerformanceTracker, performance_monitor
 from asgi_guard.resilience import BreakerPolicy, CircuitBreaker, Recovery, resilient, retry_on_failure
@@ -52,11 +54,14 @@ class Database:
         self.engine: AsyncEngine = _sqlite(url) if self.is_sqlite else _postgresql(url)
         self._writes = self.engine.execution_options(begins="IMMEDIATE")
         self._has_tables = False
+        self._forgotten_at = 0.0
+        event.listen(self.engine.sync_engine, "connect", _note_age)
+        event.listen(self.engine.sync_engine, "checkout", self._check_age)
         policy = BreakerPolicy(failure_threshold=3, recovery_timeout=0.5, recovery_growth=2, max_recovery_timeout=4)
         self.breaker: CircuitBreaker = CircuitBreaker(
             "database",
             policy,
-            recovery=Recovery("database", reconnect=self.engine.dispose, warm_up=self.ping, timeout=3),
+            recovery=Recovery("database", reconnect=self.forget_connections, warm_up=self.ping, timeout=3),
         )
         self._guarded = resilient(
             retry=retry_on_failure(max_retries=2, base=0.1, cap=0.5, name="database"), breaker=self.breaker, timeout=20
@@ -108,6 +113,17 @@ class Database:
             async with self._writes.begin() as connection:
                 await connection.execute(text("SELECT 1"))
 
+    async def forget_connections(self) -> None:
+        """Have each connection that is there replaced when it is wanted next, since it may be dead.
+
+        To dispose of the pool would leave behind those that somebody uses just now.
+        """
+        self._forgotten_at = monotonic()
+
+    def _check_age(self, _: Any, record: ConnectionPoolEntry, __: Any) -> None:
+        if record.info["made_at"] < self._forgotten_at:
+            raise DisconnectionError  # to the pool it means: make another one
+
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
@@ -118,6 +134,10 @@ class Database:
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MAKES_TABLES})"))
             await connection.run_sync(Base.metadata.create_all)
         self._has_tables = True
+
+
+def _note_age(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info["made_at"] = monotonic()
 
 
 def _postgresql(url: str) -> AsyncEngine:

@@ -133,13 +133,15 @@ async def progress(websocket: WebSocket, reconciliation: str) -> None:
                 await websocket.send_json(last)
                 continue
             with move_on_after(PROGRESS_SECONDS):
-                await websocket.receive_text()  # nothing is awaited from there but the end
+                while (await websocket.receive())["type"] != "websocket.disconnect":
+                    pass  # whatever a client says, the database is asked no sooner
+                return
             try:
                 found = await state.database.see(store.find, user, reconciliation)
             except GuardError:  # the database is away; the feed goes on when it is back
                 found = None
         await websocket.close()
-    except WebSocketDisconnect:
+    except WebSocketDisconnect:  # while something was sent
         return
 
 

@@ -27,6 +27,7 @@ from asgi_guard.settings import Problem, Problems
 
 PREFIX: Final = "RECONCILIATION_"
 _DATABASES: Final = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
+_REDIS: Final = ("redis://", "rediss://", "unix://")
 _USER: Final = re.compile(r"([a-z0-9_.-]{1,64}):(clerk|auditor):([0-9a-f]{64})")
 
 
@@ -64,6 +65,14 @@ class Settings:
         if self.ai_url is not None and urlsplit(self.ai_url).scheme not in {"http", "https"}:
             problems.add(
                 "RC02", "ai_url", self.ai_url, "must be a URL of http or https", "Write http://127.0.0.1:8001."
+            )
+        if self.redis_url is not None and not self.redis_url.startswith(_REDIS):
+            problems.add(
+                "RC05",
+                "redis_url",
+                self.redis_url,
+                f"must begin with one of {', '.join(_REDIS)}",
+                "Write redis://127.0.0.1.",
             )
         names = [user.name for user in self.users]
         if len({*names}) != len(names):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from asgi_guard import DatabaseError, performance_monitor
+from asgi_guard import DatabaseError, Endpoints, performance_monitor
 from asgi_guard.testing import call, lifespan
 from reconciliation.ai_stand_in import StandIn
 from reconciliation.earlier import SECURITY_CONFIG, create_earlier_app, error_handler
 from reconciliation.settings import Settings
-from reconciliation.stage import Service
+from reconciliation.stage import TOKEN, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -72,12 +72,13 @@ async def test_handle_error_returns_a_response() -> None:
 
 
 async def test_its_monitor_counts_by_route(settings: Settings) -> None:
-    service = earlier(settings)
+    service = earlier(settings, endpoints=Endpoints(token=TOKEN))
     async with lifespan(service.app, timeout_seconds=20):
-        await service.ask("GET", "/reconciliations")
-        metrics = await service.ask("GET", "/metrics", None)
-    counted = performance_monitor.get_metrics_summary()
+        await service.ask("GET", "/reconciliations/a-path-that-is-no-name")
+        answer = await service.ask("GET", "/metrics", None, headers={"Authorization": f"Bearer {TOKEN}"})
+    found = 'http_route="/reconciliations/{reconciliation}"'
+    counted = [line for line in answer.body.decode().splitlines() if "tracked_request_duration_seconds_count" in line]
 
-    assert metrics.status == 404
-    assert counted["requests"]["count"] >= 1
+    assert any(f'{found},http_response_status_code="404"' in line for line in counted)
+    assert not any("a-path-that-is-no-name" in line for line in counted)
     assert {"cpu_usage", "memory_usage", "disk_usage"} == {*performance_monitor.get_system_metrics()}

@@ -83,6 +83,21 @@ async def test_the_progress_is_fed_until_it_is_done(service: Service) -> None:
     assert feed.close_code == 1000
 
 
+async def test_who_talks_to_the_feed_is_not_answered_sooner(service: Service) -> None:
+    service.stand_in.follow([{"latency_seconds": 0.5}])
+    found = (await service.upload()).json()["id"]
+    headers = {"Authorization": f"Bearer {USERS['ann'][0]}"}
+    async with websocket(service.app, f"/reconciliations/{found}/progress", headers=headers) as feed:
+        for _ in range(50):
+            feed.send("now?")
+            feed.send(b"now?")
+        told = 0
+        while await feed.receive() is not None:
+            told += 1
+
+    assert told <= 4
+
+
 async def test_an_auditor_sees_everything(service: Service) -> None:
     found = (await service.upload()).json()["id"]
 

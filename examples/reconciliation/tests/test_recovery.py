@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from anyio import fail_after, sleep, to_thread
 from httpx import ASGITransport
+from sqlalchemy import event
 
 from asgi_guard.resilience import State
 from asgi_guard.testing import lifespan
@@ -80,6 +81,20 @@ async def test_a_reconciliation_is_done_without_the_advisor(service: Service) ->
     (exception,) = (await service.ask("GET", f"/reconciliations/{found['id']}/exceptions")).json()["exceptions"]
 
     assert (exception["reason"], exception["suggestion"]) == ("amount_differs", None)
+
+
+async def test_connections_from_before_an_outage_are_replaced_and_none_is_left_behind(service: Service) -> None:
+    database = service.state.database
+    made: list[object] = []
+    event.listen(database.engine.sync_engine, "connect", lambda connection, _: made.append(connection))
+    await service.ask("GET", "/reconciliations")
+    before = database.engine.pool.checkedin()
+    await database.forget_connections()
+    answers = [(await service.ask("GET", "/reconciliations")).status for _ in range(3)]
+
+    assert before >= 1
+    assert made
+    assert answers == [200] * 3
 
 
 @pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="locks a file; tests/reference cuts PostgreSQL off")

@@ -14,12 +14,17 @@ def test_all_problems_are_told_at_once() -> None:
     environ = {
         "RECONCILIATION_DATABASE_URL": "mysql://root:secret-1@db/x",
         "RECONCILIATION_AI_URL": "ftp://advisor",
+        "RECONCILIATION_REDIS_URL": "http://:secret-2@limits",
     }
     with pytest.raises(ConfigError) as raised:
         Settings.from_env(environ)
 
-    assert [problem.field for problem in raised.value.problems] == ["Settings.database_url", "Settings.ai_url"]
-    assert "secret-1" not in str(raised.value)
+    assert [problem.field for problem in raised.value.problems] == [
+        "Settings.database_url",
+        "Settings.ai_url",
+        "Settings.redis_url",
+    ]
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
