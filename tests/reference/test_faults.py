@@ -131,28 +131,23 @@ def lose_the_connection(system: System, proxy: Proxy, seconds: float) -> None:
     assert recovery(system) <= RECOVERS_SECONDS
 
 
+def cut(system: System, place: Path | Proxy, seconds: float) -> None:
+    """Take the database away, whichever it is."""
+    if isinstance(place, Path):
+        lose_the_file(system, place, seconds)
+    else:
+        lose_the_connection(system, place, seconds)
+
+
 @pytest.mark.timeout(120)
-def test_a_fault_of_each_kind_on_sqlite(tmp_path: Path) -> None:
-    """One after the other, each for a second or two."""
-    with on_sqlite(tmp_path) as (system, path):
+def test_a_fault_of_each_kind(tmp_path: Path) -> None:
+    """One after the other, each for a second or two; on PostgreSQL where it is installed."""
+    start = on_sqlite if postgresql_programs() is None else on_postgresql
+    with start(tmp_path) as (system, place):
         with system.load(clients=2, rows=ROWS) as load:
             time.sleep(1)
             lose_redis(system, load, 1.5)
-            lose_the_file(system, path, 1)
-            killed_at = [lose_a_worker(system)]
-            time.sleep(1)
-        check(system, load, killed_at)
-
-
-@pytest.mark.skipif(postgresql_programs() is None, reason="PostgreSQL is not installed")
-@pytest.mark.timeout(120)
-def test_a_fault_of_each_kind_on_postgresql(tmp_path: Path) -> None:
-    """The same, with the connections to the database cut."""
-    with on_postgresql(tmp_path) as (system, proxy):
-        with system.load(clients=2, rows=ROWS) as load:
-            time.sleep(1)
-            lose_redis(system, load, 1.5)
-            lose_the_connection(system, proxy, 1)
+            cut(system, place, 1)
             killed_at = [lose_a_worker(system)]
             time.sleep(1)
         check(system, load, killed_at)
@@ -160,30 +155,17 @@ def test_a_fault_of_each_kind_on_postgresql(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_faults_again_and_again_on_sqlite(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_faults_again_and_again(tmp_path: Path, database: str) -> None:
     """Four rounds, longer outages, more clients."""
-    with on_sqlite(tmp_path) as (system, path):
+    if database == "postgresql" and postgresql_programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with (on_sqlite if database == "sqlite" else on_postgresql)(tmp_path) as (system, place):
         killed_at = []
         with system.load(clients=6, rows=ROWS) as load:
             for _ in range(4):
                 time.sleep(3)
                 lose_redis(system, load, 5)
-                lose_the_file(system, path, 5)
-                killed_at.append(lose_a_worker(system))
-        check(system, load, killed_at)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(postgresql_programs() is None, reason="PostgreSQL is not installed")
-@pytest.mark.timeout(900)
-def test_faults_again_and_again_on_postgresql(tmp_path: Path) -> None:
-    """The same, with the connections to the database cut."""
-    with on_postgresql(tmp_path) as (system, proxy):
-        killed_at = []
-        with system.load(clients=6, rows=ROWS) as load:
-            for _ in range(4):
-                time.sleep(3)
-                lose_redis(system, load, 5)
-                lose_the_connection(system, proxy, 5)
+                cut(system, place, 5)
                 killed_at.append(lose_a_worker(system))
         check(system, load, killed_at)
