@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciliation.brute_force import by_brute_force
@@ -17,6 +17,7 @@ from reconciliation.matching import Kind, Outcome, Reason, match, total
 from reconciliation.transactions import Transaction, of_units, shown, to_units
 
 DAY = date(2026, 1, 1)
+patient = settings(deadline=None)  # a busy machine must not fail a property
 
 
 def rows(side: str, *told: str) -> list[Transaction]:
@@ -86,6 +87,7 @@ def files() -> st.SearchStrategy[tuple[list[Transaction], list[Transaction]]]:
     return st.tuples(st.lists(row, max_size=14), st.lists(row, max_size=14))
 
 
+@patient
 @given(files(), st.integers(0, 4))
 def test_every_transaction_ends_in_exactly_one_outcome(pair: tuple[list, list], window: int) -> None:
     outcomes = match(*pair, window)
@@ -96,6 +98,7 @@ def test_every_transaction_ends_in_exactly_one_outcome(pair: tuple[list, list], 
         )
 
 
+@patient
 @given(files())
 def test_sums_balance(pair: tuple[list, list]) -> None:
     """Matched ones are equal, and the exceptions explain the difference between the files, currency by currency."""
@@ -113,6 +116,7 @@ def test_sums_balance(pair: tuple[list, list]) -> None:
         assert left - right == unexplained
 
 
+@patient
 @given(files(), st.randoms(use_true_random=False))
 def test_the_order_of_the_lines_makes_no_difference(pair: tuple[list, list], random) -> None:
     shuffled = [random.sample(side, len(side)) for side in pair]
@@ -120,6 +124,7 @@ def test_the_order_of_the_lines_makes_no_difference(pair: tuple[list, list], ran
     assert match(*shuffled) == match(*pair)
 
 
+@patient
 @given(files())
 def test_the_sides_are_alike(pair: tuple[list, list]) -> None:
     """Exchanged, they give the same with left and right exchanged."""
@@ -133,6 +138,7 @@ def test_the_sides_are_alike(pair: tuple[list, list]) -> None:
     assert there == back
 
 
+@patient
 @given(files(), st.integers(0, 4))
 def test_the_counts_are_those_of_brute_force(pair: tuple[list, list], window: int) -> None:
     assert Counter(str(outcome.reason or outcome.kind) for outcome in match(*pair, window)) == by_brute_force(
@@ -140,6 +146,7 @@ def test_the_counts_are_those_of_brute_force(pair: tuple[list, list], window: in
     )
 
 
+@patient
 @given(st.decimals(min_value="-999999999999.9999", max_value="999999999999.9999", places=4))
 def test_money_comes_back_as_it_went(amount: Decimal) -> None:
     assert of_units(to_units(amount)) == amount
