@@ -51,6 +51,7 @@ def lose_redis(system: System, load: Load, seconds: float) -> None:
     system.redis.start()
 
     assert recovery(system) <= RECOVERS_SECONDS
+    wait_until(lambda: bool(system.redis.keys()), "nobody counts in it again", RECOVERS_SECONDS)
     assert {*missed} <= {200, 202}, missed
     assert missed[202]
 
