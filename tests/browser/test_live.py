@@ -60,7 +60,7 @@ def test_the_page_shows_what_the_summary_says(browser: Any) -> None:
         assert visit.complaints == []
         assert visit.origins == {host}
         visit.context.close()
-    guard.part("monitor")._watcher.end()
+    guard.part("monitor").watcher.end()
 
 
 def ask(url: str) -> bytes:
