@@ -263,12 +263,12 @@ def _understood(left: Iterable[bytes]) -> Iterator[Pressed]:
 def _of_handover(said: object) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Read what another process has said, which may be of another version, or be nothing at all."""
     told: dict[str, Any] = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
-    states, quiet = told.get("alerts"), told.get("quiet")
+    alerts, until = told.get("alerts"), told.get("quiet")
+    states: list[Any] = alerts if isinstance(alerts, list) else []
+    quiet: dict[str, Any] = until if isinstance(until, dict) else {}
     return (
-        [state for state in states if _is_state(state)] if isinstance(states, list) else [],
-        {name: float(until) for name, until in cast("dict[str, Any]", quiet).items() if _is_number(until)}
-        if isinstance(quiet, dict)
-        else {},
+        [state for state in states if _is_state(state)],
+        {name: float(time) for name, time in quiet.items() if _is_number(time)},
     )
 
 
