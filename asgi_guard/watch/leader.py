@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from asgi_guard.clock import Clock
 from asgi_guard.monitor.pressure import Pressed
@@ -262,18 +262,19 @@ def _understood(left: Iterable[bytes]) -> Iterator[Pressed]:
 
 def _of_handover(said: object) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Read what another process has said, which may be of another version, or be nothing at all."""
-    told: dict[str, Any] = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
-    alerts, until = told.get("alerts"), told.get("quiet")
-    states: list[Any] = alerts if isinstance(alerts, list) else []
-    quiet: dict[str, Any] = until if isinstance(until, dict) else {}
+    told = _of_type(said, dict)
+    states, quiet = _of_type(told.get("alerts"), list), _of_type(told.get("quiet"), dict)
     return (
-        [state for state in states if _is_state(state)],
-        {name: float(time) for name, time in quiet.items() if _is_number(time)},
+        [state for state in states if _is_state(_of_type(state, dict))],
+        {name: float(quiet[name]) for name in quiet if _is_number(quiet[name])},
     )
 
 
-def _is_state(told: Any) -> bool:
-    state: dict[str, Any] = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+def _of_type(value: Any, kind: type[Any]) -> Any:
+    return value if isinstance(value, kind) else kind()
+
+
+def _is_state(state: Mapping[str, Any]) -> bool:
     are_texts = all(isinstance(state.get(name), str) for name in ("name", "state", "message", "severity"))
     return are_texts and (state.get("since") is None or _is_number(state["since"]))
 
