@@ -243,11 +243,12 @@ class EndpointsLayer(Layer):
         prefix, summary, dashboard = (getattr(self._endpoints, name) for name in ("prefix", "summary", "dashboard"))
         summary_path, dashboard_path = summary and prefix + summary, dashboard and prefix + dashboard
         self._pages = Pages(aggregate, summary_path, dashboard_path, self._is_watched)
-        if summary is not None:
-            self._at[prefix + summary] = _closed(self._pages.summary)
+        asked = _CHALLENGE if self._endpoints.challenge and self._endpoints.token is not None else None
         if dashboard is not None:
-            is_asked = self._endpoints.challenge and self._endpoints.token is not None
-            self._at[prefix + dashboard] = _closed(self._pages.dashboard, _CHALLENGE if is_asked else None)
+            self._at[prefix + dashboard] = _closed(self._pages.dashboard, asked)
+        if summary is not None:  # unasked, a browser sends a password to the folder alone that it was asked for
+            is_beside = dashboard is None or summary.startswith(dashboard[: dashboard.rindex("/") + 1])
+            self._at[prefix + summary] = _closed(self._pages.summary, None if is_beside else asked)
 
     def stands_among(self, parts: Callable[[], Mapping[str, str]]) -> None:
         """Know whether the guard has a monitor: what another of this process watches is not to be seen here."""

@@ -111,6 +111,23 @@ async def test_a_browser_is_asked_for_the_token_where_that_is_wanted() -> None:
     await end(app)
 
 
+@pytest.mark.parametrize(
+    ("dashboard", "summary", "status"),
+    [
+        ("/ops/board", "/ops/data", 218),
+        ("/ops/board", "/performance/summary", 401),
+        (None, "/performance/summary", 218),
+    ],
+)
+async def test_a_browser_is_asked_again_where_it_would_not_send_the_password(dashboard, summary, status) -> None:
+    """That is outside the folder of the page (RFC 7617 section 2.2)."""
+    app = guarded(endpoints=Endpoints(token=TOKEN, challenge=True, dashboard=dashboard, summary=summary))
+
+    assert (await call(app, path=summary)).status == status
+    assert (await call(app, path=summary, headers=SHOWN)).status == 200
+    await end(app)
+
+
 async def test_without_a_token_there_is_nothing_to_ask_for() -> None:
     """The path is the application's."""
     app = guarded(endpoints=Endpoints(challenge=True))
