@@ -19,10 +19,12 @@ import pytest
 
 from asgi_guard import Audit, AuditLog, ConfigError
 from asgi_guard.audit import Entry
+from asgi_guard.audit import sealing as sealing_module
 from asgi_guard.audit import writer as writer_module
 from asgi_guard.audit.file import LogFile
 from asgi_guard.audit.verify import verify
-from asgi_guard.audit.writer import HEADS, Writer
+from asgi_guard.audit.heads import HEADS
+from asgi_guard.audit.writer import Writer
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.testing import ManualClock
 
@@ -206,7 +208,7 @@ def test_a_file_that_was_moved_away_is_made_anew(path: Path) -> None:
 @pytest.mark.usefixtures("stopped")
 def test_checkpoints_come_by_lines_and_by_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And are noted in the heads, each sealed."""
-    monkeypatch.setattr(writer_module, "CHECKPOINT_LINES", 10)
+    monkeypatch.setattr(sealing_module, "CHECKPOINT_LINES", 10)
     clock = ManualClock()
     writer = Writer(Audit(path=str(path), key=KEY), clock)
     for number in range(15):
@@ -223,7 +225,7 @@ def test_checkpoints_come_by_lines_and_by_time(path: Path, monkeypatch: pytest.M
 
 def test_what_was_written_last_is_noted_when_nothing_follows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or it could be cut off for as long as nothing happens; once is enough."""
-    monkeypatch.setattr(writer_module, "CHECKPOINT_SECONDS", 0.2)
+    monkeypatch.setattr(sealing_module, "CHECKPOINT_SECONDS", 0.2)
     told: list[str] = []
     written, noted = threading.Event(), threading.Event()
 
