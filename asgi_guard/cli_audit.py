@@ -144,8 +144,11 @@ def _show(options: argparse.Namespace) -> int:
         severity=options.severity,
     )
     try:
-        for line, told in entries(options.files, wanted):
-            print(line if options.json else shown(told))
+        for line, told in entries(with_generations(options.files), wanted):
+            if not options.json:
+                print(shown(told))
+            elif line:
+                print(line)
     except BrokenPipeError:  # `| head` has seen enough
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  it would fail once more at exit
     return 0

@@ -83,6 +83,11 @@ class Sealing:
         return self._noted == self.chain.seq
 
     @property
+    def idle_seconds(self) -> float | None:
+        """How long the thread may sleep where nothing comes; None where nothing is to be noted."""
+        return None if self.says_all else CHECKPOINT_SECONDS
+
+    @property
     def head(self) -> Head:
         """How far the chain has come."""
         return Head(self.chain.name, self.chain.seq - 1, self.chain.last.hex(), self.generations.current)

@@ -24,7 +24,7 @@ from typing import Any, Final
 from asgi_guard.audit.entry import Entry, line_of
 from asgi_guard.audit.otel import otel_sink
 from asgi_guard.audit.redact import Redactor
-from asgi_guard.audit.sealing import CHECKPOINT_SECONDS, Sealed, Sealing
+from asgi_guard.audit.sealing import Sealed, Sealing
 from asgi_guard.audit.settings import Audit, Sink
 from asgi_guard.audit.store import Store
 from asgi_guard.audit.suppress import Suppressor
@@ -250,10 +250,9 @@ class Writer:
     def gather(self) -> None:
         """Wait for an entry, then for others to be written with it; or until something else is due."""
         with self._changed:
-            idle = None if self._sealing.says_all else CHECKPOINT_SECONDS
             self._changed.wait_for(
                 lambda: bool(self._waiting or self._is_ending or self._group),
-                1.0 if self._suppressor else idle,
+                1.0 if self._suppressor else self._sealing.idle_seconds,
             )
         if not self._is_ending:
             self._full.wait(GATHER_SECONDS)

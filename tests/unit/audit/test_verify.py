@@ -13,9 +13,9 @@ import pytest
 from asgi_guard.audit import Entry
 from asgi_guard.audit import sealing as sealing_module
 from asgi_guard.audit.chain import NOTHING, Chain, code_of, new_name
+from asgi_guard.audit.heads import HEADS
 from asgi_guard.audit.settings import Audit
 from asgi_guard.audit.verify import Verdict, verify
-from asgi_guard.audit.heads import HEADS
 from asgi_guard.audit.writer import Writer
 from asgi_guard.testing import ManualClock
 
@@ -217,7 +217,7 @@ def test_without_the_heads_an_end_that_is_missing_does_not_show(log: Path) -> No
 def test_another_key_is_told(log: Path) -> None:
     """And so is none."""
     for key in (b"x" * 40, b""):
-        assert {found.fault for found in verdict(log, key=key).findings} == {"heads", "changed"}
+        assert {found.fault for found in verdict(log, key=key).findings} == {"key"}
 
 
 def test_without_the_key_nobody_forges_a_line(log: Path) -> None:
