@@ -67,7 +67,7 @@ class Filter:
         return at is not None and (self.since or 0) <= at < (self.until or float("inf"))
 
 
-_GRAVE: Final[Mapping[str, int]] = dict(SEVERITIES)
+_GRAVE: Final[Mapping[str, int]] = {**SEVERITIES}
 _EQUAL: Final = ("outcome", "subject", "request_id", "layer")
 
 

@@ -241,8 +241,7 @@ class _Verifier:
         stood_in = found.facts.get("stood_in")
         if not self._is_excused and not (type(stood_in) is int and stood_in < self._first):
             what = f"Lines 0 to {found.seq - 1:,} of the chain are missing before it."
-            self._seals(state, found, state.code)
-            self._break(state, "missing", found, what)
+            self._find("missing", found, what)
         return state
 
     def _follow(self, state: _State, found: Line) -> None:
