@@ -67,7 +67,7 @@ class Filter:
         return at is not None and (self.since or 0) <= at < (self.until or float("inf"))
 
 
-_GRAVE: Final[Mapping[str, int]] = {**SEVERITIES}
+_GRAVE: Final[Mapping[str, int]] = {str(name): grave for name, grave in SEVERITIES.items()}
 _EQUAL: Final = ("outcome", "subject", "request_id", "layer")
 
 

@@ -40,13 +40,14 @@ class Suppressor:
         total: how many were not written.
     """
 
-    __slots__ = ("_counts", "_ends", "_most", "_suppressed", "total")
+    __slots__ = ("_counts", "_ends", "_is_over", "_most", "_suppressed", "total")
 
     def __init__(self, most: int | None) -> None:
         self._most = most
         self._counts: dict[Kind, int] = {}
         self._suppressed: dict[Kind, int] = {}
         self._ends = 0
+        self._is_over = False
         self.total: int = 0
 
     def admits(self, entry: Entry, now: int) -> bool:
@@ -60,6 +61,7 @@ class Suppressor:
             return True
         if now >= self._ends:
             self._counts.clear()
+            self._is_over = bool(self._suppressed)
             self._ends = now + SECOND
         kind = Kind(entry.layer[:64], entry.event[:64], (entry.reason or "")[:256])
         if kind not in self._counts and len(self._counts) >= MAX_KINDS:
@@ -75,7 +77,7 @@ class Suppressor:
 
     def is_due(self, now: int) -> bool:
         """Tell whether there are counts of a second that is over."""
-        return bool(self._suppressed) and now >= self._ends
+        return bool(self._suppressed) and (self._is_over or now >= self._ends)
 
     def __bool__(self) -> bool:
         """Tell whether there are counts."""
@@ -83,5 +85,5 @@ class Suppressor:
 
     def taken(self) -> dict[Kind, int]:
         """Return the counts, and begin anew."""
-        taken, self._suppressed = self._suppressed, {}
+        taken, self._suppressed, self._is_over = self._suppressed, {}, False
         return taken

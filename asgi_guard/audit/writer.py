@@ -228,7 +228,7 @@ class Writer:
         """
         with self._changed:
             self._sealing = Sealing(self._settings, self._redactor, self._clock)
-            if self._waiting and not self._has_failed:
+            if (self._waiting or self._suppressor) and not self._has_failed:
                 return False
             self.lost += len(self._group) + len(self._waiting)
             self._waiting.clear()
