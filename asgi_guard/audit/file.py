@@ -47,7 +47,7 @@ _FLAGS: Final = (
 _OTHERS: Final = 0o077
 _TAIL: Final = 65_536
 _POLL_SECONDS: Final = 0.002
-_MOST_MOVES: Final = 8
+_MOST_MOVES: Final = 1_000  # workers that move it on at once; each is seen but once
 
 
 class LogFile:

@@ -144,8 +144,8 @@ def test_secrets_are_looked_for_before_texts_are_cut() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["eyJ", "eyJaaaaaaaa.", "-eyJaaaaaaaa", ".eyJaaaaaaaaaaa.a", "://", "://a:", "://a:b", "bearer ", "token a ", "AKIA",
-     "-----BEGIN PRIVATE KEY-----", "-----BEGIN A", "gh_", "ghp_", "xoxb-", "4 ", "41", "- -"],
+    ["eyJ", "eyJaaaaaaaa.", "-eyJaaaaaaaa", ".eyJaaaaaaaaaaa.a", "://", "://a:", "://a:b", "bearer ", "token a ",
+     "-----BEGIN PRIVATE KEY-----", "-----BEGIN A", "AKIA", "gh_", "ghp_", "xoxb-", "4 ", "41", "- -"],
 )  # fmt: skip
 def test_four_times_the_length_takes_about_four_times_the_time(piece: str) -> None:
     """And not sixteen times: 64 KB against 256 KB, of whatever is repeated."""
