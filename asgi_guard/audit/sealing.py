@@ -28,19 +28,31 @@ _ANEW: Final = frozenset({"audit_start", "audit_checkpoint", "audit_end", "audit
 _SECOND: Final = 1_000_000_000
 
 
+class Told(NamedTuple):
+    """An entry that can be written.
+
+    Attributes:
+        fields: of it.
+        text: the same as JSON.
+    """
+
+    fields: dict[str, Any]
+    text: bytes
+
+
 class Sealed(NamedTuple):
     """A line.
 
     Attributes:
         line: as it is written, with its line feed.
         fields: of it, with its place and its code.
-        told: the fields without them.
+        told: without them.
         before: the code of the line before.
     """
 
     line: bytes
     fields: dict[str, Any]
-    told: dict[str, Any]
+    told: Told
     before: bytes
 
 
@@ -62,15 +74,17 @@ class Sealing:
     """
 
     def __init__(self, settings: Audit, redactor: Redactor, clock: Clock) -> None:
-        self._service = settings.service
         self._tells_generations = settings.max_bytes is not None
         self._redactor = redactor
         self._clock = clock
-        self._host = socket.gethostname()[:64]
         self._noted = 0
         self._noted_at = clock.monotonic_ns()
         self._stood_in = self._stood_in_before = 1
         self.chain: Chain = Chain(key_of(settings.key), new_name())
+        place: dict[str, Any] = {"service": settings.service} if settings.service else {}
+        place |= {"host": socket.gethostname()[:64], "pid": os.getpid(), "chain": self.chain.name}
+        self._place = place
+        self._place_text = line_of(place)[1:-1]
         self.generations: Generations = Generations()
         self.is_new: bool = False
         self.is_first: bool = False
@@ -92,19 +106,22 @@ class Sealing:
         """How far the chain has come."""
         return Head(self.chain.name, self.chain.seq - 1, self.chain.last.hex(), self.generations.current)
 
-    def told(self, entry: Entry) -> dict[str, Any]:
-        """Return the fields of an entry: without secrets, within their bounds, and so that JSON holds them."""
+    def told(self, entry: Entry) -> Told:
+        """Return an entry: without secrets, within their bounds, and so that JSON holds them."""
         with suppress(Exception):  # whatever the program has put there
             told = cut(self._redactor.fields(entry.told()))
-            if len(line_of(told)) <= MAX_LINE:
-                return told
-        return cut(self._redactor.fields(safely_told(entry, self._clock.time())))
+            text = line_of(told)
+            if len(text) <= MAX_LINE:
+                return Told(told, text)
+        told = cut(self._redactor.fields(safely_told(entry, self._clock.time())))
+        return Told(told, line_of(told))
 
-    def own(self, event: str, **facts: Any) -> dict[str, Any]:
-        """Return the fields of what the log says of itself."""
-        return Entry(event=event, outcome="success", time=self._clock.time(), facts=facts).told()
+    def own(self, event: str, **facts: Any) -> Told:
+        """Return what the log says of itself."""
+        told = Entry(event=event, outcome="success", time=self._clock.time(), facts=facts).told()
+        return Told(told, line_of(told))
 
-    def sealed(self, group: list[dict[str, Any]], *, is_last: bool) -> list[Sealed]:
+    def sealed(self, group: list[Told], *, is_last: bool) -> list[Sealed]:
         """Return the lines of a group, and the fields of each, and go on from there."""
         lines: list[Sealed] = []
         self._begin(lines)
@@ -142,25 +159,21 @@ class Sealing:
             self.torn = []
         self.is_new = self.is_first = False
 
-    def _checkpoint(self, **where: Any) -> dict[str, Any]:
+    def _checkpoint(self, **where: Any) -> Told:
         return self.own("audit_checkpoint", lines=self.chain.seq, before=self.chain.last.hex(), **where)
 
-    def _line(self, told: dict[str, Any]) -> Sealed:
-        placed = dict(told)
-        if self._service:
-            placed["service"] = self._service
-        placed |= {"host": self._host, "pid": os.getpid(), "chain": self.chain.name, "seq": self.chain.seq}
-        before = self.chain.last
-        line = self.chain.seal(line_of(placed))
-        placed["mac"] = self.chain.last.hex()
-        return Sealed(line, placed, told, before)
+    def _line(self, told: Told) -> Sealed:
+        before, seq = self.chain.last, self.chain.seq
+        line = self.chain.seal(b'%b,%b,"seq":%d}' % (told.text[:-1], self._place_text, seq))
+        fields = {**told.fields, **self._place, "seq": seq, "mac": self.chain.last.hex()}
+        return Sealed(line, fields, told, before)
 
-    def take_back(self, missed: list[Sealed]) -> list[dict[str, Any]]:
-        """Go on from before lines that were not written; return the fields of those that are not made anew."""
+    def take_back(self, missed: list[Sealed]) -> list[Told]:
+        """Go on from before lines that were not written; return those that are not made anew."""
         if missed:
             self.chain.seq, self.chain.last = missed[0].fields["seq"], missed[0].before
             self._stood_in = self._stood_in_before
-        return [one.told for one in missed if one.told["event"] not in _ANEW]
+        return [one.told for one in missed if one.told.fields["event"] not in _ANEW]
 
     def is_noted(self, *, is_last: bool) -> bool:
         """Tell whether it is to be noted now how far the chain has come; whoever asks does so."""

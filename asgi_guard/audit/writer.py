@@ -24,7 +24,7 @@ from typing import Any, Final
 from asgi_guard.audit.entry import Entry, line_of
 from asgi_guard.audit.otel import otel_sink
 from asgi_guard.audit.redact import Redactor
-from asgi_guard.audit.sealing import Sealed, Sealing
+from asgi_guard.audit.sealing import Sealed, Sealing, Told
 from asgi_guard.audit.settings import Audit, Sink
 from asgi_guard.audit.store import Store
 from asgi_guard.audit.suppress import Suppressor
@@ -75,7 +75,7 @@ class Writer:
         self._is_ending = False
         self._suppressor = Suppressor(self._settings.max_refusals_per_second)
         self._sealing = Sealing(self._settings, self._redactor, self._clock)
-        self._group: list[dict[str, Any]] = []
+        self._group: list[Told] = []
         self._told_lost = 0
         self._counted = {"dropped": 0, "suppressed": 0}
         self._has_failed = False
