@@ -18,7 +18,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -102,7 +102,7 @@ class LogFile:
         return (found.st_dev, found.st_ino) == self._place
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the file that stands at the path, alone among the processes that write to it.
 
         Raises:

@@ -74,7 +74,7 @@ def _of_class(class_uid: int, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what one class asks for besides."""
     subject = told.get("subject")
     given: Any = told.get("facts")
-    facts = cast("Mapping[str, Any]", given) if isinstance(given, dict) else {}
+    facts: Mapping[str, Any] = cast("Mapping[str, Any]", given) if isinstance(given, dict) else {}
     if class_uid == DETECTION:
         finding = {
             "uid": _uid(told),

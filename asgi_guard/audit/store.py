@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -50,7 +50,7 @@ class Store:
         self._has_said = False
 
     @contextmanager
-    def held(self, sealing: Sealing) -> Iterator[None]:
+    def held(self, sealing: Sealing) -> Generator[None]:
         """Hold the file, and tell the chain what it has to know of it.
 
         Raises:
