@@ -96,7 +96,7 @@ def examples(session: nox.Session) -> None:
     """Every example prints what its docstring promises, and the demo runs."""
     if not any(Path("examples").glob("*.py")):
         session.skip("there is no example yet")
-    install(session, "tests", "examples", "servers", "redis")
+    install(session, "tests", "examples", "servers", "redis", "frameworks")
     session.run("pytest", "tests/docs", *session.posargs, env=INSTALLED)
     session.run("asgi-guard", "demo", "--once", env=INSTALLED)
 
@@ -124,6 +124,8 @@ def peers(session: nox.Session) -> None:
     install(session, "peers")
     session.run("python", "benchmarks/peers.py")
     session.run("python", "benchmarks/peers_table.py")
+    session.run("python", "benchmarks/whole.py")
+    session.run("python", "benchmarks/whole_table.py")
     session.run("python", "benchmarks/breakers.py")
     session.run("python", "benchmarks/resilience.py")
     session.run("python", "benchmarks/sanitize.py")

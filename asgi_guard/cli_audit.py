@@ -1,6 +1,7 @@
 """The commands `asgi-guard audit verify` and `asgi-guard audit show`.
 
-Exit codes of `verify`: 0 all is as it was written, 1 it is not, 2 a file or the key cannot be read.
+Exit codes of `verify`: 0 all is as it was written, 1 it is not, 2 a file or the key cannot be read, or the key is not
+the one of the log.
 Must never hand a control character of a log to the terminal.
 """
 
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from asgi_guard.audit.entry import OUTCOMES
+from asgi_guard.audit.heads import HEADS
+from asgi_guard.audit.reading import with_generations
 from asgi_guard.audit.settings import key_of
 from asgi_guard.audit.show import Filter, entries, shown
 from asgi_guard.audit.verify import Verdict, verify
 from asgi_guard.audit.vocabulary import SEVERITIES
-from asgi_guard.audit.writer import HEADS
 
 KEY: Final = "ASGI_GUARD_AUDIT__KEY"
 """The variable that holds the key, the same as for the guard."""
@@ -35,7 +37,13 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     about = "tell whether a log is as it was written"
     checks = actions.add_parser("verify", help=about, description=f"{about.capitalize()}, and where it is not.")
     checks.add_argument("files", metavar="PATH", nargs="+", type=Path, help="the files, the oldest first")
-    checks.add_argument("--key-file", type=Path, help=f"a file with the key; by default the variable {KEY}")
+    checks.add_argument(
+        "--key-file",
+        type=Path,
+        action="append",
+        default=[],
+        help=f"a file with the key; again for a further one, where it was changed; by default the variable {KEY}",
+    )
     checks.add_argument(
         "--heads",
         type=Path,
@@ -70,23 +78,37 @@ def _time(text: str) -> float:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    key = b""
-    given = options.key_file.read_bytes().strip() if options.key_file else os.environ.get(KEY, "").encode()
-    if given:
-        key = key_of(given.decode(errors="replace")) or key_of(given)
-        if not key:
+    keys: list[bytes] = []
+    given = [path.read_bytes() for path in options.key_file] or [
+        os.environ.get(KEY, "").encode(errors="surrogateescape")
+    ]
+    for one in given:
+        found = _keys_in(one)
+        if one and not found:
             print("asgi-guard: the key must be 32 to 64 bytes, or 64 to 128 hexadecimal digits", file=sys.stderr)
             return 2
-    files: list[Path] = options.files
+        keys += found
+    files = with_generations(options.files)
     heads: list[Path] = options.heads or [
-        found for path in files if (found := path.with_name(path.name + HEADS)).exists()
+        found for path in options.files if (found := path.with_name(path.name + HEADS)).exists()
     ]
-    verdict = verify(files, key=key, heads=heads, from_the_middle=options.from_the_middle)
+    verdict = verify(files, key=keys, heads=heads, from_the_middle=options.from_the_middle)
     if options.json:
         print(json.dumps({"is_sound": verdict.is_sound, **asdict(verdict)}))
     else:
-        _print(verdict, is_keyed=bool(key), has_heads=bool(heads))
-    return 0 if verdict.is_sound else 1
+        _print(verdict, is_keyed=bool(keys), has_heads=bool(heads))
+    return 2 if verdict.is_wrong_key else 0 if verdict.is_sound else 1
+
+
+def _keys_in(given: bytes) -> list[bytes]:
+    """Return the keys that the bytes of a file may be: with the line feed that an editor has put there, or without."""
+    found: list[bytes] = []
+    for one in (given.removesuffix(b"\n").removesuffix(b"\r"), given):
+        text = one.decode("ascii", "replace")
+        key = (key_of(text) if text.isascii() else b"") or key_of(one)
+        if key and key not in found:
+            found.append(key)
+    return found
 
 
 def _print(verdict: Verdict, *, is_keyed: bool, has_heads: bool) -> None:
@@ -98,7 +120,12 @@ def _print(verdict: Verdict, *, is_keyed: bool, has_heads: bool) -> None:
     if verdict.open_ended:
         print(f"{len(verdict.open_ended):,} chains have no end: their process runs, or was killed.")
     if verdict.torn:
-        print(f"{verdict.torn:,} lines were torn by a machine that failed, or a disk that was full.")
+        print(
+            f"{verdict.torn:,} lines were torn by a process that was killed, or a disk that was full: "
+            f"lost are at most {verdict.lost_at_most:,} entries that were being written, and what waited in memory."
+        )
+    if verdict.unverified:
+        print(f"{verdict.unverified:,} lines come before the first checkpoint that is there: nothing vouches for them.")
     if not has_heads:
         print("There are no checkpoints beside it: lines that were cut off at the end do not show.")
     if not is_keyed:
@@ -117,8 +144,11 @@ def _show(options: argparse.Namespace) -> int:
         severity=options.severity,
     )
     try:
-        for line, told in entries(options.files, wanted):
-            print(line if options.json else shown(told))
+        for line, told in entries(with_generations(options.files), wanted):
+            if not options.json:
+                print(shown(told))
+            elif line:
+                print(line)
     except BrokenPipeError:  # `| head` has seen enough
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  it would fail once more at exit
     return 0

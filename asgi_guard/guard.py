@@ -327,17 +327,18 @@ class Guard(Middleware):
         with restructuring:  # a signal may ask for it in a thread of its own
             new = {layer.name: layer for layer in made}
             own = {name: new.get(name) or self._own.get(name) for name in ORDER if name in new or name not in parts}
+            off = [layer for name, layer in self._own.items() if name not in own]
             for name, layer in new.items():
                 if name in self._own:
                     layer.take_over(self._own[name])
             self._own = {name: layer for name, layer in own.items() if layer is not None}
             self._tell()
             self._replace_layers(self._own.values())
+            for layer in off:
+                layer.leave()
 
     def part(self, name: str) -> Any:
-        """Return the layer of a part that is on: `guard.part("rate_limit").reset(client_key("198.51.100.7"))`.
-
-        It is another one after that part was reconfigured.
+        """Return the layer of a part that is on, which is another one after that part was reconfigured.
 
         Raises:
             KeyError: the part is off, or there is none of this name.

@@ -51,7 +51,7 @@ SWITCHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "rate_limit",
             "validation",
         ),
-        "ENABLE_PERFORMANCE_MONITORING": ("telemetry", "monitor", "endpoints"),
+        "ENABLE_PERFORMANCE_MONITORING": ("telemetry", "monitor"),
         "ENABLE_ERROR_HANDLING": ("error_envelope",),
     }
 )

@@ -36,10 +36,11 @@ class Server:
         name: of the stack.
         connections: how many to keep, up to 250.
         script: what serves it, told its name.
+        arguments: what else it is told.
     """
 
-    def __init__(self, name: str, connections: int, script: str = __file__) -> None:
-        self._command = [sys.executable, script, name]
+    def __init__(self, name: str, connections: int, script: str = __file__, *arguments: str) -> None:
+        self._command = [sys.executable, script, name, *arguments]
         self._addresses = [f"127.0.1.{number + 1}" for number in range(connections)]
         self._open = ExitStack()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -54,6 +55,15 @@ def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
         if watched is not None:  # coverage takes a lock of its own for each new thread
             watched.functions["threading.Lock.acquire"].can_block_in("coverage/collector.py", "lock_data")
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_handler_is_left() -> Iterator[None]:
+    """Take back what an application has told the root logger: Litestar's would write where no other test may."""
+    yield
+    for handler in tuple(logging.root.handlers):
+        if not type(handler).__module__.startswith(("_pytest", "pytest")):
+            logging.root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

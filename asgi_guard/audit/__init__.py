@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from asgi_guard.audit.entry import Entry, Outcome, to_ocsf
+from asgi_guard.audit.entry import Entry, Outcome
 from asgi_guard.audit.log import AuditLog, report
+from asgi_guard.audit.ocsf import to_ocsf
 from asgi_guard.audit.settings import Audit
 from asgi_guard.audit.vocabulary import VOCABULARY, Kind
 

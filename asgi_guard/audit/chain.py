@@ -8,6 +8,7 @@ Must never depend on a clock, on the order of files, or on what another process 
 
 from __future__ import annotations
 
+import json
 import secrets
 from hashlib import blake2b
 from hmac import compare_digest
@@ -21,6 +22,8 @@ NOTHING: Final = bytes(SIZE)
 
 _PERSON: Final = b"asgi_guard.audit"
 _SEAL: Final = b',"mac":"'
+_BEGINS: Final = b'{"v":'
+_LONGEST_PIECE: Final = 131_072
 _END: Final = b'"}'
 _SEALED: Final = len(_SEAL) + 2 * SIZE + len(_END)
 
@@ -87,6 +90,27 @@ def opened(line: bytes) -> tuple[bytes, bytes] | None:
         return line[:-_SEALED] + b"}", bytes.fromhex(code.decode("ascii"))
     except ValueError:
         return None
+
+
+def is_torn(piece: bytes) -> bool:
+    """Tell whether a piece may be the beginning of a line that was not written to its end.
+
+    What is complete is no such piece, whoever wrote it: it lacks its code.
+    """
+    if not piece or len(piece) > _LONGEST_PIECE or not piece.startswith(_BEGINS[: len(piece)]):
+        return False
+    try:
+        json.loads(piece)
+    except ValueError:
+        return True
+    except RecursionError:
+        return False
+    return False
+
+
+def digest_of(piece: bytes) -> str:
+    """Return by what a piece is known."""
+    return blake2b(piece, digest_size=16, person=_PERSON).hexdigest()
 
 
 def is_sound(payload: bytes, code: bytes, before: bytes, key: bytes) -> bool:

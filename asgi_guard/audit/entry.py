@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from asgi_guard.audit.vocabulary import OTHER, SEVERITIES, VOCABULARY, Severity
+from asgi_guard.audit.vocabulary import OTHER, VOCABULARY, Severity
+from asgi_guard.errors.details import plain
 
 Outcome: TypeAlias = Literal["success", "failure", "refused", "would_be_refused", "unknown"]
 
@@ -35,6 +36,14 @@ BOUNDS: Final = {
     "trace_id": 32,
 }
 """The characters that are kept of each text."""
+
+KEPT: Final = 8_192
+"""The characters of a text that are looked through for secrets, before it is cut to its bound."""
+
+MAX_LINE: Final = 65_536
+"""The bytes of a line without its place; an entry that makes a longer one is written in its safe form."""
+
+_WORD: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +81,14 @@ class Entry:
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def told(self) -> dict[str, Any]:
-        """Return the fields that there are, cut to their bounds, in the order of the line."""
+        """Return the fields that there are, in the order of the line; texts are longer than `cut` leaves them."""
         told: dict[str, Any] = {"v": VERSION, "time": stamp(self.time), "event": self.event[: BOUNDS["event"]]}
         told["outcome"] = self.outcome
         told["severity"] = self.severity or VOCABULARY.get(self.event, OTHER).severity
         for name in _TEXTS:
             text = getattr(self, name)
             if text:
-                told[name] = text[: BOUNDS[name]]
+                told[name] = text[:KEPT]
         if self.facts:
             told["facts"] = self.facts
         return told
@@ -88,46 +97,58 @@ class Entry:
 _TEXTS: Final = tuple(name for name in BOUNDS if name != "event")
 
 
+def cut(told: dict[str, Any]) -> dict[str, Any]:
+    """Cut texts to their bounds; what must not be told was taken out before, or half of it would stand there."""
+    for name in _TEXTS:
+        text = told.get(name)
+        if text is not None and len(text) > BOUNDS[name]:
+            told[name] = text[: BOUNDS[name]]
+    return told
+
+
+def safely_told(entry: Entry, now: float) -> dict[str, Any]:
+    """Return the fields of an entry that cannot be written as it is: bounded, and without what JSON cannot hold.
+
+    Args:
+        entry: which holds whatever the program has put there.
+        now: the time, in seconds since 1970, where it has none.
+    """
+    told: dict[str, Any] = {"v": VERSION, "time": stamp(now), "event": "guard_error"}
+    told |= {"outcome": "unknown", "severity": "info"}
+    unwritten: list[str] = []
+    try:
+        told["time"] = stamp(entry.time)
+    except (ValueError, TypeError, OverflowError, OSError):
+        unwritten.append("time")
+    for name in ("event", "outcome", "severity", *_TEXTS):
+        value = getattr(entry, name)
+        if value.__class__ is str and value:
+            told[name] = value[:KEPT].encode("ascii", "backslashreplace").decode()
+        elif value is not None and value != "":
+            unwritten.append(name)
+    told["event"] = told["event"][: BOUNDS["event"]]
+    if entry.severity is None:
+        told["severity"] = VOCABULARY.get(told["event"], OTHER).severity
+    told |= {name: told[name][:_WORD] for name in ("outcome", "severity")}
+    facts = plain({"facts": entry.facts}).get("facts")
+    if facts.__class__ is dict:
+        told["facts"] = facts
+    told["unwritten"] = [*unwritten, "facts"]  # facts were made plain: what JSON cannot hold is the name of its type
+    return told
+
+
 def stamp(seconds: float) -> str:
     """Return a time as RFC 3339 has it, in UTC, with microseconds."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def line_of(told: Mapping[str, Any]) -> bytes:
-    """Return fields as one line of JSON, in ASCII, without the line feed."""
-    return json.dumps(told, separators=(",", ":"), ensure_ascii=True).replace("\x7f", "\\u007f").encode("ascii")
+    """Return fields as one line of JSON, in ASCII, without the line feed.
 
-
-def to_ocsf(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line of the log, read as JSON, as an event of OCSF 1.3.
-
-    Args:
-        told: what `json.loads` made of the line.
+    Raises:
+        ValueError: JSON cannot hold them, or they hold themselves.
+        TypeError: the same.
+        RecursionError: they are too deep.
     """
-    kind = VOCABULARY.get(str(told["event"]), OTHER)
-    client, subject = told.get("client"), told.get("subject")
-    severity: Any = told["severity"]
-    method, path = told.get("method"), told.get("path")
-    event: dict[str, Any] = {
-        "category_uid": kind.class_uid // 1_000,
-        "class_uid": kind.class_uid,
-        "activity_id": kind.activity_id,
-        "type_uid": kind.class_uid * 100 + kind.activity_id,
-        "time": round(datetime.fromisoformat(told["time"]).timestamp() * 1_000),
-        "severity_id": SEVERITIES.get(severity, 0),
-        "status_id": {"success": 1, "unknown": 0}.get(told["outcome"], 2),
-        "status_detail": told.get("reason"),
-        "message": told["event"],
-        "actor": {"user": {"uid": subject}} if subject else None,
-        "src_endpoint": {"ip": client} if client else None,
-        "http_request": {"http_method": method, "url": {"path": path}} if method else None,
-        "metadata": {
-            "version": "1.3.0",
-            "product": {"name": "asgi_guard", "feature": {"name": told.get("layer") or "application"}},
-            "uid": f"{told.get('chain', '')}:{told.get('seq', '')}",
-            "correlation_uid": told.get("request_id"),
-            "trace_uid": told.get("trace_id"),
-        },
-        "unmapped": told.get("facts"),
-    }
-    return {name: value for name, value in event.items() if value is not None}
+    text = json.dumps(told, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("\x7f", "\\u007f").encode("ascii")

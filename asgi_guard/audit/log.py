@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, Unpack
 
-from asgi_guard.audit.entry import OUTCOMES, Entry, Outcome
+from asgi_guard.audit.entry import KEPT, OUTCOMES, Entry, Outcome
 from asgi_guard.audit.settings import Audit, AuditFields
 from asgi_guard.audit.vocabulary import PREFIXES, SEVERITIES, VOCABULARY, Severity
 from asgi_guard.audit.writer import CLOSE_SECONDS, Writer
@@ -147,7 +147,7 @@ class Served:
         self.log: AuditLog = log
         self.client: str | None = client and printable(client, 64)
         self.method: str = printable(method, 32)
-        self.path: str = printable(path, _LONGEST_TEXT)
+        self.path: str = printable(path, KEPT)  # cut when secrets were looked for
 
 
 served_var: ContextVar[Served | None] = ContextVar("asgi_guard_audit", default=None)
@@ -186,4 +186,4 @@ def _text(given: object) -> str | None:
     """Return the beginning of a text; of what is none, the name of its type, which tells no secret."""
     if given is None:
         return None
-    return given[:_LONGEST_TEXT] if isinstance(given, str) else type(given).__name__
+    return given[:KEPT] if isinstance(given, str) else type(given).__name__

@@ -46,6 +46,11 @@ class Audit:
         hidden_names: further names of facts whose values are hidden, such as `iban`.
         hidden_patterns: further regular expressions whose matches are hidden.
         tells_settings: write the settings of the guard when it starts.
+        max_bytes: the size of the file at which it is moved away as `PATH.1`, and a new one begins: 65,536 to 2**40
+            bytes, and one group more. None leaves that to others.
+        keep: how many such files are kept besides, 1 to 1,000; older ones are removed. Only with `max_bytes`.
+        max_refusals_per_second: the refusals of one layer with one reason that a process writes in a second, 1 to
+            1,000,000; what is more is counted, and the count is an entry. None writes all.
 
     Raises:
         ConfigError: a field is wrong.
@@ -62,6 +67,9 @@ class Audit:
     hidden_names: Sequence[str] = ()
     hidden_patterns: Sequence[str] = ()
     tells_settings: bool = True
+    max_bytes: int | None = None
+    keep: int = 10
+    max_refusals_per_second: int | None = 100
 
     def __post_init__(self) -> None:
         problems = Problems("Audit", secrets=("key",))
@@ -83,6 +91,11 @@ class Audit:
             problems.text("service", self.service, max_length=64)
         _check_hidden(problems, self.hidden_names, self.hidden_patterns)
         problems.boolean("tells_settings", self.tells_settings)
+        if self.max_bytes is not None:
+            problems.integer("max_bytes", self.max_bytes, minimum=65_536, maximum=2**40)
+        problems.integer("keep", self.keep, minimum=1, maximum=1_000)
+        if self.max_refusals_per_second is not None:
+            problems.integer("max_refusals_per_second", self.max_refusals_per_second, minimum=1, maximum=1_000_000)
         problems.raise_if_any()
         object.__setattr__(self, "key", None if self.key is None else _Key(key_of(self.key)))
 
@@ -110,6 +123,9 @@ class AuditFields(TypedDict, total=False):
     hidden_names: Sequence[str]
     hidden_patterns: Sequence[str]
     tells_settings: bool
+    max_bytes: int | None
+    keep: int
+    max_refusals_per_second: int | None
 
 
 def key_of(given: object) -> bytes:

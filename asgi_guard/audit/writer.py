@@ -5,43 +5,39 @@ ms or until there are 100, so that a machine that fails loses no more than that 
 Rule 1: nothing goes missing in silence: what found no place is counted, and the count is an entry of its own.
 Rule 2: what could not be written is written later, and nothing behind it before.
 Rule 3: a child of this process begins a chain of its own; the entries that wait are the parent's.
+Rule 4: an entry that cannot be written as it is harms no other: it is written as far as it goes.
 """
 
 from __future__ import annotations
 
 import atexit
 import errno
-import json
 import logging
 import os
-import socket
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from threading import Condition, Event, Thread
 from typing import Any, Final
 
-from asgi_guard.audit.chain import NOTHING, Chain, code_of, new_name
 from asgi_guard.audit.entry import Entry, line_of
-from asgi_guard.audit.file import LogFile
 from asgi_guard.audit.otel import otel_sink
 from asgi_guard.audit.redact import Redactor
-from asgi_guard.audit.settings import Audit, Sink, key_of
+from asgi_guard.audit.sealing import Sealed, Sealing, Told
+from asgi_guard.audit.settings import Audit, Sink
+from asgi_guard.audit.store import Store
+from asgi_guard.audit.suppress import Suppressor
 from asgi_guard.clock import Clock
-from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.monitor.names import AUDIT_ENTRIES
+from asgi_guard.monitor.process import aggregate_of_process
 
 GROUP: Final = 100
 """The entries that are written together."""
 
 GATHER_SECONDS: Final = 0.05
-CHECKPOINT_LINES: Final = 1_000
-CHECKPOINT_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 5.0
-HEADS: Final = ".heads"
-"""What the name of the file has appended that holds the checkpoints."""
 
-_SECOND: Final = 1_000_000_000
 _RETRY_SECONDS: Final = 1.0
 _logger: Final = logging.getLogger("asgi_guard.audit")
 
@@ -63,13 +59,10 @@ class Writer:
     def __init__(self, settings: Audit, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._key = key_of(settings.key)
         self._redactor = Redactor(settings.hidden_names, settings.hidden_patterns)
         self._sinks = [_sink(sink) for sink in settings.sinks]
         self._failed: set[int] = set()
-        self._file: LogFile | None = None
-        self._heads: LogFile | None = None
-        self._host = socket.gethostname()[:64]
+        self._store: Store | None = None
         self._begin()
         _all.add(self)
 
@@ -80,11 +73,11 @@ class Writer:
         self._waiting: deque[Entry] = deque()
         self._thread: Thread | None = None
         self._is_ending = False
-        self._chain = Chain(self._key, new_name())
-        self._group: list[tuple[bytes, Mapping[str, Any]]] = []
+        self._suppressor = Suppressor(self._settings.max_refusals_per_second)
+        self._sealing = Sealing(self._settings, self._redactor, self._clock)
+        self._group: list[Told] = []
         self._told_lost = 0
-        self._said_head = 0
-        self._head_at = self._clock.monotonic_ns()
+        self._counted = {"dropped": 0, "suppressed": 0}
         self._has_failed = False
         self.lost: int = 0
 
@@ -94,13 +87,13 @@ class Writer:
         Raises:
             ConfigError: one cannot be used.
         """
-        path, fsync = self._settings.path, self._settings.fsync
-        if path is not None and self._file is None:
-            heads = LogFile(path + HEADS, fsync=fsync)
-            self._file, self._heads = LogFile(path, fsync=fsync), heads
+        if self._settings.path is not None and self._store is None:
+            self._store = Store(self._settings)
 
     def forked(self) -> None:
-        """Know that this is a child of the process that wrote so far."""
+        """Know that this is a child of the process that wrote so far, whose lock it must not share."""
+        if self._store is not None:
+            self._store.close()
         self._begin()
 
     # Whoever has an entry ---------------------------------------------------------------------------------------------
@@ -109,6 +102,10 @@ class Writer:
         """Have an entry written."""
         settings = self._settings
         with self._changed:
+            if entry.layer and not self._suppressor.admits(entry, self._clock.monotonic_ns()):
+                if self._thread is None:
+                    self._start()
+                return
             if len(self._waiting) >= settings.max_waiting and not self._has_place():
                 self.lost += 1
                 return
@@ -171,30 +168,57 @@ class Writer:
                 self._full.wait(_RETRY_SECONDS)
                 return False
             is_last = True
+        self._count()
         return is_last and self._end()
 
     def _write(self, *, is_ending: bool) -> bool:
         """Write a group, and tell whether it is the last."""
         self.open()
-        if self._file is not None:
-            self._file.look()
+        store = self._store
+        with nullcontext() if store is None else store.held(self._sealing):
+            is_last = self._take(is_ending=is_ending)
+            sealed = self._sealing.sealed(self._group, is_last=is_last)
+            try:
+                whole = len(sealed) if store is None else store.append([one.line for one in sealed])
+            except OSError:
+                self._sealing.take_back(sealed)
+                raise
+            written, missed = sealed[:whole], sealed[whole:]
+            self._group = self._sealing.take_back(missed)
+            if self._sealing.is_noted(is_last=is_last and not missed) and store is not None:
+                store.note(self._sealing)
+        if store is not None:
+            store.sync()
+        if written:
+            aggregate_of_process().series(AUDIT_ENTRIES, "written").add(len(written))
+        for index, sink in enumerate(self._sinks):
+            self._tell(index, sink, written)
+        if missed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._has_failed = False
+        return is_last
+
+    def _take(self, *, is_ending: bool) -> bool:
+        """Take a group of what waits, where none is left, and tell whether it is the last."""
+        sealing = self._sealing
         with self._changed:
-            taken = [self._waiting.popleft() for _ in range(0 if self._group else min(GROUP, len(self._waiting)))]
+            if self._group:
+                return is_ending and not self._waiting and not self._suppressor
+            lost = self.lost - self._told_lost
+            is_due = is_ending or self._suppressor.is_due(self._clock.monotonic_ns())
+            suppressed = self._suppressor.taken() if is_due else {}
+            taken = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
             is_last = is_ending and not self._waiting
             if taken:
                 self._changed.notify_all()
-        if not self._group:
-            self._group = list(self._sealed(taken, is_last=is_last))
-        whole = len(self._group)
-        if self._file is not None:
-            whole = self._file.append([line for line, _ in self._group])
-        group, self._group = self._group[:whole], self._group[whole:]
-        for index, sink in enumerate(self._sinks):
-            self._tell(index, sink, group)
-        if self._group:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._has_failed = False
-        self._say_head(is_last=is_last)
+        self._told_lost += lost
+        if lost:
+            self._group.append(sealing.own("audit_lost", entries=lost))
+        for kind, entries in suppressed.items():
+            self._group.append(
+                sealing.own("audit_suppressed", entries=entries, of=kind.event, by=kind.layer, why=kind.reason)
+            )
+        self._group += map(sealing.told, taken)
         return is_last
 
     def _end(self) -> bool:
@@ -203,85 +227,41 @@ class Writer:
         What could not be written is lost.
         """
         with self._changed:
-            self._chain = Chain(self._key, new_name())
-            self._said_head = 0
-            if self._waiting and not self._has_failed:
+            self._sealing = Sealing(self._settings, self._redactor, self._clock)
+            if (self._waiting or self._suppressor) and not self._has_failed:
                 return False
             self.lost += len(self._group) + len(self._waiting)
             self._waiting.clear()
             self._group = []
             self._thread = None
             _running.discard(self)
-            for file in (self._file, self._heads):
-                if file is not None:
-                    file.close()
-            return True
+            if self._store is not None:
+                self._store.close()
+        self._count()
+        return True
+
+    def _count(self) -> None:
+        """Count what was not written since the last time."""
+        for result, number in (("dropped", self.lost), ("suppressed", self._suppressor.total)):
+            if number > self._counted[result]:
+                aggregate_of_process().series(AUDIT_ENTRIES, result).add(number - self._counted[result])
+                self._counted[result] = number
 
     def gather(self) -> None:
-        """Wait for an entry, then for others to be written with it; or until a checkpoint is due."""
+        """Wait for an entry, then for others to be written with it; or until something else is due."""
         with self._changed:
-            is_noted = self._said_head == self._chain.seq
             self._changed.wait_for(
                 lambda: bool(self._waiting or self._is_ending or self._group),
-                None if is_noted else CHECKPOINT_SECONDS,
+                1.0 if self._suppressor else self._sealing.idle_seconds,
             )
         if not self._is_ending:
             self._full.wait(GATHER_SECONDS)
         self._full.clear()
 
-    def _sealed(self, entries: list[Entry], *, is_last: bool) -> Iterator[tuple[bytes, Mapping[str, Any]]]:
-        """Give out the lines of a group, and the fields of each, with what the log says of itself."""
-        if self._chain.seq == 0:
-            yield self._line(self._own("audit_start"))
-        elif self._file is not None and self._file.is_new:
-            yield self._line(self._checkpoint())
-        lost = self.lost - self._told_lost
-        if lost:
-            self._told_lost += lost
-            yield self._line(self._own("audit_lost", entries=lost))
-        for entry in entries:
-            yield self._line(entry)
-            if self._chain.seq % CHECKPOINT_LINES == 0:
-                yield self._line(self._checkpoint())
-        is_due = self._clock.monotonic_ns() - self._head_at >= CHECKPOINT_SECONDS * _SECOND
-        if is_last:
-            yield self._line(self._own("audit_end", lines=self._chain.seq))
-        elif is_due:
-            yield self._line(self._checkpoint())
-
-    def _own(self, event: str, **facts: Any) -> Entry:
-        return Entry(event=event, outcome="success", time=self._clock.time(), facts=facts)
-
-    def _checkpoint(self) -> Entry:
-        return self._own("audit_checkpoint", lines=self._chain.seq, before=self._chain.last.hex())
-
-    def _line(self, entry: Entry) -> tuple[bytes, Mapping[str, Any]]:
-        told = self._redactor.fields(entry.told()) if entry.event[:6] != "audit_" else entry.told()
-        if self._settings.service:
-            told["service"] = self._settings.service
-        told |= {"host": self._host, "pid": os.getpid(), "chain": self._chain.name, "seq": self._chain.seq}
-        return self._chain.seal(line_of(told)), told
-
-    def _say_head(self, *, is_last: bool) -> None:
-        """Note how far the chain has come, in a file of its own, so that one that is cut off shows."""
-        now = self._clock.monotonic_ns()
-        is_first = self._said_head == 0
-        has_gone_on = self._chain.seq // CHECKPOINT_LINES > self._said_head // CHECKPOINT_LINES
-        is_due = now - self._head_at >= CHECKPOINT_SECONDS * _SECOND
-        if self._heads is None or not (is_first or is_last or has_gone_on or is_due):
-            return
-        self._said_head, self._head_at = self._chain.seq, now
-        head = {"chain": self._chain.name, "seq": self._chain.seq - 1, "mac": self._chain.last.hex()}
-        payload = json.dumps(head, separators=(",", ":")).encode()
-        code = code_of(payload, NOTHING, self._key).hex()
-        with suppress(OSError, ConfigError):  # the next one says it, and more
-            self._heads.look()
-            self._heads.append([payload[:-1] + f',"seal":"{code}"}}\n'.encode()])
-
-    def _tell(self, index: int, sink: Callable[[Mapping[str, Any]], object], group: list[Any]) -> None:
-        for _, told in group:
+    def _tell(self, index: int, sink: Callable[[Mapping[str, Any]], object], group: list[Sealed]) -> None:
+        for one in group:
             try:
-                sink(told)
+                sink(one.fields)
             except Exception:
                 if index not in self._failed:
                     self._failed.add(index)

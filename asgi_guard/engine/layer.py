@@ -122,6 +122,9 @@ class Layer:
     def take_over(self, previous: Layer) -> None:
         """Go on with what the layer that stood in this place has counted: the guard was reconfigured."""
 
+    def leave(self) -> None:
+        """Know that this layer is no more: the guard was reconfigured, and its part is off."""
+
     def wraps(self, app: Any) -> None:
         """Know the application that the stack stands around; it is told when a stack is assembled."""
 

@@ -226,6 +226,7 @@ class EndpointsLayer(Layer):
         self._exposition = exposition
         self._endpoints = settings
         self._pages: Pages | None = None
+        self._stands_among: Callable[[], Mapping[str, str]] | None = None
         if exposition is not None:
             self._expose(exposition)
 
@@ -240,12 +241,21 @@ class EndpointsLayer(Layer):
         if self._exposition is None:
             self._expose(exposition_of(aggregate))
         prefix, summary, dashboard = (getattr(self._endpoints, name) for name in ("prefix", "summary", "dashboard"))
-        self._pages = Pages(aggregate, summary and prefix + summary, dashboard and prefix + dashboard)
-        if summary is not None:
-            self._at[prefix + summary] = _closed(self._pages.summary)
+        summary_path, dashboard_path = summary and prefix + summary, dashboard and prefix + dashboard
+        self._pages = Pages(aggregate, summary_path, dashboard_path, self._is_watched)
+        asked = _CHALLENGE if self._endpoints.challenge and self._endpoints.token is not None else None
         if dashboard is not None:
-            is_asked = self._endpoints.challenge and self._endpoints.token is not None
-            self._at[prefix + dashboard] = _closed(self._pages.dashboard, _CHALLENGE if is_asked else None)
+            self._at[prefix + dashboard] = _closed(self._pages.dashboard, asked)
+        if summary is not None:  # unasked, a browser sends a password to the folder alone that it was asked for
+            is_beside = dashboard is None or summary.startswith(dashboard[: dashboard.rindex("/") + 1])
+            self._at[prefix + summary] = _closed(self._pages.summary, None if is_beside else asked)
+
+    def stands_among(self, parts: Callable[[], Mapping[str, str]]) -> None:
+        """Know whether the guard has a monitor: what another of this process watches is not to be seen here."""
+        self._stands_among = parts
+
+    def _is_watched(self) -> bool:
+        return self._stands_among is None or "monitor" in self._stands_among()
 
     def _warnings(self) -> Sequence[str]:
         return [] if self._pages is None else self._pages.warnings()

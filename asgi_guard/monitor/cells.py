@@ -38,6 +38,10 @@ _logger: Final = logging.getLogger("asgi_guard.monitor")
 _alive: Final[WeakSet[Aggregate]] = WeakSet()
 
 
+class TooManyMetricsError(ValueError):
+    """An aggregate counts as many metrics as it may."""
+
+
 class Aggregate:
     """All that one process has counted.
 
@@ -48,6 +52,10 @@ class Aggregate:
 
     Attributes:
         is_shared: whether several workers count together.
+        pressure: the keys that are refused most often.
+        to_watch: what is worth an alert; None where nobody watches.
+        watcher: who watches.
+        watched_for: the layers that want it watched.
 
     Raises:
         ConfigError: `max_series` is out of bounds.
@@ -73,12 +81,14 @@ class Aggregate:
         self.pressure: Pressure = Pressure()
         self.to_watch: Any = None
         self.watcher: Any = None
+        self.watched_for: WeakSet[Any] = WeakSet()
         _alive.add(self)
 
     def renew_locks(self) -> None:
         """Go on in a process that was just forked: another thread of the parent may have held the locks."""
         self._lock = Lock()
         self._slots.lock = Lock()
+        self.pressure.renew_lock()
 
     def series(self, metric: Metric, *values: str) -> Series:
         """Return the handle of a series; once there are `max_series`, that of the metric's overflow.
@@ -121,7 +131,7 @@ class Aggregate:
         if self._metrics.get(metric.name, metric) != metric:
             raise ValueError(f"another metric is called {metric.name}")
         if metric.name not in self._metrics and len(self._metrics) >= MAX_METRICS:
-            raise ValueError(f"more than {MAX_METRICS} metrics")
+            raise TooManyMetricsError(f"more than {MAX_METRICS} metrics")
         known = self._metrics[metric.name] = the_one(metric)
         return known
 
@@ -224,6 +234,9 @@ class Aggregate:
     def leads(self) -> bool:
         """Whether this process speaks for all that share the aggregate, now and from now on; another may take over."""
         return True
+
+    def step_down(self) -> None:
+        """Leave it to another process to speak for all."""
 
     def publish(self, name: str, data: bytes) -> None:
         """Let the other processes read something that the one that leads has found out."""

@@ -168,3 +168,11 @@ REDIS_TRANSITIONS: Final = Metric(
     Kind.COUNTER,
     ("asgi_guard.redis.from", "asgi_guard.redis.to"),
 )
+
+AUDIT_ENTRIES: Final = Metric(
+    "asgi_guard.audit.entries",
+    "{entry}",
+    "Number of entries of audit logs: written, dropped since they found no place, or suppressed since there were many.",
+    Kind.COUNTER,
+    ("asgi_guard.audit.result",),
+)

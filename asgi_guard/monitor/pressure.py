@@ -48,6 +48,10 @@ class Pressure:
         self._now: dict[tuple[str, str | bytes], int] = {}
         self._before: dict[tuple[str, str | bytes], int] = {}
 
+    def renew_lock(self) -> None:
+        """Go on in a process that was just forked: another thread of the parent may have held it."""
+        self._lock = Lock()
+
     def note(self, policy: str, key: str | bytes) -> None:
         """Count a refusal."""
         name = policy, key[:LONGEST_KEY]

@@ -75,6 +75,7 @@ class SharedAggregate(Aggregate):
         self._reading = Lock()
         self._opening = Lock()
         self._peers: dict[str, CellFile] = {}
+        self._last_read: dict[tuple[str, bool], Snapshot] = {}
         self._dead = NOBODY
         self._dead_descriptor: int | None = None
         self._dead_identity: int | None = None
@@ -184,10 +185,15 @@ class SharedAggregate(Aggregate):
 
     def left(self) -> list[bytes]:
         """Return what each other living process has left."""
-        found = [self._read_whole(f"{_LEFT}{name}") for name in list(self._peers)] if self._is_open else []
+        found: list[bytes | None] = []
+        for name in list(self._peers):
+            try:
+                found.append(self._read_whole(f"{_LEFT}{name}"))
+            except OSError as exc:
+                self._complain(f"{_LEFT}{name} cannot be read", exc)
         return [data for data in found if data is not None]
 
-    def _follow(self) -> None:
+    def step_down(self) -> None:
         """Leave it to another process to speak for all."""
         if self._leading is not None:
             os.close(self._leading)
@@ -214,10 +220,11 @@ class SharedAggregate(Aggregate):
     def _read_dead(self) -> Dead:
         """Read the sum, where it was replaced. Its file stays open: its number is not given to another meanwhile."""
         if not self._is_current():
-            self._forget_dead()
+            self._close_dead()
             try:
                 self._dead_descriptor = self._folder.open(_SUM)
             except FileNotFoundError:
+                self._dead = NOBODY
                 return self._dead
             except PermissionError as exc:
                 self._dead_identity = self._folder.identity(_SUM)
@@ -235,8 +242,8 @@ class SharedAggregate(Aggregate):
         """Whether the sum that was read last is still the one in the folder."""
         return self._folder.identity(_SUM) == self._dead_identity
 
-    def _forget_dead(self) -> None:
-        self._dead = NOBODY
+    def _close_dead(self) -> None:
+        """Close it; what was in it is known until another is read, which may be broken."""
         self._dead_identity = None
         if self._dead_descriptor is not None:
             os.close(self._dead_descriptor)
@@ -247,7 +254,7 @@ class SharedAggregate(Aggregate):
         found = self._folder.names()
         names = {name for name in found if name.startswith(_WORKER)} - dead.folded - {self._name}
         for name in self._peers.keys() - names:
-            self._peers.pop(name).close()
+            self._part_with(name)
         for name in sorted(names - self._peers.keys()):
             try:
                 self._peers[name] = CellFile(self._folder.open(name))
@@ -259,12 +266,19 @@ class SharedAggregate(Aggregate):
                 self._complain(f"{name} cannot be read", exc)
         return found
 
+    def _part_with(self, name: str) -> None:
+        self._peers.pop(name).close()
+        for with_exponential in (True, False):
+            self._last_read.pop((name, with_exponential), None)
+
     def _read(self, name: str, peer: CellFile, *, with_exponential: bool = True) -> Snapshot | None:
+        """Read what a peer has counted; where that fails, it is what it was the last time: no counter goes back."""
         try:
-            return peer.read(with_exponential=with_exponential)
+            found = self._last_read[name, with_exponential] = peer.read(with_exponential=with_exponential)
         except BROKEN as exc:
             self._complain(f"{name} is broken", exc)
-            return None
+            return self._last_read.get((name, with_exponential))
+        return found
 
     def _fold(self) -> None:
         """Add the dead to the sum, and remove their files; unless another worker is doing so."""
@@ -344,10 +358,11 @@ class SharedAggregate(Aggregate):
         """Give a process that was just forked a file of its own: what its parent has counted stays the parent's."""
         self.renew_locks()
         self._folder.leave_lock()
-        self._follow()
-        self._forget_dead()
-        while self._peers:
-            self._peers.popitem()[1].close()
+        self.step_down()
+        self._close_dead()
+        self._dead = NOBODY
+        for name in tuple(self._peers):
+            self._part_with(name)
         inherited = self._slots
         try:
             slots: Slots = self._begin()
@@ -362,7 +377,7 @@ class SharedAggregate(Aggregate):
         """Leave the numbers to the others, and count on in this process alone, from 0."""
         _of_this_process.discard(self)
         with self._reading, self._lock:
-            self._follow()
+            self.step_down()
             left = self._slots
             self._move(Slots())
             self._name = ""

@@ -166,6 +166,20 @@ class Watched:
         verdict = side if rule.is_over(value) else f"not {side}"
         return f"{rule.signal} is {value:.4g}{unit}, {verdict} {rule.threshold:.4g}{unit}"
 
+    def quiet_seconds(self, now: float) -> float:
+        """Return for how long it does not fire again."""
+        return max(self._quiet_until - now, 0.0)
+
+    def keep_quiet(self, now: float, seconds: float) -> None:
+        """Do not fire for so long, at most for its cool-down."""
+        self._quiet_until = now + min(max(seconds, 0.0), self.rule.cooldown_seconds)
+
+    def resume(self, now: float, since: float) -> None:
+        """Go on firing, as another process did since some time of day; whether it still is over is seen next."""
+        self.state = State.FIRING
+        self._since = now - max(self._clock.time() - since, 0.0)
+        self._heard_at = now
+
     def told(self, now: float) -> dict[str, Any]:
         """Describe it as the summary does; `since` is the time of day at which it left `ok`, or began to fire."""
         rule = self.rule
@@ -196,7 +210,7 @@ class Alerts:
         ConfigError: the lists hold something else, or two alerts have one name.
     """
 
-    __slots__ = ("_tiers", "_watched", "budgets")
+    __slots__ = ("_clock", "_tiers", "_watched", "budgets")
 
     def __init__(self, rules: Iterable[Alert], slos: Iterable[SLO] = (), *, clock: Clock = SYSTEM_CLOCK) -> None:
         problems = Problems("Alerts")
@@ -209,6 +223,7 @@ class Alerts:
                 problems.add("AG884", "rules", alert.name, "must have a name each", "Call one of them something else.")
             names.add(alert.name)
         problems.raise_if_any()
+        self._clock = clock
         self._watched = [Watched(alert, clock) for alert in alerts]
         self._tiers = [(Watched(tier.alert, clock), tier, budget) for tier, budget in tiers]
 
@@ -229,7 +244,38 @@ class Alerts:
         Args:
             now: seconds, as for `evaluate`.
         """
-        return [watched.told(now) for watched in [*self._watched, *[watched for watched, *_ in self._tiers]]]
+        return [watched.told(now) for watched in self._all()]
+
+    def quiet(self, now: float) -> dict[str, float]:
+        """Return until which time of day alerts do not fire again, by their names."""
+        time = self._clock.time()
+        return {
+            watched.rule.name: time + seconds for watched in self._all() if (seconds := watched.quiet_seconds(now)) > 0
+        }
+
+    def adopt(self, now: float, states: Iterable[Mapping[str, Any]], quiet: Mapping[str, float]) -> None:
+        """Go on where another process has stopped: what fires clears one day, and cool-downs last.
+
+        Args:
+            now: seconds, as for `evaluate`.
+            states: as its `states` were.
+            quiet: as its `quiet` was.
+        """
+        time = self._clock.time()
+        known = {state["name"]: state for state in states}
+        for watched in self._all():
+            name, rule = watched.rule.name, watched.rule
+            if name in quiet:
+                watched.keep_quiet(now, quiet[name] - time)
+            if name not in known or known[name].get("threshold") != rule.threshold:
+                continue
+            if known[name]["state"] == State.FIRING.value:
+                watched.resume(now, known[name].get("since") or time)
+            else:
+                watched.state = State.OK
+
+    def _all(self) -> list[Watched]:
+        return [*self._watched, *[watched for watched, *_ in self._tiers]]
 
 
 def _list_of(problems: Problems, field: str, given: Iterable[T], kind: type[T]) -> list[T]:

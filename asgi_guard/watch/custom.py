@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
 from collections import deque
 from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakSet
 
 from asgi_guard.clock import SYSTEM_CLOCK, Clock
+from asgi_guard.monitor.cells import TooManyMetricsError
 from asgi_guard.monitor.metric import HTTP_DURATION_BOUNDS, Kind, Metric
 from asgi_guard.monitor.process import aggregate_of_process
 from asgi_guard.settings import Problems, shown
@@ -83,9 +86,14 @@ class Custom:
         self._clock = clock
         self._lock = Lock()
         self._metrics: dict[str, Metric] = {}
-        self._series: dict[tuple[str, tuple[tuple[str, object], ...]], Series] = {}
+        self._series: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
         self._kept: dict[str, deque[Measurement]] = {}
         self._complained: set[str] = set()
+        _alive.add(self)
+
+    def renew_lock(self) -> None:
+        """Go on in a process that was just forked: another thread of the parent may have held the lock."""
+        self._lock = Lock()
 
     @property
     def aggregate(self) -> Aggregate:
@@ -108,9 +116,14 @@ class Custom:
             self._complain(name, f"{shown(amount)} is out of its bounds")
             return
         series = self._found(Kind.COUNTER, name, attributes)
-        if series is not None:
+        if series is None:
+            return
+        try:
             series.add(int(number))
-            self._keep(name, number, attributes)
+        except (OverflowError, ValueError):
+            self._complain(name, "all of it together is out of its bounds")
+            return
+        self._keep(name, number, attributes)
 
     def set_gauge(self, name: str, value: float, attributes: _Attributes = None) -> None:
         """Say what something stands at, such as the length of a queue; of several workers' the newest counts.
@@ -163,19 +176,19 @@ class Custom:
             return {name: metric.kind for name, metric in self._metrics.items()}
 
     def _found(self, kind: Kind, name: str, attributes: _Attributes) -> Series | None:
-        key = name, tuple(attributes.items()) if attributes else ()
-        try:
-            series = self._series.get(key)
-        except TypeError:  # a value that cannot be hashed is told by its text
-            key = name, tuple([(one, str(value)) for one, value in (attributes or {}).items()])
-            series = self._series.get(key)
+        key = name, tuple([(one, _text(value)) for one, value in attributes.items()]) if attributes else ()
+        series = self._series.get(key)
         if series is not None and series.metric.kind is kind:
             return series
         metric = self._metric(kind, name, attributes or {})
         if metric is None:
             return None
-        values = [str((attributes or {}).get(attribute, "")) for attribute in metric.attributes]
-        series = self.aggregate.series(metric, *values)
+        values = [_text((attributes or {}).get(attribute, "")) for attribute in metric.attributes]
+        try:
+            series = self.aggregate.series(metric, *values)
+        except TooManyMetricsError as exc:
+            self._complain(name, f"there are {exc}")
+            return None
         if len(self._series) < _MAX_REMEMBERED:
             self._series[key] = series
         return series
@@ -219,6 +232,11 @@ class Custom:
             raise ValueError(f"{name} is a {known.kind.value}, not a {Kind.HISTOGRAM.value}")
 
 
+def _text(value: object) -> str:
+    """Return the text of a value, by which it is told: 1, 1.0 and True are equal, and not the same."""
+    return value if isinstance(value, str) else str(value)
+
+
 def number_of(value: Any) -> float:
     """Return what was measured as a number; what is none is not a number."""
     try:
@@ -247,3 +265,15 @@ def _described(kind: Kind, name: str, attributes: Mapping[str, object]) -> Metri
         return Metric(name, "s", said, kind, (*names, ERROR), HTTP_DURATION_BOUNDS, is_exponential=True)
     said = "Number, as the application has set it." if kind is Kind.GAUGE else "Count, as the application has made it."
     return Metric(name, "{value}" if kind is Kind.GAUGE else "{count}", said, kind, names)
+
+
+_alive: Final[WeakSet[Custom]] = WeakSet()
+
+
+def _renew_locks() -> None:
+    for custom in tuple(_alive):
+        custom.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

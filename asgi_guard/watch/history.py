@@ -1,6 +1,6 @@
 """History: the last hour, in stretches of five seconds and of a minute.
 
-The last five minutes are kept in stretches of a tick each, what is older in stretches of twelve. A window is as many
+The newest 60 ticks, five minutes by default, are kept one by one, what is older minute by minute. A window is as many
 whole stretches as it takes to cover it, and says how long that is.
 Must never grow with time, and never with what clients send: its size is that of the series that were in use.
 """
@@ -15,16 +15,19 @@ from asgi_guard.watch.stretch import Stretch, put_together
 TICKS: Final = 60
 """How many ticks are told apart: five minutes of five seconds."""
 
-_TOGETHER: Final = 12
-"""How many are put together afterwards."""
-
+_MINUTE: Final = 60.0
 HOUR_SECONDS: Final = 3_600.0
 
 
 class History:
-    """The stretches of the last hour, the newest last."""
+    """The stretches of the last hour, the newest last.
 
-    def __init__(self) -> None:
+    Args:
+        tick_seconds: how long a stretch is, 1 to 60; what is older than 60 of them is put together to minutes.
+    """
+
+    def __init__(self, tick_seconds: float = 5.0) -> None:
+        self._together = max(1, round(_MINUTE / tick_seconds))
         self._ticks: deque[Stretch] = deque()
         self._minutes: deque[Stretch] = deque()
         # What was put together is asked for again and again, until something is added.
@@ -35,9 +38,9 @@ class History:
         """Add what has just happened."""
         self._ticks.append(stretch)
         self._windows = {}
-        if len(self._ticks) < TICKS + _TOGETHER:
+        if len(self._ticks) < TICKS + self._together:
             return
-        self._minutes.append(put_together([self._ticks.popleft() for _ in range(_TOGETHER)]))
+        self._minutes.append(put_together([self._ticks.popleft() for _ in range(self._together)]))
         covered = sum([minute.seconds for minute in self._minutes])
         while len(self._minutes) > TICKS or covered - self._minutes[0].seconds >= HOUR_SECONDS:
             covered -= self._minutes.popleft().seconds

@@ -8,6 +8,8 @@ Must never be asked by two threads at once: whoever steps and whoever reads take
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asgi_guard.clock import Clock
 from asgi_guard.monitor.pressure import Pressed
-from asgi_guard.monitor.process import aggregate_of_process
+from asgi_guard.monitor.process import aggregate_of_process, has_siblings
 from asgi_guard.monitor.snapshot import Snapshot
+from asgi_guard.settings import did_you_mean
 from asgi_guard.watch.alerts import Alert, Alerts, Reading
 from asgi_guard.watch.history import TICKS, History
 from asgi_guard.watch.names import PROCESS_CPU_TIME
-from asgi_guard.watch.readings import good_and_bad, reading_of
+from asgi_guard.watch.readings import NOT_MEASURED, SIGNALS, good_and_bad, reading_of
 from asgi_guard.watch.stretch import Stretch, between, put_together
 from asgi_guard.watch.summary import WINDOWS, Mark, Moment, document
 from asgi_guard.watch.system import SystemSample
@@ -38,7 +41,10 @@ SUMMARY: Final = "summary.json"
 ALERTS: Final = "alerts.json"
 """Under which name the states of the alerts are."""
 
+_logger: Final = logging.getLogger("asgi_guard.monitor")
 _MAX_PRESSED: Final = 20
+_SILENT_SECONDS: Final = 60
+_FAR: Final = 1e12  # of times: thirty thousand years
 _GENERATION: Final = 30
 """For how many steps the keys under pressure are counted together."""
 
@@ -61,7 +67,11 @@ class Leader:
         self._clock = clock
         self._alerts = Alerts(settings.rules(), settings.slos, clock=clock)
         self._spent = [(0, 0)] * len(settings.slos)
-        self._history = History()
+        self._history = History(settings.period_seconds)
+        self._common = aggregate_of_process()
+        self._heard_since: dict[str, float] = {}
+        self._missed: set[str] = set()
+        self._unheard: set[str] = {alert.name for alert in settings.rules() if alert.signal not in SIGNALS}
         self._marks: deque[Mark] = deque(maxlen=TICKS)
         self._generation = 0
         self._earlier: Snapshot | None = None
@@ -93,13 +103,13 @@ class Leader:
             self._earlier, self._earlier_ns = self._seen, now_ns
         events = self._judge(now_ns / 1e9, unfinished, sample)
         self._note(now_ns, sample)
-        if is_whole:
-            self._publish(now_ns)
         return events
 
     def _counted_by_all(self, *, with_exponential: bool) -> Snapshot:
         snapshot = self._aggregate.merged(with_exponential=with_exponential)
         common = aggregate_of_process()
+        if common is not self._common:  # from now on it is shared: what stood in its folder before is no news
+            self._common, self._earlier = common, None
         if common is self._aggregate:
             return snapshot
         return snapshot.merged(common.merged(with_exponential=with_exponential))
@@ -121,11 +131,30 @@ class Leader:
             return put_together([self._history.window(seconds), unfinished], with_routes=False)
 
         def read(alert: Alert) -> Reading:
-            return reading_of(alert, recent(alert.window_seconds), self._seen, sample)
+            found = reading_of(alert, recent(alert.window_seconds), self._seen, sample)
+            if alert.name in self._unheard:
+                self._listen_for(alert, found, now)
+            is_new = now - self._heard_since.get(alert.name, -math.inf) < alert.window_seconds
+            return NOT_MEASURED if is_new and alert.above is None else found  # a window of it is not full yet
 
         for budget, spent in zip(self._alerts.budgets, self._spent, strict=True):
             budget.observe(now, *spent)
         return self._alerts.evaluate(now, read)
+
+    def _listen_for(self, alert: Alert, found: Reading, now: float) -> None:
+        """Say once of an alert that nothing has measured what it watches: its name may be written wrongly."""
+        if found.value is not None:
+            self._unheard.discard(alert.name)
+            self._heard_since[alert.name] = now
+        elif now - self._began_ns / 1e9 >= _SILENT_SECONDS and alert.name not in self._missed:
+            self._missed.add(alert.name)
+            _logger.warning(
+                "the alert %r watches %r, which nothing has measured in the first %d seconds. %s",
+                alert.name,
+                alert.signal,
+                _SILENT_SECONDS,
+                did_you_mean(alert.signal, [*SIGNALS, *{point.metric.name for point in self._seen}]) or "",
+            )
 
     def _note(self, now_ns: int, sample: SystemSample | None) -> None:
         self.moment = replace(
@@ -137,17 +166,46 @@ class Leader:
             alerts=self._alerts.states(now_ns / 1e9),
         )
 
-    def _publish(self, now_ns: int) -> None:
-        """Let the other workers know what they are asked for as well."""
+    def publish(self) -> None:
+        """Have ready what this is asked for, and let the other workers know what they are asked for as well.
+
+        Raises:
+            OSError: the folder cannot be read, or not be written.
+        """
+        now_ns = self._clock.monotonic_ns()
         workers = self._aggregate.by_worker()
         pressed = added_up([*self._aggregate.pressure.top(), *_understood(self._aggregate.left())])
         cpu_percent = self._cpu_of(workers, now_ns)
-        self.moment = replace(self.moment, workers=workers, cpu_percent=cpu_percent, pressed=pressed)
+        is_alone = self.moment.is_alone or (not self._aggregate.is_shared and has_siblings())
+        self.moment = replace(self.moment, workers=workers, cpu_percent=cpu_percent, pressed=pressed, is_alone=is_alone)
         self._documents = {}
         self._turn()
+        if self._aggregate.is_shared:  # also where this one is alone: whoever comes after it goes on with the alerts
+            self._aggregate.publish(ALERTS, json.dumps(self.handover()).encode())
         if len(workers) > 1:
             self._aggregate.publish(SUMMARY, self.written(tuple(WINDOWS)))
-            self._aggregate.publish(ALERTS, json.dumps(self.moment.alerts).encode())
+
+    def handover(self) -> dict[str, Any]:
+        """Return what another process has to know to go on with the alerts."""
+        return {"alerts": self.moment.alerts, "quiet": self._alerts.quiet(self._clock.monotonic_ns() / 1e9)}
+
+    def take_over(self, said: object) -> None:
+        """Go on with the alerts where another has stopped.
+
+        Args:
+            said: what its `handover` was; whatever else it is, this begins anew.
+        """
+        states, quiet = _of_handover(said)
+        now_ns = self._clock.monotonic_ns()
+        self._alerts.adopt(now_ns / 1e9, states, quiet)
+        self.moment = replace(self.moment, alerts=self._alerts.states(now_ns / 1e9))
+
+    def said(self) -> object:
+        """Read what the process that leads, or led last, has said of the alerts; None where it is not to be read."""
+        with suppress(OSError, ValueError, RecursionError):
+            published = self._aggregate.published(ALERTS)
+            return None if published is None else json.loads(published)
+        return None
 
     def _cpu_of(self, workers: Iterable[tuple[int, Snapshot]], now_ns: int) -> dict[int, float]:
         """Tell what each worker has used since the last time, in percent of one core."""
@@ -162,14 +220,16 @@ class Leader:
         return {one: 100 * (used - before[one]) / seconds for one, used in self._cpu.items() if one in before}
 
     def follow(self) -> None:
-        """Leave for the worker that leads whom this one refuses, and hear from it which alerts fire."""
+        """Leave for the worker that leads whom this one refuses, and hear from it which alerts fire.
+
+        Raises:
+            OSError: the folder cannot be read, or not be written.
+        """
         self._earlier = None  # what happens until this one leads is in another's history
-        self._aggregate.leave(json.dumps(self._aggregate.pressure.top()).encode())
         self._turn()
-        said = self._aggregate.published(ALERTS)
-        if said is not None:
-            with suppress(ValueError):
-                self.moment = replace(self.moment, alerts=json.loads(said))
+        states, _ = _of_handover(self.said())
+        self.moment = replace(self.moment, alerts=states)
+        self._aggregate.leave(json.dumps(self._aggregate.pressure.top()).encode())
 
     def _turn(self) -> None:
         self._generation += 1
@@ -196,8 +256,31 @@ def added_up(pressed: Iterable[Pressed]) -> list[Pressed]:
 def _understood(left: Iterable[bytes]) -> Iterator[Pressed]:
     """Read what other workers have left, which may be of another version."""
     for data in left:
-        with suppress(ValueError, TypeError):
+        with suppress(ValueError, TypeError, OverflowError, RecursionError):
             yield from [Pressed(str(key), str(policy), int(refused)) for key, policy, refused in json.loads(data)]
+
+
+def _of_handover(said: object) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Read what another process has said, which may be of another version, or be nothing at all."""
+    told = _of_type(said, dict)
+    states, quiet = _of_type(told.get("alerts"), list), _of_type(told.get("quiet"), dict)
+    return (
+        [state for state in states if _is_state(_of_type(state, dict))],
+        {name: float(quiet[name]) for name in quiet if _is_number(quiet[name])},
+    )
+
+
+def _of_type(value: Any, kind: type[Any]) -> Any:
+    return value if isinstance(value, kind) else kind()
+
+
+def _is_state(state: Mapping[str, Any]) -> bool:
+    are_texts = all(isinstance(state.get(name), str) for name in ("name", "state", "message", "severity"))
+    return are_texts and (state.get("since") is None or _is_number(state["since"]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _FAR
 
 
 def _told(sample: SystemSample) -> Mapping[str, Any]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_QUERY_BYTES: Final = 256
 """What is read of a query."""
 
+WINDOWS: Final = ("1m", "5m", "60m")
+_NO_WINDOW: Final = f"windows= takes {', '.join(WINDOWS)}, with commas between.\n".encode()
 _NO_STORE: Final = ((b"cache-control", b"no-store"),)
 _limiters: list[RunVar[CapacityLimiter]] = []  # of each event loop its own; it is made where the first one is asked for
 
@@ -35,24 +37,34 @@ class Pages:
         aggregate: what was counted.
         summary_path: where the summary is, from the root of the application; None where it is not served.
         dashboard_path: where the page is.
+        is_on: whether the stack that shows them has a monitor of its own; another in the process may have one.
     """
 
-    def __init__(self, aggregate: Aggregate, summary_path: str | None, dashboard_path: str | None) -> None:
+    def __init__(
+        self,
+        aggregate: Aggregate,
+        summary_path: str | None,
+        dashboard_path: str | None,
+        is_on: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._aggregate = aggregate
+        self._is_on = is_on
         self._link = None if summary_path is None else _link(dashboard_path or "/", summary_path)
 
     async def summary(self, request: Request) -> Reply | None:
         """Answer with the summary; None where nobody watches."""
-        if self._aggregate.to_watch is None:
+        if self._aggregate.to_watch is None or not self._is_on():
             return None
         query: bytes = request.scope.get("query_string") or b""
-        asked = parse_qs(query[:MAX_QUERY_BYTES].decode("latin-1")).get("windows", ["1m,5m,60m"])
-        body: bytes = await _in_thread(partial(self._written, ",".join(asked).split(",")))
+        asked = ",".join(parse_qs(query[:MAX_QUERY_BYTES].decode("latin-1")).get("windows", WINDOWS)).split(",")
+        if not set(asked).issubset(WINDOWS):
+            return Reply(400, headers=_NO_STORE, body=_NO_WINDOW, content_type=b"text/plain; charset=utf-8")
+        body: bytes = await _in_thread(partial(self._written, asked))
         return Reply(200, headers=_NO_STORE, body=body, content_type=b"application/json")
 
     async def dashboard(self, request: Request) -> Reply | None:
         """Answer with the page; None where nobody watches, or where it would find no summary."""
-        if self._aggregate.to_watch is None or self._link is None:
+        if self._aggregate.to_watch is None or self._link is None or not self._is_on():
             return None
         from asgi_guard.watch.page import dashboard_page
 

@@ -6,9 +6,10 @@ Must never measure a request twice: `track_request` is for what no guard stands 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import aclosing
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, cast
@@ -185,7 +186,11 @@ class PerformanceTracker:
         self.__exit__(kind, exc, traceback)
 
     def __call__(self, function: Callable[P, ResultT]) -> Callable[P, ResultT]:
-        """Measure each call of a function, async or not."""
+        """Measure each call of a function, async or not; of a generator, from its first step to its end."""
+        if isgeneratorfunction(function):
+            return self._of_generator(function)
+        if isasyncgenfunction(function):
+            return self._of_async_generator(function)
         if iscoroutinefunction(function):
 
             @wraps(function)
@@ -201,6 +206,26 @@ class PerformanceTracker:
                 return function(*args, **kwargs)
 
         return measured_at_once
+
+    def _of_generator(self, function: Callable[P, Any]) -> Callable[P, Any]:
+        @wraps(function)
+        def measured(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
+            with self._another():
+                return (yield from cast("Generator[Any, Any, Any]", function(*args, **kwargs)))
+
+        return measured
+
+    def _of_async_generator(self, function: Callable[P, Any]) -> Callable[P, Any]:
+        """Measure one that is iterated; what is sent or thrown into it does not reach the function."""
+
+        @wraps(function)
+        async def measured(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, None]:
+            with self._another():
+                async with aclosing(function(*args, **kwargs)) as items:
+                    async for item in items:
+                        yield item
+
+        return measured
 
     def _another(self) -> PerformanceTracker:
         """Make one for one call: calls run side by side."""

@@ -26,11 +26,11 @@ _Read = Callable[[Stretch, SystemSample | None], Reading]
 
 
 def _of_requests(recent: Stretch, _: SystemSample | None) -> Reading:
-    return _quantile(recent.requests)
+    return _quantile(recent.served)
 
 
 def _errors(recent: Stretch, _: SystemSample | None) -> Reading:
-    requests = recent.requests
+    requests = recent.served
     return Reading(100 * requests.errors / requests.number, requests.number) if requests.number else NOT_MEASURED
 
 
@@ -83,19 +83,28 @@ def _of_custom(alert: Alert, recent: Stretch, snapshot: Snapshot) -> Reading:
         return NOT_MEASURED
     kind = points[0].metric.kind
     if kind is Kind.COUNTER:
-        counted = sum(recent.counted(name).values())
-        return Reading(counted / recent.seconds, int(counted)) if recent.seconds else NOT_MEASURED
+        return _of_counter(alert, sum(recent.counted(name).values()), recent.seconds)
     worst = max if alert.below is None else min
     return NOT_MEASURED if kind is Kind.HISTOGRAM else Reading(worst([point.value for point in points]), None)
 
 
+def _of_counter(alert: Alert, counted: float, seconds: float) -> Reading:
+    """Read a rate. Whoever wants to know that it is low wants to hear of none at all, as soon as a window is full."""
+    if alert.above is None:
+        return Reading(counted / seconds, None) if seconds >= alert.window_seconds else NOT_MEASURED
+    return Reading(counted / seconds, int(counted)) if seconds else NOT_MEASURED
+
+
 def _quantile(figures: Figures) -> Reading:
-    return Reading(figures.quantiles(SHARE)[0], figures.number)
+    return Reading(figures.quantiles(SHARE)[0], figures.timed)
 
 
 def good_and_bad(slo: SLO, stretch: Stretch) -> tuple[int, int]:
-    """Count what an objective counts: all requests of its routes, and those that were errors or too slow."""
-    chosen = _of_routes(slo.routes, stretch)
+    """Count what an objective counts: all requests of its routes, and those that were errors or too slow.
+
+    One that names no routes is about whatever has reached the application.
+    """
+    chosen = _of_routes(slo.routes, stretch) if slo.routes else [stretch.served]
     total = sum([figures.number for figures in chosen])
     bad = sum([figures.errors for figures in chosen])
     if slo.latency_seconds is not None:
@@ -106,4 +115,4 @@ def good_and_bad(slo: SLO, stretch: Stretch) -> tuple[int, int]:
 
 def _of_routes(routes: Iterable[str], stretch: Stretch) -> list[Figures]:
     wanted = frozenset(routes)
-    return [figures for (_, route), figures in stretch.routes.items() if not wanted or route in wanted]
+    return [figures for (_, route), figures in stretch.routes.items() if route in wanted]

@@ -11,12 +11,12 @@ Thresholds by the names of the earlier system are checked in `asgi_guard.watch.a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, TypedDict, cast
 
 from asgi_guard.errors.exceptions import ConfigError
-from asgi_guard.settings import Problems
+from asgi_guard.settings import HIDDEN, Problems
 from asgi_guard.watch.alerts import DEFAULT_ALERTS, Alert, Alerts, alerts_of
 from asgi_guard.watch.sinks import LogSink, Sinks
 from asgi_guard.watch.slo import SLO
@@ -36,6 +36,8 @@ class Monitor:
         slos: objectives whose error budget is watched; at most 20.
         sinks: who is told of alerts besides the log and the listeners: functions, which are called in a thread with an
             `AlertFired` or `AlertCleared`, and `Webhook`s. At most 16.
+        webhook_url: a `Webhook` that can be named in a file or in the environment; never shown.
+        webhook_secret: what its receiver checks the signature with, at least 24 bytes; never shown.
         log_alerts: whether alerts are logged, by `asgi_guard.alerts`.
         period_seconds: how often the machine is looked at, and a stretch of history ends: 1 to 60. Alerts are judged
             twice as often.
@@ -49,6 +51,8 @@ class Monitor:
     alert_thresholds: Mapping[str, float] = field(default_factory=dict[str, float])
     slos: Sequence[SLO] = ()
     sinks: Sequence[Callable[[Any], object]] = ()
+    webhook_url: str | None = None
+    webhook_secret: str | None = None
     log_alerts: bool = True
     period_seconds: float = 5.0
     disk_path: str = "/"
@@ -60,12 +64,15 @@ class Monitor:
         problems.boolean("log_alerts", self.log_alerts)
         problems.number("period_seconds", self.period_seconds, minimum=1, maximum=60)
         problems.text("disk_path", self.disk_path)
-        for check in (lambda: Sinks(self.sinks), lambda: alerts_of(self.alert_thresholds)):
+        for check in (lambda: Sinks(self.sinks), lambda: alerts_of(self.alert_thresholds), self._webhooks):
             try:
                 check()
             except ConfigError as error:
                 problems.extend(error.problems)
         problems.raise_if_any()
+        for name in ("webhook_url", "webhook_secret"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _Hidden(getattr(self, name)))
         Alerts(self.rules(), self.slos)  # an alert may be called as one of an objective's is
 
     def rules(self) -> tuple[Alert, ...]:
@@ -77,7 +84,32 @@ class Monitor:
     def told(self) -> tuple[Sinks, ...]:
         """Return what tells everybody who is to be told."""
         log = [Sinks([LogSink()])] if self.log_alerts else []
-        return (*log, Sinks(self.sinks))
+        return (*log, Sinks(self.sinks), Sinks(self._webhooks()))
+
+    def _webhooks(self) -> list[Callable[[Any], object]]:
+        """Make the webhook that a file names.
+
+        Raises:
+            ConfigError: it has no address, or no secret, or they are wrong.
+        """
+        if self.webhook_url is None and self.webhook_secret is None:
+            return []
+        from asgi_guard.watch.webhook import Webhook
+
+        try:
+            return [Webhook(self.webhook_url or "", secret=self.webhook_secret or "")]
+        except ConfigError as error:
+            problems = [replace(one, field=one.field.replace("Webhook.", "Monitor.webhook_")) for one in error.problems]
+            raise ConfigError(problems) from None
+
+
+class _Hidden(str):
+    """A text that does not show itself where settings are shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return HIDDEN
 
 
 def _check(problems: Problems, rule_id: str, name: str, given: object, kind: type[Any]) -> None:
@@ -102,6 +134,8 @@ class MonitorFields(TypedDict, total=False):
     alert_thresholds: Mapping[str, float]
     slos: Sequence[SLO]
     sinks: Sequence[Callable[[Any], object]]
+    webhook_url: str | None
+    webhook_secret: str | None
     log_alerts: bool
     period_seconds: float
     disk_path: str

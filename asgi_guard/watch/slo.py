@@ -11,6 +11,7 @@ Rule 3: time is an argument; what happened while nobody looked counts as having 
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -22,6 +23,9 @@ from asgi_guard.watch.alert_settings import HISTORY_SECONDS, Alert, Reading
 
 FEWEST_BAD: Final = 4
 """The bad requests in the short window below which nothing is an alert: a few are what a budget is there for."""
+
+YOUNG_SECONDS: Final = 60
+"""For how long an objective has no verdict after somebody began to look."""
 
 MAX_LATENCY_SECONDS: Final = 3_600.0
 """The longest that a request may take and be good."""
@@ -136,7 +140,7 @@ class Budget:
         tiers: its alerts.
     """
 
-    __slots__ = ("_bad", "_counted", "_rings", "_total", "slo", "tiers")
+    __slots__ = ("_bad", "_began", "_counted", "_rings", "_total", "slo", "tiers")
 
     def __init__(self, slo: SLO) -> None:
         self.slo: SLO = slo
@@ -146,6 +150,7 @@ class Budget:
             for rate, long, short, severity in RATES
         )
         self._counted: tuple[int, int] | None = None
+        self._began = math.inf
         self._total = self._bad = 0  # since this began, whatever the counters do
 
     def _finest(self, seconds: int) -> Ring:
@@ -162,6 +167,7 @@ class Budget:
             total: all requests that the objective is about, ever.
             bad: those of them that failed, or took too long.
         """
+        self._began = min(self._began, now)
         for ring in self._rings:
             ring.turn(now, self._total, self._bad)
         was_total, was_bad = self._counted or (total, bad)
@@ -174,9 +180,13 @@ class Budget:
         self._bad += min(highest - was_bad, added)
 
     def reading(self, now: float, tier: Tier) -> Reading:
-        """Return the burn rate that both windows of a tier agree on, and the requests of the short one."""
+        """Return the burn rate that both windows of a tier agree on, and the requests of the short one.
+
+        A window that is longer than this has seen is judged by what it has seen, but not in the first minute: what
+        fails then is a start, and no share of a month.
+        """
         (rate, _, _), (short_rate, events, bad) = self._burnt(now, *tier.long), self._burnt(now, *tier.short)
-        if rate is None or short_rate is None:
+        if rate is None or short_rate is None or now - self._began < YOUNG_SECONDS:
             return Reading(None, events)
         return Reading(min(rate, short_rate) if bad >= FEWEST_BAD else 0.0, events)
 

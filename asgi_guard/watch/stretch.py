@@ -12,14 +12,15 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import sub
 from typing import Final, NamedTuple, TypeAlias
 
 from asgi_guard.monitor.buckets import PAGE
 from asgi_guard.monitor.metric import Kind
-from asgi_guard.monitor.snapshot import Point, Snapshot
+from asgi_guard.monitor.snapshot import Key, Point, Snapshot
 from asgi_guard.telemetry.semconv import REQUEST_DURATION
 from asgi_guard.watch.names import TRACKED_REQUEST
 
@@ -74,6 +75,11 @@ class Figures(NamedTuple):
         ranks = [max(1, math.ceil(share * seen[-1])) for share in shares]
         return [math.exp2((self.first + bisect_left(seen, rank) + 0.5) / PAGE) for rank in ranks]
 
+    @property
+    def timed(self) -> int:
+        """How many are in base-2 buckets: all, or none where those were not read."""
+        return sum(self._counts()) if self.packed else 0
+
     def above(self, seconds: float) -> int:
         """Count those that took longer, within 2.2 %."""
         place = math.ceil(math.log2(seconds) * PAGE) - self.first
@@ -101,6 +107,8 @@ class Stretch:
     Attributes:
         seconds: how long it was.
         requests: all requests together.
+        served: those of them that reached the application: not what was answered with a status of 400 to 499 before a
+            route was found, as all refusals are, and what nobody knows. A flood of those hides nothing here.
         routes: the requests by method and route; a route of which there were none is not there.
         durations: other durations, by series.
         counts: by how much each counter has grown.
@@ -108,6 +116,7 @@ class Stretch:
 
     seconds: float = 0
     requests: Figures = NOTHING
+    served: Figures = NOTHING
     routes: Mapping[Values, Figures] = field(default_factory=dict[Values, Figures])
     durations: Mapping[Name, Figures] = field(default_factory=dict[Name, Figures])
     counts: Mapping[Name, float] = field(default_factory=dict[Name, float])
@@ -119,8 +128,9 @@ class Stretch:
 
 def between(earlier: Snapshot, later: Snapshot, seconds: float) -> Stretch:
     """Tell what happened between two snapshots of one aggregate; without base-2 buckets there are no quantiles."""
-    before = dict(earlier.items())
+    before = _known_before(earlier, later)
     routes: dict[Values, list[Figures]] = {}
+    served: list[Figures] = []
     durations: dict[Name, Figures] = {}
     counts: dict[Name, float] = {}
     for key, point in later.items():
@@ -134,11 +144,43 @@ def between(earlier: Snapshot, later: Snapshot, seconds: float) -> Stretch:
             if not figures.number:
                 continue
             if metric.name in _REQUESTS:
-                routes.setdefault(_route(point), []).append(figures)
+                route = _route(point)
+                routes.setdefault(route, []).append(figures)
+                if route[1] or not figures.failures:
+                    served.append(figures)
             else:
                 durations[metric.name, _values(point)] = figures
     found = {route: added(figures) for route, figures in routes.items()}
-    return Stretch(seconds, added(found.values()), found, durations, counts)
+    return Stretch(seconds, added(found.values()), added(served), found, durations, counts)
+
+
+def _known_before(earlier: Snapshot, later: Snapshot) -> dict[Key, Point]:
+    """Return what was known before, by its key; what has gone into an overflow since is known as a part of that.
+
+    A sum of the dead that is full takes the series of the next that dies as overflow: they were counted before.
+    """
+    now = {key for key, _ in later.items()}
+    if all(key in now for key, _ in earlier.items()):
+        return dict(earlier.items())
+    overflowing = {key[0] for key in now if key[2]}
+    return dict(
+        Snapshot(())
+        .merged(
+            *[
+                Snapshot([_beyond(point) if _is_gone(key, now, overflowing) else point])
+                for key, point in earlier.items()
+            ]
+        )
+        .items()
+    )
+
+
+def _is_gone(key: Key, now: AbstractSet[Key], overflowing: AbstractSet[str]) -> bool:
+    return key not in now and key[0] in overflowing
+
+
+def _beyond(point: Point) -> Point:
+    return replace(point, values=("",) * len(point.values), is_overflow=True)
 
 
 def put_together(stretches: Iterable[Stretch], *, with_routes: bool = True) -> Stretch:
@@ -162,6 +204,7 @@ def put_together(stretches: Iterable[Stretch], *, with_routes: bool = True) -> S
     return Stretch(
         sum([stretch.seconds for stretch in found]),
         added([stretch.requests for stretch in found]),
+        added([stretch.served for stretch in found]),
         {route: added(figures) for route, figures in routes.items()},
         {name: added(figures) for name, figures in durations.items()},
         counts,
@@ -169,8 +212,12 @@ def put_together(stretches: Iterable[Stretch], *, with_routes: bool = True) -> S
 
 
 def _grown(now: Point, before: Point | None) -> float:
-    """Return by how much a counter has grown; one that has less than it had began anew."""
-    return now.number - before.number if before is not None and before.number <= now.number else now.number
+    """Return by how much a counter has grown; where it has less than it had, something was lost, and nothing is new.
+
+    Counters of all workers together never go back but where a file of them is lost. What the others have counted long
+    ago is still in it: to take that for new would be thousands of requests that never came.
+    """
+    return now.number if before is None else max(now.number - before.number, 0)
 
 
 def _values(point: Point) -> Values:
@@ -188,10 +235,11 @@ def _figures(now: Point, before: Point | None) -> Figures:
     if before is not None:
         if counts == before.counts:
             return NOTHING
-        left = tuple(map(sub, counts, before.counts))
-        if min(left) >= 0:  # else it began anew
-            counts, total = left, total - before.total
-            buckets = {index: count - before.exponential.get(index, 0) for index, count in buckets.items()}
+        counts = tuple(map(sub, counts, before.counts))
+        if min(counts) < 0:  # as for counters
+            return NOTHING
+        total -= before.total
+        buckets = {index: count - before.exponential.get(index, 0) for index, count in buckets.items()}
     number, attributes = sum(counts), now.attributes
     status = str(attributes.get("http.response.status_code", ""))
     is_error = status >= "500" or (not status and attributes.get("error.type", _LEFT) != _LEFT)

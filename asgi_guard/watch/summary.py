@@ -50,6 +50,7 @@ class Moment:
         alerts: how they are, as the summary has it.
         pressed: the keys that the rate limit refuses most often.
         cpu_percent: of each worker, since the step before.
+        is_alone: whether this is one of several workers that share no folder, so that each counts for itself.
     """
 
     time: float
@@ -61,6 +62,7 @@ class Moment:
     alerts: Sequence[Mapping[str, Any]] = ()
     pressed: Sequence[Pressed] = ()
     cpu_percent: Mapping[int, float] = field(default_factory=dict[int, float])
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def document(
         "time": round(moment.time, 3),
         "period_seconds": moment.period_seconds,
         "uptime_seconds": round(moment.uptime_seconds, 3),
+        "alone": moment.is_alone,
         "windows": {
             name: _window(history.window(WINDOWS[name], with_routes=True)) for name in WINDOWS if name in windows
         },
@@ -167,9 +170,12 @@ def _timeline(ticks: Sequence[Stretch], marks: Sequence[Mark], period_seconds: f
 
 
 def _answers(stretch: Stretch) -> dict[tuple[str, ...], float]:
-    """Return the answers that were refusals: what an endpoint answers is none, and CORS answers its preflights."""
+    """Return the answers that were refusals.
+
+    What an endpoint answers is none, CORS answers its preflights, and what the envelope answers has failed.
+    """
     found = stretch.counted(semconv.ANSWERS.name)
-    return {values: count for values, count in found.items() if values[1] >= "400"}
+    return {values: count for values, count in found.items() if values[1] >= "400" and values[0] != "error_envelope"}
 
 
 def _refusals(stretch: Stretch) -> list[dict[str, Any]]:

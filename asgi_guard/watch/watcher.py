@@ -4,7 +4,8 @@ Of several workers that share an aggregate each tells how it is itself; one of t
 and when it dies another goes on.
 Rule 1: a request never waits for it; what it does stands in its own thread, and it asks nothing of the network.
 Rule 2: nothing starts in a constructor: the thread starts with the first lifespan or request, and again after a fork.
-Rule 3: it lives as long as somebody needs it, and a step that fails is logged, and does not end it.
+Rule 3: whoever is told of alerts may take their time, or hang: they are told by threads of their own.
+Rule 4: it lives as long as somebody needs it, and a step that fails is logged, and does not end it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet, ref
@@ -24,6 +26,7 @@ from asgi_guard.watch import names
 from asgi_guard.watch.leader import SUMMARY, Leader
 from asgi_guard.watch.process import ProcessMeter
 from asgi_guard.watch.runtime import GcPauses, LoopLag
+from asgi_guard.watch.sinks import Sinks
 from asgi_guard.watch.summary import WINDOWS
 from asgi_guard.watch.system import System, SystemSample
 
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from asgi_guard.monitor.cells import Aggregate
     from asgi_guard.watch.alert_events import AlertEvent
     from asgi_guard.watch.settings import Monitor
-    from asgi_guard.watch.sinks import Sinks
 
 STEPS: Final = 2
 """The steps to a period: each judges the alerts, and the last one ends a stretch of the history."""
@@ -39,7 +41,7 @@ STEPS: Final = 2
 _STOP_SECONDS: Final = 2.0
 _GENERATIONS: Final = 3  # of CPython's garbage collector
 _logger: Final = logging.getLogger("asgi_guard.monitor")
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
 
 
 def watch(aggregate: Aggregate) -> Watcher:
@@ -48,7 +50,7 @@ def watch(aggregate: Aggregate) -> Watcher:
         watcher: Watcher | None = aggregate.watcher
         if watcher is None:
             watcher = aggregate.watcher = Watcher(aggregate, aggregate.to_watch)
-        elif watcher.settings is not aggregate.to_watch:
+        elif watcher.settings != aggregate.to_watch:
             watcher.configure(aggregate.to_watch)
         return watcher
 
@@ -65,6 +67,7 @@ class Watcher:
     Attributes:
         is_running: whether the thread runs, in this process.
         heard_by: layers whose listeners are told of alerts.
+        users: who has begun it, and ends it some time.
         settings: as given.
     """
 
@@ -73,15 +76,14 @@ class Watcher:
     ) -> None:
         self.is_running: bool = False
         self.heard_by: WeakSet[Any] = WeakSet()
+        self.users: WeakSet[Any] = WeakSet()
         self._aggregate = aggregate
         self._clock = clock
         self._given_system = system
         self._meter = ProcessMeter(clock)
-        self._lag = LoopLag(aggregate.series(names.EVENT_LOOP_LAG))
         pauses = {generation: aggregate.series(names.GC_PAUSE, str(generation)) for generation in range(_GENERATIONS)}
         self._pauses = GcPauses(pauses)
         self._end_observed: Callable[[], object] = bool
-        self._sinks: tuple[Sinks, ...] = ()
         self._reset()
         self.configure(settings)
         _all.add(self)
@@ -97,27 +99,41 @@ class Watcher:
         self._steps = 0
         self._is_leading = False
         self._sample: SystemSample | None = None
+        self._leader: Leader = None  # type: ignore[assignment]  # until it is configured
+        self._sinks: tuple[Sinks, ...] = ()  # a parent's have threads that a child has not
+        self._lag = LoopLag(self._aggregate.series(names.EVENT_LOOP_LAG))  # no loop of a parent's is asked
+        self._listening = Sinks([partial(_hear, self.heard_by)])
 
     def configure(self, settings: Monitor) -> None:
-        """Go on with other settings; history and alerts begin anew, and sinks that were told before are closed."""
+        """Go on with other settings; the history begins anew, and sinks that were told before are closed.
+
+        An alert whose threshold is the same goes on as it was.
+        """
         for sinks in self._sinks:
             sinks.close(0)
-        self.settings: Monitor = settings
-        self._system = self._new_system()
-        self._leader = Leader(self._aggregate, settings, self._clock)
-        self._sinks = settings.told()
+        leader = Leader(self._aggregate, settings, self._clock)
+        with self._stepping:
+            if self._leader is not None:
+                leader.take_over(self._leader.handover())
+            self.settings: Monitor = settings
+            self._system = self._new_system()
+            self._leader = leader
+            self._sinks = settings.told()
 
     def _new_system(self) -> System:
         return self._given_system or System(disk_path=self.settings.disk_path, clock=self._clock)
 
     # Its life --------------------------------------------------------------------------------------------------------
 
-    def begin(self, loop: object = None) -> None:
+    def begin(self, loop: object = None, user: object = None) -> None:
         """Start the thread, unless it runs.
 
         Args:
             loop: an event loop that is asked from now on how late it is; or the token of a run of trio.
+            user: who needs it until `end` is called for them.
         """
+        if user is not None:
+            self.users.add(user)
         self._lag.watch(loop)
         if self.is_running:
             return
@@ -137,8 +153,21 @@ class Watcher:
             except RuntimeError:  # the process ends, or has too many
                 _logger.warning("the monitor has no thread: there is no summary, and there are no alerts")
 
-    def end(self) -> None:
-        """Stop the thread, and let the sinks send what they have, within some seconds."""
+    def end(self, user: object = None) -> None:
+        """Stop the thread, unless somebody else needs it, and let the sinks send what they have, within some seconds.
+
+        Another worker may lead from then on.
+
+        Args:
+            user: who needs it no more.
+        """
+        if user is not None:
+            self.users.discard(user)
+        if not self.users:
+            self._stop()
+        self.flush()
+
+    def _stop(self) -> None:
         with self._starting:
             thread, self._thread = self._thread, None
             self._stopped.set()
@@ -147,14 +176,20 @@ class Watcher:
             self._end_observed()
         if thread is not None and thread.is_alive():
             thread.join(_STOP_SECONDS)
-        for sinks in self._sinks:
+        with self._stepping:
+            self._is_leading = False
+            self._aggregate.step_down()
+
+    def flush(self) -> None:
+        """Wait until everybody was told of what has happened, for some seconds at most."""
+        for sinks in (*self._sinks, self._listening):
             sinks.close()
 
     def forked(self) -> None:
         """Know that this is a child of the process that the thread runs in: whoever sends alerts has threads, too."""
         self._end_observed()
         self._reset()
-        self._sinks = ()
+        self.users = WeakSet()
         self.configure(self.settings)
 
     def _observe(self) -> Callable[[], None]:
@@ -193,20 +228,21 @@ class Watcher:
             if is_whole:
                 self._sample = self._system.sample()
                 self._tell_of_this_process()
-            self._is_leading = self._aggregate.leads()
+            was_leading, self._is_leading = self._is_leading, self._aggregate.leads()
             events: list[AlertEvent] = []
             if self._is_leading:
+                if not was_leading:
+                    self._leader.take_over(self._leader.said())
                 events = self._leader.look(self._sample, is_whole=is_whole)
-            elif is_whole:
-                self._leader.follow()
-        for event in events:
+        for event in events:  # before anything else can fail
             self._tell(event)
+        if is_whole:
+            with self._stepping:
+                self._leader.publish() if self._is_leading else self._leader.follow()
 
     def _tell(self, event: AlertEvent) -> None:
-        for sinks in self._sinks:
+        for sinks in (*self._sinks, self._listening):
             sinks(event)
-        listeners: dict[int, Listener] = {id(one): one for layer in list(self.heard_by) for one in layer.listeners}
-        notify(listeners.values(), event)
 
     def _tell_of_this_process(self) -> None:
         sample = self._meter.sample()
@@ -230,7 +266,9 @@ class Watcher:
         """
         wanted = tuple([name for name in WINDOWS if name in windows])
         if not self._is_leading:
-            published = self._aggregate.published(SUMMARY)
+            published = None
+            with suppress(OSError):  # then there is at least what this one knows
+                published = self._aggregate.published(SUMMARY)
             if published is not None:
                 return _cut(published, wanted)
         with self._stepping:
@@ -239,6 +277,12 @@ class Watcher:
     def warnings(self) -> list[str]:
         """Return a sentence for each alert that fires."""
         return [state["message"] for state in self._leader.moment.alerts if state["state"] == "firing"]
+
+
+def _hear(heard_by: Iterable[Any], event: AlertEvent) -> None:
+    """Let the listeners of all layers hear of an event, each once."""
+    listeners: dict[int, Listener] = {id(one): one for layer in list(heard_by) for one in layer.listeners}
+    notify(listeners.values(), event)
 
 
 def _cut(published: bytes, windows: Collection[str]) -> bytes:
@@ -273,6 +317,8 @@ _all: Final[WeakSet[Watcher]] = WeakSet()
 
 
 def _forked() -> None:
+    global _lock  # noqa: PLW0603  another thread of the parent may have held it
+    _lock = threading.Lock()
     for watcher in tuple(_all):
         watcher.forked()
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPException, HTTPSConnection
 from random import random as random_number
 from secrets import token_hex
 from socket import SHUT_RDWR, create_connection, socket
@@ -113,8 +113,8 @@ class Webhook:
         self.delivered: int = 0
         self.failed: int = 0
         self._host = parts.hostname or ""
-        self._port = parts.port
         self._is_plain = parts.scheme == "http"
+        self._port = parts.port or (HTTP_PORT if self._is_plain else HTTPS_PORT)  # else one is looked for in ::1
         self._target = f"{parts.path or '/'}{parts.query and '?'}{parts.query}"
         self._timeout = timeout_seconds
         self._headers = {
@@ -220,9 +220,9 @@ def _seconds(after: str | None, now: float) -> float | None:
         return float(after[:9])
     try:
         date = parsedate_to_datetime(after)
-    except ValueError:
+        return max(date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now, 0.0)
+    except (ValueError, TypeError, OverflowError):  # no date, or one of a year that there is none of
         return None
-    return max(date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now, 0.0)
 
 
 def _parts(problems: Problems, url: Any, is_plain_allowed: bool) -> SplitResult:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -63,3 +65,34 @@ def test_the_table_is_the_result() -> None:
     checked = run("peers_table.py", "--check")
 
     assert (checked.returncode, checked.stdout) == (0, "")
+
+
+LEFT = {
+    "slowapi": "slowapi:Limiter slowapi:Limiter.limit",
+    "Starlette's CORSMiddleware": "starlette.middleware.cors:CORSMiddleware",
+    "asgi-correlation-id": "asgi_correlation_id:CorrelationIdMiddleware",
+    "prometheus-fastapi-instrumentator": (
+        "prometheus_fastapi_instrumentator:Instrumentator prometheus_fastapi_instrumentator:Instrumentator.expose "
+        "prometheus_fastapi_instrumentator.metrics:default"
+    ),
+    "pybreaker": "pybreaker:CircuitBreaker",
+    "tenacity": "tenacity:Retrying",
+    "secure": "secure:Secure",
+}
+
+
+@pytest.mark.parametrize("package", LEFT)
+def test_what_stands_on_the_left_of_a_migration_is_theirs(package: str) -> None:
+    """Each argument that is named there is one of theirs."""
+    text = (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(rf"^### {re.escape(package)}\n(.*?)^##", text, re.DOTALL | re.MULTILINE)
+    known: set[str] = {"multiplier", "max"}  # of tenacity's waits
+    for place in LEFT[package].split():
+        module, _, name = place.partition(":")
+        found = pytest.importorskip(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+        known |= set(inspect.signature(found).parameters)
+    named = {name for row in lines.splitlines() for name in re.findall(r"(\w+)=", row.partition(" | ")[0])}
+
+    assert named <= known

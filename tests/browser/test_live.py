@@ -7,12 +7,14 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+import pytest
 from dashboard_stage import Stage, Visit, on_stage
 
 from asgi_guard import Endpoints, Guard, Monitor, Telemetry
 from asgi_guard.monitor.cells import Aggregate
 
 DASHBOARD = "/performance"
+TOKEN = "correct-horse-battery"
 
 
 async def shop(scope: Any, receive: Any, send: Any) -> None:
@@ -60,7 +62,27 @@ def test_the_page_shows_what_the_summary_says(browser: Any) -> None:
         assert visit.complaints == []
         assert visit.origins == {host}
         visit.context.close()
-    guard.part("monitor")._watcher.end()
+    guard.part("monitor").watcher.end()
+
+
+@pytest.mark.parametrize("dashboard", ["/performance", "/ops/board"])
+def test_a_password_shows_the_page_wherever_it_is(browser: Any, dashboard: str) -> None:
+    """Also where the summary is in another folder, to which no browser sends it unasked."""
+    stage = Stage()
+    guard = Guard(
+        shop,
+        telemetry=Telemetry(aggregate=Aggregate()),
+        monitor=Monitor(period_seconds=1, log_alerts=False),
+        endpoints=Endpoints(token=TOKEN, challenge=True, dashboard=dashboard),
+    )
+    stage.app = guard  # type: ignore[assignment]
+    with on_stage(stage) as served:
+        served.address = served.address.removesuffix("/performance/dashboard") + dashboard
+        visit = Visit(browser, served, http_credentials={"username": "me", "password": TOKEN})
+        visit.open()
+        visit.wait("summaryShown !== null")
+        visit.context.close()
+    guard.part("monitor").watcher.end()
 
 
 def ask(url: str) -> bytes:

@@ -16,6 +16,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
     [
         "render.py",
         "render_redis.py",
+        "whole_table.py",
         "telemetry_table.py",
         "detection_table.py",
         "monitor.py",

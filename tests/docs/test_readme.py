@@ -240,3 +240,43 @@ def test_a_command_can_be_read_by_a_machine(name: str) -> None:
 
 if __name__ == "__main__":
     README.write_text(BLOCK.sub(lambda _: before_and_after(), TEXT, count=1), encoding="utf-8")
+
+
+def migrations() -> list[tuple[str, str, str]]:
+    """Return what stands under "Coming from another package": the package, what is written there, and here."""
+    (section,) = re.findall(r"^## Coming from another package\n(.*?)^## ", TEXT, re.DOTALL | re.MULTILINE)
+    rows: list[tuple[str, str, str]] = []
+    for package, lines in re.findall(r"^### (.*?)\n(.*?)(?=^### |\Z)", section, re.DOTALL | re.MULTILINE):
+        found = re.findall(r"^\| (.*?) \| (.*) \|$", lines, re.MULTILINE)
+        rows += [(package, there, here) for there, here in found[1:]]
+    return rows
+
+
+@pytest.mark.parametrize(
+    "code", sorted({code for *_, here in migrations() for code in re.findall(r"`(\w+\([^`]*\))`", here)})
+)
+def test_what_stands_on_the_right_of_a_migration_runs(code: str) -> None:
+    """Name by name."""
+    from asgi_guard import resilience
+
+    known = {name: getattr(module, name) for module in (asgi_guard, resilience) for name in module.__all__}
+    assert eval(code, {"app": hello, **known}) is not ...
+
+
+def test_every_package_has_a_way_over() -> None:
+    """Those that this one replaces."""
+    assert {
+        package: sum(row[0] == package for row in migrations()) > 4 for package, *_ in migrations()
+    } == dict.fromkeys(
+        (
+            "slowapi",
+            "secure",
+            "Starlette's CORSMiddleware",
+            "fastapi-guard",
+            "asgi-correlation-id",
+            "prometheus-fastapi-instrumentator",
+            "pybreaker",
+            "tenacity",
+        ),
+        True,
+    )

@@ -75,7 +75,7 @@ def test_the_key_may_stand_in_a_file(log: Path, tmp_path: Path, monkeypatch, cap
 
     file.write_text("short")
     assert main(["audit", "verify", "--key-file", str(file), str(log)]) == 2
-    assert main(["audit", "verify", str(log)]) == 1
+    assert main(["audit", "verify", str(log)]) == 2
     assert "There is no key" in capsys.readouterr().out
     assert main(["audit", "verify", str(tmp_path / "nowhere")]) == 2
 
@@ -116,16 +116,80 @@ def test_entries_can_be_chosen(log: Path, options: list[str], subjects: list[str
     assert set(lines) <= set(log.read_text().splitlines())
 
 
-def test_whatever_stands_in_a_file_is_shown_or_left_out(tmp_path: Path, capsys) -> None:
-    """Somebody else may have written it."""
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b"7",
+        b"\xff\x1b[2J",
+        b"\x1b]0;owned\x07",
+        b'{"event":"a\\u001b[2J","time":7,"facts":{"\\u0007":[1]},"severity":null}',
+        b'{"event":["x"],"severity":{"a":[]},"outcome":[],"subject":{},"layer":[7],"time":[]}',
+        b'{"event":"x","facts":"\\u202e","reason":"' + b"r" * 100_000 + b'"}',
+        b'{"event":"x","facts":{' + b",".join(b'"%d":%d' % (n, n) for n in range(5_000)) + b"}}",
+        b'{"event":"x","n":' + b"9" * 5_000 + b"}",
+        b'{"event":"x","facts":' + b"[" * 900 + b"]" * 900 + b"}",
+        b"[" * 99_999,
+        b'{"event":"x","time":"9999999-01-01","severity":"grave"}',
+    ],
+    ids=range(12),
+)
+def test_whatever_stands_in_a_file_is_one_line(tmp_path: Path, capsys, line: bytes) -> None:
+    """Of printable ASCII, and of a bounded length: somebody else may have written it."""
     path = tmp_path / "audit.jsonl"
-    path.write_bytes(
-        b'[]\n\xff\n{"event":"a\\u001b[2J","time":7,"facts":{"\\u0007":[1]},"severity":null}\n' + b"[" * 99_999
-    )
+    path.write_bytes(line + b"\n")
 
     assert main(["audit", "show", str(path)]) == 0
-    assert main(["audit", "show", "--since", "2020-01-01", str(path)]) == 0
-    assert capsys.readouterr().out.splitlines() == [r"7  null      a\u001b[2J  \u0007=[1]"]
+    (shown,) = capsys.readouterr().out.splitlines()
+    assert shown.isascii()
+    assert shown.isprintable()
+    assert len(shown) <= 8_192
+    for options in (["--since", "2020-01-01"], ["--severity", "low"], ["--subject", "u"], ["--json"], ["--event", "x"]):
+        assert main(["audit", "show", *options, str(path)]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "held"),
+    [
+        (SECRET, SECRET.encode()),
+        (SECRET, SECRET.encode() + b"\n"),
+        (SECRET, SECRET.encode() + b"\r\n"),
+        (SECRET.encode().hex(), SECRET.encode().hex().encode() + b"\n"),
+        (bytes(range(200, 240)), bytes(range(200, 240))),
+        (bytes(range(200, 231)) + b"\n", bytes(range(200, 231)) + b"\n"),
+        (bytes(range(200, 240)) + b"\n", bytes(range(200, 240)) + b"\n"),
+        (b" " + bytes(range(200, 240)) + b"\t", b" " + bytes(range(200, 240)) + b"\t"),
+    ],
+    ids=["text", "line", "dos", "hex", "raw", "raw of 32 that ends a line", "raw that ends a line", "blanks"],
+)
+def test_a_key_in_a_file_is_the_key_of_the_writer(tmp_path: Path, key, held: bytes) -> None:
+    """With the line feed of an editor, or one that is of the key."""
+    path, file = tmp_path / "audit.jsonl", tmp_path / "key"
+    audit = AuditLog(path=str(path), key=key)
+    audit.record("sys_startup", "success")
+    audit.close()
+    file.write_bytes(held)
+
+    assert main(["audit", "verify", "--key-file", str(file), str(path)]) == 0
+
+
+def test_a_key_that_was_changed_is_given_beside_the_new_one(log: Path, tmp_path: Path, capsys) -> None:
+    """One alone is the key of a part; one of another log is told to be none of this, and not to be a change."""
+    audit = AuditLog(path=str(log), key="n" * 40)
+    audit.record("sys_startup", "success")
+    audit.close()
+    older, newer, other = (tmp_path / name for name in ("older", "newer", "other"))
+    older.write_text(SECRET)
+    newer.write_text("n" * 40)
+    other.write_text("o" * 40)
+    verifies = ["audit", "verify", str(log), "--key-file"]
+
+    assert main([*verifies, str(older), "--key-file", str(newer)]) == 0
+    assert main([*verifies, str(newer)]) == 1
+    capsys.readouterr()
+    assert main([*verifies, str(other)]) == 2
+    assert "This key is not the one of the log" in capsys.readouterr().out
 
 
 def test_a_time_is_a_time(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

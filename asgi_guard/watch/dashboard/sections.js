@@ -164,7 +164,7 @@ function fillFacts(summary) {
   const workers = list(summary.workers).length;
   put(byId("facts"), [
     isNumber(summary.uptime_seconds) && `up ${showAge(summary.uptime_seconds)}`,
-    workers > 0 && plural(workers, "worker"),
+    summary.alone ? "one worker of several, each counts alone" : workers > 0 && plural(workers, "worker"),
     `as of ${showTime(summary.time)}`,
   ].filter(Boolean).join(" · "));
 }

@@ -103,3 +103,60 @@ def test_the_time_is_that_of_the_length(piece: str) -> None:
 
     took(1_000)
     assert took(200_000) < 5  # milliseconds where it is linear, minutes where it is not
+
+
+@pytest.mark.parametrize("length", [*range(15, 50)])
+def test_a_secret_that_was_cut_in_half_is_hidden(length: int) -> None:
+    """Where something else has cut it, at the end of the text."""
+    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1NyJ9.c2lnbmF0dXJl"
+    for secret in (jwt, "ghp_" + "a1" * 22, "AIza" + "a1_-b" * 9, "postgresql://shop:pass7word" + "x" * 40):
+        left = hidden(f"with {secret[:length]}")
+        assert HIDDEN in left or len(secret[:length]) < len("postgresql://shop:p") + 4
+        assert "pass7" not in left
+        assert "a1a1a1" not in left
+        assert secret[8:20] not in left or secret.startswith("post")
+
+
+def test_secrets_are_looked_for_before_texts_are_cut() -> None:
+    """A token that stands over the bound of its field leaves no half behind."""
+    from asgi_guard.audit import Audit, AuditLog
+    from asgi_guard.audit.entry import BOUNDS
+    from asgi_guard.audit.log import Served, served_var
+
+    told: list[Any] = []
+    log = AuditLog(Audit(sinks=[told.append]))
+    for name in ("subject", "reason", "path"):
+        for before in range(BOUNDS[name] - 60, BOUNDS[name], 5):
+            text = "w" * (before - 1) + " AKIAIOSFODNN7EXAMPLE 4111 1111 1111 1111 xoxb-123456789012-abcdef"
+            if name == "path":
+                token = served_var.set(Served(log, None, "GET", text))
+                log.record("authz_fail")
+                served_var.reset(token)
+            else:
+                log.record("authz_fail", **{name: text})
+    log.close()
+
+    lines = str(told)
+    assert len(told) > 30
+    for part in ("AKIA", "4111", "xoxb"):
+        assert part not in lines
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["eyJ", "eyJaaaaaaaa.", "-eyJaaaaaaaa", ".eyJaaaaaaaaaaa.a", "://", "://a:", "://a:b", "bearer ", "token a ",
+     "-----BEGIN PRIVATE KEY-----", "-----BEGIN A", "AKIA", "gh_", "ghp_", "xoxb-", "4 ", "41", "- -"],
+)  # fmt: skip
+def test_four_times_the_length_takes_about_four_times_the_time(piece: str) -> None:
+    """And not sixteen times: 64 KB against 256 KB, of whatever is repeated."""
+
+    def took(size: int) -> float:
+        text = (piece * size)[:size]
+        times: list[float] = []
+        for _ in range(3):
+            started = time.process_time()
+            hidden(text)
+            times.append(time.process_time() - started)
+        return min(times)
+
+    assert took(262_144) < 9 * took(65_536) + 0.02

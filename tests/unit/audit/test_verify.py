@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from asgi_guard.audit import Entry
-from asgi_guard.audit import writer as writer_module
+from asgi_guard.audit import sealing as sealing_module
 from asgi_guard.audit.chain import NOTHING, Chain, code_of, new_name
+from asgi_guard.audit.heads import HEADS
 from asgi_guard.audit.settings import Audit
 from asgi_guard.audit.verify import Verdict, verify
-from asgi_guard.audit.writer import HEADS, Writer
+from asgi_guard.audit.writer import Writer
 from asgi_guard.testing import ManualClock
 
 KEY = b"k" * 40
@@ -50,7 +51,7 @@ def verdict(path: Path, **options: Any) -> Verdict:
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A log of two workers, with checkpoints in it."""
-    monkeypatch.setattr(writer_module, "CHECKPOINT_LINES", 20)
+    monkeypatch.setattr(sealing_module, "CHECKPOINT_LINES", 20)
     monkeypatch.setattr(Writer, "_start", lambda _: None)
     path = tmp_path / "audit.jsonl"
     write(path)
@@ -216,7 +217,7 @@ def test_without_the_heads_an_end_that_is_missing_does_not_show(log: Path) -> No
 def test_another_key_is_told(log: Path) -> None:
     """And so is none."""
     for key in (b"x" * 40, b""):
-        assert {found.fault for found in verdict(log, key=key).findings} == {"heads", "changed"}
+        assert {found.fault for found in verdict(log, key=key).findings} == {"key"}
 
 
 def test_without_the_key_nobody_forges_a_line(log: Path) -> None:

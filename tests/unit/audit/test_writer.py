@@ -19,10 +19,12 @@ import pytest
 
 from asgi_guard import Audit, AuditLog, ConfigError
 from asgi_guard.audit import Entry
+from asgi_guard.audit import sealing as sealing_module
 from asgi_guard.audit import writer as writer_module
 from asgi_guard.audit.file import LogFile
+from asgi_guard.audit.heads import HEADS
 from asgi_guard.audit.verify import verify
-from asgi_guard.audit.writer import HEADS, Writer
+from asgi_guard.audit.writer import Writer
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.testing import ManualClock
 
@@ -154,7 +156,7 @@ def test_who_would_rather_wait_waits_for_a_place(path: Path) -> None:
 
 @pytest.mark.usefixtures("stopped")
 def test_a_disk_that_is_full_costs_no_line(path: Path, monkeypatch, caplog) -> None:
-    """What was not written whole is written again, on a line of its own, and nothing behind it before."""
+    """What was not written whole is taken back and written again, and nothing behind it before."""
     writer = Writer(Audit(path=str(path), key=KEY), ManualClock())
     write = os.write
     left = [700, 0, 10]
@@ -181,7 +183,7 @@ def test_a_disk_that_is_full_costs_no_line(path: Path, monkeypatch, caplog) -> N
         pass
 
     found = verify([path], key=KEY.encode(), heads=[path.with_name(path.name + HEADS)])
-    assert (found.findings, found.torn) == ([], 2)
+    assert (found.findings, found.torn) == ([], 0)
     told = [line for line in path.read_bytes().splitlines() if b'"subject"' in line and line.endswith(b'"}')]
     assert [json.loads(line)["subject"] for line in told] == [f"u{number}" for number in range(6)]
     assert caplog.text.count("The audit log cannot be written") == 1
@@ -206,7 +208,7 @@ def test_a_file_that_was_moved_away_is_made_anew(path: Path) -> None:
 @pytest.mark.usefixtures("stopped")
 def test_checkpoints_come_by_lines_and_by_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And are noted in the heads, each sealed."""
-    monkeypatch.setattr(writer_module, "CHECKPOINT_LINES", 10)
+    monkeypatch.setattr(sealing_module, "CHECKPOINT_LINES", 10)
     clock = ManualClock()
     writer = Writer(Audit(path=str(path), key=KEY), clock)
     for number in range(15):
@@ -218,12 +220,12 @@ def test_checkpoints_come_by_lines_and_by_time(path: Path, monkeypatch: pytest.M
 
     assert [told["seq"] for told in lines(path) if told["event"] == "audit_checkpoint"] == [10, 18]
     heads = lines(path.with_name(path.name + HEADS))
-    assert [head["seq"] for head in heads] == [16, 18]
+    assert [head["seq"] for head in heads] == [18]
 
 
 def test_what_was_written_last_is_noted_when_nothing_follows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or it could be cut off for as long as nothing happens; once is enough."""
-    monkeypatch.setattr(writer_module, "CHECKPOINT_SECONDS", 0.2)
+    monkeypatch.setattr(sealing_module, "CHECKPOINT_SECONDS", 0.2)
     told: list[str] = []
     written, noted = threading.Event(), threading.Event()
 
@@ -250,14 +252,15 @@ def test_an_entry_that_comes_while_the_log_is_closed_is_written(path: Path) -> N
     """In a chain of its own: the other has ended."""
     writer = Writer(Audit(path=str(path), key=KEY), ManualClock())
     writer.put(entry("u0"))
-    say_head = writer._say_head
+    write = writer._write
 
-    def meanwhile(*, is_last: bool) -> None:
-        say_head(is_last=is_last)
+    def meanwhile(*, is_ending: bool) -> bool:
+        is_last = write(is_ending=is_ending)
         if own(path) == ["u0"]:
             writer.put(entry("u1"))
+        return is_last
 
-    writer._say_head = meanwhile  # type: ignore[method-assign]
+    writer._write = meanwhile  # type: ignore[method-assign]
     writer._is_ending = True
     assert [writer.has_ended(), writer.has_ended()] == [False, True]  # whoever waits for the end does not wait long
 

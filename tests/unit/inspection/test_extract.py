@@ -304,7 +304,7 @@ def test_an_encoded_body_is_inflated_for_the_look(encode, encoding: bytes) -> No
         (b"x", b"br", 415),
         (b"x", b"zstd", 415),
         (b"x", b", ".join([b"gzip"] * 5), 415),
-        (gzip.compress(b"") * 300, b"gzip", 400),
+        (gzip.compress(b"", mtime=0) * 300, b"gzip", 400),
     ],
 )
 def test_what_cannot_be_inflated_is_said(body: bytes, encoding: bytes, status: int) -> None:

@@ -114,7 +114,7 @@ async def test_what_every_part_refuses_is_written(path: Path) -> None:
 
 async def test_the_application_reports_with_one_call(path: Path) -> None:
     """The log knows who asks, from where."""
-    guard = Guard(app, audit=str(path))
+    guard = Guard(app, audit=str(path), monitor=False)
     async with lifespan(guard):
         await call(guard, "POST", "/login")
 
@@ -183,7 +183,7 @@ async def test_another_file_may_be_named_while_it_runs(path: Path) -> None:
 
 async def test_settings_need_not_be_written(path: Path) -> None:
     """Where they are a secret."""
-    guard = Guard(app, audit=Audit(path=str(path), tells_settings=False))
+    guard = Guard(app, audit=Audit(path=str(path), tells_settings=False), monitor=False)
     async with lifespan(guard):
         pass
 

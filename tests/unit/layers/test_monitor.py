@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from base64 import b64encode
@@ -59,7 +60,7 @@ async def summary(app: Guard, path: str = "/performance/summary") -> dict[str, A
 
 async def end(app: Guard) -> None:
     """Let the thread end that a request has begun."""
-    await until(lambda: app.part("monitor")._watcher is not None)
+    await until(lambda: app.part("monitor").watcher is not None)
     await app.part("monitor").shutdown()
 
 
@@ -107,6 +108,23 @@ async def test_a_browser_is_asked_for_the_token_where_that_is_wanted() -> None:
     for wrong in (f"me:{TOKEN}x", TOKEN, f"{TOKEN}:me", "me:", ""):
         assert (await asked("/performance", basic(wrong))).status == 401
     assert (await asked("/performance", {"Authorization": "Basic %%%"})).status == 401
+    await end(app)
+
+
+@pytest.mark.parametrize(
+    ("dashboard", "summary", "status"),
+    [
+        ("/ops/board", "/ops/data", 218),
+        ("/ops/board", "/performance/summary", 401),
+        (None, "/performance/summary", 218),
+    ],
+)
+async def test_a_browser_is_asked_again_where_it_would_not_send_the_password(dashboard, summary, status) -> None:
+    """That is outside the folder of the page (RFC 7617 section 2.2)."""
+    app = guarded(endpoints=Endpoints(token=TOKEN, challenge=True, dashboard=dashboard, summary=summary))
+
+    assert (await call(app, path=summary)).status == status
+    assert (await call(app, path=summary, headers=SHOWN)).status == 200
     await end(app)
 
 
@@ -169,7 +187,8 @@ async def test_the_windows_can_be_chosen() -> None:
     app = guarded()
     assert (await summary(app, "/performance/summary?windows=1m"))["windows"].keys() == {"1m"}
     assert (await summary(app, "/performance/summary?windows=1m&windows=5m"))["windows"].keys() == {"1m", "5m"}
-    assert (await summary(app, "/performance/summary?windows=x"))["windows"] == {}
+    odd = await call(app, path="/performance/summary?windows=7m", headers=SHOWN)
+    assert (odd.status, odd.body) == (400, b"windows= takes 1m, 5m, 60m, with commas between.\n")
     assert (await summary(app, f"/performance/summary?windows={'1m,' * 9_999}"))["windows"].keys() == {"1m"}
     await end(app)
 
@@ -178,7 +197,7 @@ async def test_a_lifespan_begins_and_ends_it() -> None:
     """The server waits until it has."""
     app = guarded()
     async with lifespan(app):
-        watcher = app.part("monitor")._watcher
+        watcher = app.part("monitor").watcher
         assert watcher.is_running
     assert not watcher.is_running
 
@@ -188,7 +207,7 @@ async def test_a_request_begins_it_where_no_lifespan_does() -> None:
     app = guarded()
     for _ in range(2):
         await call(app)
-        await until(lambda: app.part("monitor")._watcher is not None and app.part("monitor")._watcher.is_running)
+        await until(lambda: app.part("monitor").watcher is not None and app.part("monitor").watcher.is_running)
         await app.part("monitor").shutdown()
 
 
@@ -231,10 +250,90 @@ async def test_a_guard_that_is_reconfigured_watches_on() -> None:
     await end(app)
     app.reconfigure(monitor=Monitor(alerts=[Alert("mine", "error_rate", above=1)]))
     await call(app)
-    await until(lambda: app.part("monitor")._watcher is not None)
+    await until(lambda: app.part("monitor").watcher is not None)
 
     assert [alert["name"] for alert in (await summary(app))["alerts"]] == ["mine"]
     await end(app)
+
+
+async def test_a_monitor_is_switched_off_and_on() -> None:
+    """Its pages go with it, and so does its thread; the settings are the new ones, defaults as well."""
+    app = guarded(monitor=Monitor(alerts=[Alert("mine", "error_rate", above=1)]))
+    async with lifespan(app):
+        watcher = app.part("monitor").watcher
+        app.reconfigure(monitor=False)
+        await until(lambda: not watcher.is_running)
+        assert (await call(app, path="/performance/summary", headers=SHOWN)).status == 218
+
+        app.reconfigure(monitor=True)
+        await call(app)
+        await until(lambda: watcher.is_running)
+        assert "mine" not in [alert["name"] for alert in (await summary(app))["alerts"]]
+    assert not watcher.is_running
+
+
+async def test_equal_settings_change_nothing() -> None:
+    """A file that is read again keeps the history."""
+    app = guarded(monitor={"alert_thresholds": {"error_rate": 2.0}})
+    async with lifespan(app):
+        watcher = app.part("monitor").watcher
+        leader = watcher._leader
+        app.reconfigure(monitor={"alert_thresholds": {"error_rate": 2.0}})
+        await call(app)
+        await until(lambda: app.part("monitor").watcher is watcher)
+        assert watcher._leader is leader
+        assert watcher.is_running
+    assert not watcher.is_running
+
+
+async def test_what_one_guard_ends_another_needs() -> None:
+    """The watcher of both ends with the last of them."""
+    aggregate = Aggregate()
+    one, other = guarded(aggregate=aggregate), guarded(aggregate=aggregate)
+    async with lifespan(one):
+        async with lifespan(other):
+            pass
+        assert aggregate.watcher.is_running
+    assert not aggregate.watcher.is_running
+
+
+async def test_a_guard_without_a_monitor_shows_nobody_elses() -> None:
+    """Though both count together."""
+    aggregate = Aggregate()
+    with_one, without = guarded(aggregate=aggregate), guarded(aggregate=aggregate, monitor=False)
+    await summary(with_one)
+
+    for path in ("/performance", "/performance/summary"):
+        assert (await call(without, path=path, headers=SHOWN)).status == 218
+    await end(with_one)
+
+
+async def test_the_wishes_of_a_guard_that_is_no_more_are_nobodys() -> None:
+    """Another of the process goes by its own."""
+    aggregate = Aggregate()
+    gone = guarded(aggregate=aggregate, monitor=Monitor(alerts=[Alert("mine", "error_rate", above=1)]))
+    app = guarded(aggregate=aggregate)
+    del gone
+    gc.collect()
+
+    async with lifespan(app):
+        assert "mine" not in [alert["name"] for alert in (await summary(app))["alerts"]]
+
+
+async def test_a_monitor_without_telemetry_says_that_it_does_nothing() -> None:
+    """Where the settings are read aloud."""
+    assert "  does nothing: without telemetry nothing is counted" in Guard(shop, telemetry=False).explain()
+    assert "  does nothing" not in Guard(shop).explain()
+
+
+async def test_a_webhook_can_be_named_in_the_environment() -> None:
+    """Neither its path nor its secret is shown."""
+    named = {"URL": "https://hooks.example/path", "SECRET": "s" * 24}
+    app = Guard.from_env(shop, {f"ASGI_GUARD_MONITOR__WEBHOOK_{name}": value for name, value in named.items()})
+    monitor = app.part("monitor").settings
+
+    assert [len(sinks._lines) for sinks in monitor.told()] == [1, 0, 1]
+    assert not {"/path", "ssss"} & {text for text in ("/path", "ssss") if text in app.explain()}
 
 
 async def test_guards_that_count_together_are_watched_together() -> None:
@@ -259,6 +358,8 @@ async def test_guards_that_count_together_are_watched_together() -> None:
         ({"slos": Alert("a", "error_rate", above=1)}, ["AG871"]),
         ({"alerts": [Alert("a 14.4x", "error_rate", above=1)], "slos": [SLO("a")]}, ["AG884"]),
         ({"sinks": print}, ["AG885"]),
+        ({"webhook_url": "https://hooks.example/x"}, ["AG888"]),
+        ({"webhook_secret": "s" * 24, "webhook_url": "http://hooks.example/x"}, ["AG887"]),
         ({"sinks": ["https://hooks.example"]}, None),
         ({"alert_thresholds": {"cpu": 1}}, None),
         ({"period_seconds": 0.1, "disk_path": 7, "log_alerts": "yes"}, None),
@@ -286,7 +387,7 @@ async def test_a_monitor_that_cannot_begin_keeps_nobody_from_being_served(
     """It is said once, and not tried for each request."""
     aggregate = Aggregate()
     app = guarded(aggregate=aggregate)
-    monkeypatch.setattr(aggregate, "to_watch", None)  # nobody can watch by that
+    monkeypatch.setattr("asgi_guard.watch.watcher.Leader", None)  # nobody can watch by that
 
     async with lifespan(app):
         for _ in range(20):
@@ -301,5 +402,5 @@ async def test_a_layer_without_a_stack_watches_nothing() -> None:
     await layer.start()
     await layer.shutdown()
 
-    assert layer._watcher is None
+    assert layer.watcher is None
     assert layer._beginning_in != os.getpid()

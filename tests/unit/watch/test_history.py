@@ -30,7 +30,8 @@ def served(aggregate: Aggregate, route: str = "/", status: str = "200", ms: floa
 
 def tick(number: int, seconds: float = 5) -> Stretch:
     """Make a stretch in which so many requests came."""
-    return Stretch(seconds, Figures(number), {("GET", "/"): Figures(number)}, {}, {("sales", ("a",)): number})
+    figures = Figures(number)
+    return Stretch(seconds, figures, figures, {("GET", "/"): figures}, {}, {("sales", ("a",)): number})
 
 
 def test_a_stretch_is_what_happened_between_two_snapshots() -> None:
@@ -136,7 +137,7 @@ def test_stretches_add_up_without_loss(durations: list[float], parts: int) -> No
 
 def test_nothing_adds_up_to_nothing() -> None:
     """There are no percentiles of it."""
-    assert put_together([]) == Stretch(0, NOTHING, {}, {}, {})
+    assert put_together([]) == Stretch(0, NOTHING)
     assert added([]).quantiles(0.5) == [None]
     assert added([]).mean_seconds is None
 
@@ -211,6 +212,16 @@ def test_a_history_of_an_hour_is_no_longer_than_an_hour() -> None:
     assert len(history.ticks()) == TICKS
     assert 3_600 <= history.window(3_600).seconds < 3_600 + 12 * 9
     assert history.window(1e9).seconds < 3_600 + 2 * 12 * 9 + 72 * 9
+
+
+@pytest.mark.parametrize("seconds", [1, 2.5, 5, 7, 30, 60])
+def test_an_hour_is_an_hour_however_long_a_tick_is(seconds: float) -> None:
+    """What is older than sixty ticks is put together by the minute."""
+    history = History(seconds)
+    for _ in range(round(4_000 / seconds)):
+        history.add(tick(1, seconds))
+
+    assert 3_600 <= history.window(3_600).seconds <= 3_600 + 60 + seconds
 
 
 def test_the_newest_stretches_come_last() -> None:

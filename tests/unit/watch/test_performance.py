@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 
 from asgi_guard import PerformanceMonitor, PerformanceTracker, performance_monitor
 from asgi_guard.errors.exceptions import ConfigError
-from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.monitor.cells import MAX_METRICS, Aggregate
 from asgi_guard.monitor.process import aggregate_of_process
+from asgi_guard.monitor.shared_memory import SharedAggregate
 from asgi_guard.telemetry.otel import Instruments
 from asgi_guard.telemetry.otel_points import to_otel
 from asgi_guard.telemetry.prometheus import render
@@ -357,3 +363,86 @@ def test_a_name_that_cannot_be_is_said_before_the_block(monitor: PerformanceMoni
     for name in ("bad name", "orders"):
         with pytest.raises(ValueError, match=name):
             PerformanceTracker(monitor, name)
+
+
+def test_a_generator_is_measured_as_long_as_it_runs(monitor: PerformanceMonitor) -> None:
+    """Not its making, which takes no time; async or not, and what it raises is named."""
+    times = iter(range(100))
+    tracker = PerformanceTracker(monitor, "rows", now=lambda: float(next(times)))
+
+    @tracker
+    def rows() -> Iterator[int]:
+        yield from (next(times), next(times))
+
+    @tracker
+    async def later() -> AsyncIterator[int]:
+        yield next(times)
+
+    @tracker
+    def broken() -> Iterator[int]:
+        yield 1
+        raise LookupError
+
+    async def read() -> list[int]:
+        return [item async for item in later()]
+
+    assert list(rows()) == [1, 2]
+    assert anyio.run(read) == [5]
+    with pytest.raises(LookupError):
+        list(broken())
+    assert [(one.value, dict(one.attributes)) for one in monitor.measurements("rows")] == [
+        (3.0, {}),
+        (2.0, {}),
+        (1.0, {"error.type": "LookupError"}),
+    ]
+
+
+def test_equal_values_that_are_not_the_same_are_told_apart(monitor: PerformanceMonitor) -> None:
+    """To Python 1, 1.0 and True are one key."""
+    for value in (1, True, 1.0):
+        monitor.increment("jobs", attributes={"kind": value})
+
+    assert sorted(point.values for point in monitor.aggregate.snapshot()) == [("1",), ("1.0",), ("True",)]
+
+
+def test_more_metrics_than_there_may_be_fail_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Several monitors count in one aggregate, which has its own bound."""
+    aggregate = Aggregate()
+    for one in range(3):
+        monitor = PerformanceMonitor(aggregate)
+        for number in range(150):
+            monitor.increment(f"m{one}_{number}")
+
+    assert len(aggregate.snapshot()) == MAX_METRICS
+    assert "is not measured: there are more than 256 metrics" in caplog.text
+
+
+def test_a_count_that_leaves_the_integers_fails_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In shared memory a counter has 63 bits."""
+    aggregate = SharedAggregate(tmp_path / "cells")
+    monitor = PerformanceMonitor(aggregate)
+    for _ in range(1_100):
+        monitor.increment("bytes", 2**53)
+    aggregate.close()
+
+    assert "bytes is not measured: all of it together is out of its bounds" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_waits_for_no_lock_of_its_parent(monitor: PerformanceMonitor) -> None:
+    """A thread that it does not have may hold one."""
+    monitor.increment("a")
+    says, hears = os.pipe()
+    with monitor._lock, monitor.aggregate.pressure._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(10)
+            monitor.increment("b")
+            monitor.aggregate.pressure.note("policy", "key")
+            os.write(hears, b"done")
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(hears)
+    assert os.read(says, 9) == b"done"
+    os.close(says)

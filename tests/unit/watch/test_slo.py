@@ -77,7 +77,7 @@ def never(alert: Alert) -> Reading:
 FAULTS = {
     "ten minutes of 5 %, three days on": (3 * DAY, 600, 5, {"14.4x": "", "6x": "", "1x": ""}),
     "ten minutes of 5 %, an hour on": (HOUR, 600, 5, {"14.4x": "", "6x": "+495 -1960", "1x": "+75 -21860"}),
-    "ten minutes of 5 %, at once": (0, 600, 5, {"14.4x": "+5 -830", "6x": "+5 -2215", "1x": "+5 -21860"}),
+    "ten minutes of 5 %, at once": (0, 600, 5, {"14.4x": "+60 -830", "6x": "+60 -2215", "1x": "+60 -21860"}),
     "half an hour of 5 %, three days on": (3 * DAY, 1800, 5, {"14.4x": "+1040 -2030", "6x": "", "1x": ""}),
     "ten minutes of 100 %, three days on": (
         3 * DAY,
@@ -107,10 +107,20 @@ def test_a_fault_is_told_by_the_tiers_that_it_is_bad_enough_for(before, seconds,
     assert service.told == expected
 
 
+def test_the_first_minute_is_no_verdict() -> None:
+    """A service that starts, and fails meanwhile, has not burnt the budget of a month."""
+    service = Service()
+    service.look()
+
+    assert service.run(MINUTE - TICK, 100).told == {"14.4x": "", "6x": "", "1x": ""}
+    assert service.run(TICK, 100).told == {"14.4x": "+60", "6x": "+60", "1x": "+60"}
+
+
 def test_too_few_requests_are_no_verdict() -> None:
     """Ninety-nine that all fail say nothing yet; one more does."""
     service = Service()
     service.look()
+    service.run(MINUTE, 0, per_tick=0).begin()
 
     assert service.run(TICK, 100, per_tick=99).told == {"14.4x": "", "6x": "", "1x": ""}
     assert service.run(TICK, 100, per_tick=1).told == {"14.4x": "+10", "6x": "+10", "1x": "+10"}
@@ -121,6 +131,7 @@ def test_a_few_bad_requests_are_what_a_budget_is_there_for(bad: int, expected: s
     """Three in a hundred burn the budget thirty times too fast, and are no alert all the same."""
     service = Service()
     service.look()
+    service.run(MINUTE, 0, per_tick=0).begin()
     service.run(TICK, bad)
 
     assert service.told == {"14.4x": expected, "6x": expected, "1x": expected}
@@ -139,7 +150,7 @@ def test_what_was_counted_before_anybody_looked_counts_for_nothing() -> None:
 def test_counters_that_begin_anew_go_on_from_there() -> None:
     """What they show afterwards is what has happened since, neither less than nothing nor all of it again."""
     budget = Budget(SLO("shop"))
-    for now, total, bad in [(0, 5_000, 100), (5, 6_000, 100), (10, 500, 50), (15, 1_000, 50)]:
+    for now, total, bad in [(-60, 5_000, 100), (0, 5_000, 100), (5, 6_000, 100), (10, 500, 50), (15, 1_000, 50)]:
         budget.observe(now, total, bad)
 
     rate, events = budget.reading(15, budget.tiers[0])
@@ -149,6 +160,7 @@ def test_counters_that_begin_anew_go_on_from_there() -> None:
 def test_a_count_of_bad_requests_that_shrinks_is_no_new_beginning() -> None:
     """It is estimated from buckets, and may waver; the total does not."""
     budget = Budget(SLO("shop"))
+    budget.observe(-60, 1_000, 0)
     for now, bad in [(0, 0), (5, 10), (10, 9), (15, 10)]:
         budget.observe(now, 1_000 + 100 * now, bad)
 
@@ -159,7 +171,7 @@ def test_a_count_of_bad_requests_that_shrinks_is_no_new_beginning() -> None:
 def test_there_are_never_more_bad_requests_than_requests() -> None:
     """Counters that are read one after the other may disagree for a moment."""
     budget = Budget(SLO("shop"))
-    budget.observe(0, 0, 0)
+    budget.observe(-60, 0, 0)
     budget.observe(5, 100, 150)
 
     assert round(budget.reading(5, budget.tiers[0]).value or 0, 9) == 1_000

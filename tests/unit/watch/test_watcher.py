@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ class Stage:
             each()
             self.clock.advance(2.5)
             self.watcher.step()
+        self.watcher.flush()
 
     def summary(self, *windows: str) -> dict[str, Any]:
         """Read the summary."""
@@ -295,6 +297,49 @@ def test_slow_answers_are_an_alert(stage: Stage) -> None:
     assert [one.name for one in stage.told] == ["response_time"]
 
 
+@pytest.mark.parametrize("steps", [5, 7.5])
+def test_one_slow_request_among_few_is_no_alert(stage: Stage, steps: float) -> None:
+    """Also in half a step, in which durations are not read: only what has one counts."""
+    stage.go_on(20, lambda: stage.serve(1, ms=9_000) if not stage.aggregate.snapshot() else None)
+    stage.go_on(steps, lambda: stage.serve(19))
+
+    assert stage.told == []
+
+
+@pytest.mark.parametrize("status", ["403", "404", "429"])
+def test_a_flood_of_refusals_hides_no_failure(stage: Stage, status: str) -> None:
+    """What never reached the application is neither right nor quick."""
+    stage.go_on(30, lambda: (stage.serve(2_000, "", status, 0.1), stage.serve(20, "/a", "500", 6_000)))
+
+    assert {one.name for one in stage.told} == {"error_rate", "response_time"}
+
+
+def test_a_counter_at_rest_is_under_its_threshold() -> None:
+    """As soon as a whole window has been seen; where nothing was ever counted nobody knows."""
+    stage = Stage(Monitor(alerts=[Alert("orders", "orders", below=0.5)], log_alerts=False))
+    orders = PerformanceMonitor(stage.aggregate)
+    stage.go_on(60)
+    assert stage.told == []
+
+    stage.go_on(60, lambda: orders.increment("orders", 10))
+    assert stage.told == []
+    stage.go_on(60)
+    assert [one.kind for one in stage.told] == ["alert.fired"]
+    stage.go_on(60, lambda: orders.increment("orders", 10))
+    assert [one.kind for one in stage.told] == ["alert.fired", "alert.cleared"]
+
+
+def test_a_signal_that_nobody_measures_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A minute after the start, with what may have been meant."""
+    stage = Stage(Monitor(alerts=[Alert("cpu", "cpu_usge", above=80)], log_alerts=False))
+    stage.go_on(57.5)
+    assert caplog.text == ""
+
+    stage.go_on(120)
+    assert caplog.text.count("the alert 'cpu' watches 'cpu_usge', which nothing has measured") == 1
+    assert "cpu_usage" in caplog.text
+
+
 def test_one_request_alone_is_no_alert(stage: Stage) -> None:
     """Whatever became of it."""
     stage.serve(1, status="500", ms=60_000)
@@ -373,6 +418,39 @@ def test_a_listener_that_fails_keeps_nobody_from_hearing(stage: Stage) -> None:
 
     assert [one.name for one in stage.told] == ["error_rate"]
     assert failing in stage.watcher.heard_by
+
+
+def test_a_listener_that_hangs_keeps_nobody_waiting(stage: Stage) -> None:
+    """The watcher looks on, and sinks are told."""
+    let_go = threading.Event()
+    sunk: list[Any] = []
+    stage.watcher.configure(Monitor(sinks=[sunk.append], log_alerts=False))
+    hanging = Heard(lambda _: let_go.wait(60))
+    stage.watcher.heard_by.add(hanging)
+    for _ in range(4):
+        stage.serve(50, status="500")
+        stage.clock.advance(2.5)
+        stage.watcher.step()
+    assert stage.watcher.warnings() != []
+
+    let_go.set()
+    stage.watcher.flush()
+    assert [one.name for one in sunk] == ["error_rate"]
+    assert hanging in stage.watcher.heard_by
+
+
+def test_other_settings_forget_no_alert(stage: Stage) -> None:
+    """One that fires clears one day, and a cool-down lasts."""
+    stage.go_on(10, lambda: stage.serve(50, status="500"))
+    stage.watcher.configure(Monitor(log_alerts=False, period_seconds=6))
+    stage.go_on(60, lambda: stage.serve(50))
+    assert [one.kind for one in stage.told] == ["alert.fired", "alert.cleared"]
+
+    stage.watcher.configure(Monitor(log_alerts=False, period_seconds=5))
+    stage.go_on(60, lambda: stage.serve(50, status="500"))
+    assert [one.kind for one in stage.told] == ["alert.fired", "alert.cleared"]
+    stage.go_on(300, lambda: stage.serve(50, status="500"))
+    assert [one.kind for one in stage.told] == ["alert.fired", "alert.cleared", "alert.fired"]
 
 
 # Its life
@@ -593,3 +671,137 @@ class TestSeveralWorkers:
         minute = other.summary()["windows"]["1m"]
         assert minute["all"]["requests"] == 60
         assert [worker["requests"] for worker in other.summary()["workers"]] == [96 + 60]
+
+    def test_alerts_go_on_with_the_next_one_that_leads(self, stages: tuple[Stage, Stage]) -> None:
+        """None fires again, what fires is cleared, and a cool-down lasts."""
+        one, other = stages
+        self.go_on(stages, 20, lambda: one.serve(50, status="500"))
+        one.aggregate.close()
+        other.go_on(10, lambda: other.serve(50, status="500"))
+        assert [event.kind for event in one.told + other.told] == ["alert.fired"]
+
+        other.go_on(60, lambda: other.serve(50))
+        assert [event.kind for event in other.told] == ["alert.cleared"]
+        third = Stage(Monitor(log_alerts=False), SharedAggregate(one.aggregate._path))
+        other.aggregate.close()
+        third.clock = other.clock
+        third.watcher._clock = third.watcher._leader._clock = other.clock
+        third.watcher._leader._alerts._clock = other.clock
+        third.go_on(20, lambda: third.serve(50, status="500"))
+        third.aggregate.close()
+        assert third.told == []
+
+    def test_the_one_that_ends_leads_no_more(self, stages: tuple[Stage, Stage]) -> None:
+        """Though its process lives on."""
+        one, other = stages
+        self.go_on(stages, 10)
+        one.watcher.end()
+        other.go_on(20, lambda: other.serve(50, status="500"))
+
+        assert [event.name for event in other.told] == ["error_rate"]
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"[1, 2]",
+            b'{"alerts": 5, "quiet": 7}',
+            b'{"alerts": [1, {}, {"name": 1}], "quiet": {"a": "b", "error_rate": 1e999}}',
+            b'{"alerts": [{"name": "error_rate", "state": "firing", "message": "x", "severity": "y", "since": "z"}]}',
+            b"[" * 100_000,
+            b"\xff",
+            None,
+        ],
+    )
+    def test_what_cannot_be_understood_changes_nothing(self, stages: tuple[Stage, Stage], said: bytes | None) -> None:
+        """Of another version, or of nobody: the followers warn of nothing, and alerts are told as ever."""
+        one, other = stages
+        self.go_on(stages, 10)
+        if said is None:
+            (one.aggregate._path / "said-alerts.json").unlink()
+            (one.aggregate._path / "said-alerts.json").mkdir()
+        else:
+            one.aggregate.publish("alerts.json", said)
+        other.watcher.step()
+        other.watcher.step()
+        assert other.watcher.warnings() == []
+
+        one.watcher.end()
+        other.go_on(2.5) if said is not None else None
+        for _ in range(8):
+            other.serve(50, status="500")
+            other.clock.advance(2.5)
+            with suppress(OSError):
+                other.watcher.step()
+        other.watcher.flush()
+        assert [event.name for event in other.told] == ["error_rate"]
+
+    @pytest.mark.parametrize("left", [b"[[1e999]]", b'[["a", "b", 1e999]]', b"[" * 100_000, b"{}", None])
+    def test_what_another_has_left_costs_no_alert(self, stages: tuple[Stage, Stage], left: bytes | None) -> None:
+        """Whatever it is; and where nothing can be published events are told all the same."""
+        one, other = stages
+        self.go_on(stages, 10)
+        other.aggregate.leave(left or b"[]")
+        if left is None:
+            path = one.aggregate._path / f"left-{other.aggregate._name}"
+            path.unlink()
+            path.symlink_to("/etc/hostname")
+            (one.aggregate._path / "new-said-alerts.json").mkdir()
+        for _ in range(8):
+            one.serve(50, status="500")
+            one.clock.advance(2.5)
+            with suppress(OSError) if left is None else nullcontext():
+                one.watcher.step()
+        one.watcher.flush()
+
+        assert [event.name for event in one.told] == ["error_rate"]
+
+    def test_a_sum_that_is_full_counts_nothing_again(self, tmp_path: Path) -> None:
+        """What becomes overflow when a worker dies was there before."""
+        aggregates = [SharedAggregate(tmp_path / "full", max_series=3) for _ in range(3)]
+        stage = Stage(Monitor(log_alerts=False), aggregates[0])
+        stage.go_on(5, lambda: stage.serve(1, "/a"))
+        for number, aggregate in enumerate(aggregates[1:]):
+            for route in range(3):
+                aggregate.series(REQUEST_DURATION, "GET", "http", "1.1", f"/{number}{route}", "500", "").record(MS)
+            PerformanceMonitor(aggregate).increment("jobs", 10)
+        stage.go_on(30)
+        for aggregate in aggregates[1:]:
+            aggregate.close()
+        stage.go_on(20)
+        windows = stage.summary()["windows"]
+        aggregates[0].close()
+
+        assert windows["1m"]["all"]["requests"] == 2 + 6
+
+    def test_a_file_that_breaks_and_heals_counts_nothing_again(self, stages: tuple[Stage, Stage]) -> None:
+        """Meanwhile its counters stand as they stood."""
+        one, other = stages
+        self.go_on(stages, 10, lambda: other.serve(25, status="500"))
+        file = one.aggregate._path / other.aggregate._name
+        whole = file.read_bytes()
+        with file.open("r+b") as broken:
+            broken.write(bytes(64))
+        one.go_on(10)
+        with file.open("r+b") as healed:
+            healed.write(whole[:64])
+        one.go_on(10)
+
+        assert one.summary()["windows"]["1m"]["all"]["requests"] == 100
+
+
+def test_a_folder_that_is_shared_later_brings_no_news(tmp_path: Path) -> None:
+    """What other processes have counted in it before."""
+    earlier = SharedAggregate(tmp_path / "cells")
+    for _ in range(100):
+        earlier.series(REQUEST_DURATION, "GET", "http", "1.1", "/", "500", "").record(MS)
+    earlier.close()
+    stage = Stage(Monitor(log_alerts=False))
+    stage.go_on(10)
+    with pytest.MonkeyPatch.context() as patch:
+        later = SharedAggregate(tmp_path / "cells")
+        patch.setattr(process, "_aggregate", later)
+        stage.go_on(20)
+        later.close()
+
+    assert stage.told == []
+    assert stage.summary()["windows"]["1m"]["all"]["requests"] == 0

@@ -167,6 +167,11 @@ ANSWERS = {
     "a wait until a date": ([(503, {"Retry-After": "Tue, 14 Nov 2023 22:13:50 GMT"})], 2, [30.0]),
     "a date that has passed": ([(503, {"Retry-After": "Tue, 14 Nov 2023 22:00:00 GMT"})], 2, []),
     "a wait that nobody understands": ([(503, {"Retry-After": "soon"})], 2, [1.0]),
+    "a wait until a year that there is none of": (
+        [(429, {"Retry-After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"})],
+        2,
+        [1.0],
+    ),
     "a wait that is too long": ([(503, {"Retry-After": "3600"})], 1, []),
     "a wait of more digits than there are seconds": ([(503, {"Retry-After": "9" * 400})], 1, []),
     "no end of it": ([500, 502, 503, 504, 500, 500], 4, [1.0, 2.0, 4.0]),
@@ -359,6 +364,20 @@ def test_plain_http_has_a_long_name() -> None:
     webhook = Webhook("http://hooks.example.com/", secret=SECRET, dangerously_allow_plain_http=True)
 
     assert repr(webhook) == "Webhook(http://hooks.example.com/...)"
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://[::1]/x", 80),
+        ("https://[2001:db8::1]/x", 443),
+        ("https://hooks.example/x", 443),
+        ("http://[::1]:81/", 81),
+    ],
+)
+def test_a_port_is_that_of_the_url_and_not_the_end_of_an_address(url: str, port: int) -> None:
+    """Behind the last colon of `::1` there is none."""
+    assert Webhook(url, secret=SECRET)._port == port
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
