@@ -159,7 +159,7 @@ async def test_a_files_name_that_is_an_attack_is_refused(service: Service) -> No
     ("switch", "parts"),
     [
         ("ENABLE_SECURITY_MIDDLEWARE", {"audit", "rate_limit", "validation", "security_headers"}),
-        ("ENABLE_PERFORMANCE_MONITORING", {"telemetry", "monitor", "endpoints"}),
+        ("ENABLE_PERFORMANCE_MONITORING", {"telemetry", "monitor"}),
         ("ENABLE_ERROR_HANDLING", {"error_envelope"}),
     ],
 )
