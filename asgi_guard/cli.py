@@ -18,6 +18,7 @@ from asgi_guard import __version__
 from asgi_guard.cli_audit import add_audit
 from asgi_guard.cli_check import add_check, add_explain
 from asgi_guard.cli_inspect import add_inspect
+from asgi_guard.cli_load import add_load
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.serve.command import add_run
 
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add_explain(commands)
     add_inspect(commands)
     add_audit(commands)
+    add_load(commands)
     return parser
 
 
