@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from asgi_guard.events import ErrorAnswered, Event, Listener, RequestAllowed, RequestRefused, RequestWouldBeRefused
     from asgi_guard.guard import Guard
+    from asgi_guard.handler import ErrorHandler, error_handler
     from asgi_guard.inspection.events import AttackFound, LimitCrossed
     from asgi_guard.inspection.policy import Exclusion
     from asgi_guard.inspection.rule import Rule
@@ -113,6 +114,7 @@ _HOME: dict[str, str] = {
     "ErrorCategory": "asgi_guard.errors.exceptions",
     "ErrorEnvelope": "asgi_guard.layers.error_envelope",
     "ErrorEnvelopeMiddleware": "asgi_guard.layers.error_envelope",
+    "ErrorHandler": "asgi_guard.handler",
     "ErrorSeverity": "asgi_guard.errors.exceptions",
     "Event": "asgi_guard.events",
     "Exchange": "asgi_guard.engine.exchange",
@@ -179,6 +181,7 @@ _HOME: dict[str, str] = {
     "client_key": "asgi_guard.limiting.keys",
     "current_request_id": "asgi_guard.correlation",
     "current_trace_id": "asgi_guard.correlation",
+    "error_handler": "asgi_guard.handler",
     "parse_rate": "asgi_guard.limiting.rate",
     "performance_monitor": "asgi_guard.watch.performance",
 }
@@ -216,6 +219,7 @@ __all__ = [
     "ErrorCategory",
     "ErrorEnvelope",
     "ErrorEnvelopeMiddleware",
+    "ErrorHandler",
     "ErrorSeverity",
     "Event",
     "Exchange",
@@ -281,6 +285,7 @@ __all__ = [
     "client_key",
     "current_request_id",
     "current_trace_id",
+    "error_handler",
     "parse_rate",
     "performance_monitor",
 ]

@@ -188,7 +188,7 @@ class ErrorEnvelopeLayer(Layer):
             notify(self.listeners, event)
         if self._debug and fault.status >= 500 and exchange.kind == "http" and _is_local_browser(exchange):
             return _with_traceback(exchange, exc, fault)
-        return Reply.refusal(fault, headers=_headers_of(leaf, fault))
+        return Reply.refusal(fault, headers=headers_of(leaf, fault))
 
     def refusals(self) -> Iterable[str]:
         """Say what is answered for."""
@@ -225,7 +225,7 @@ def _with_traceback(exchange: Exchange, exc: Exception, fault: Fault) -> Reply:
     return Reply(fault.status, body=body, content_type=b"text/html; charset=utf-8", headers=debug.HEADERS)
 
 
-def _headers_of(exc: BaseException, fault: Fault) -> Iterable[Header]:
+def headers_of(exc: BaseException, fault: Fault) -> Iterable[Header]:
     """Return the headers that an answer for this exception has to have, whatever its format."""
     if not isinstance(exc, GuardError):
         foreign = http_error(exc)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from asgi_guard.monitor.buckets import PAGE, exponential_quantile
 
 if TYPE_CHECKING:
-    from asgi_guard.testing.load import LoadReport, Route
+    from asgi_guard.testing.load_report import LoadReport, Route
 
 WIDTH: Final = 720
 HEIGHT: Final = 200
@@ -81,7 +81,7 @@ def page(report: LoadReport) -> str:
 
 
 def _table(routes: Iterable[Route]) -> str:
-    from asgi_guard.testing.load import SHARES
+    from asgi_guard.testing.load_report import SHARES  # which has the page made
 
     heads = ["", "requests", "errors", *SHARES, "longest", "statuses"]
     rows = [

@@ -11,10 +11,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 
-from asgi_guard import GuardError, SecurityMiddleware, current_request_id, performance_monitor
-from asgi_guard.errors.problem import fault_from_exception, render
+from asgi_guard import GuardError, SecurityMiddleware, current_request_id, error_handler, performance_monitor
 from reconciliation.app import create_api
 from reconciliation.settings import Settings
 
@@ -28,36 +27,16 @@ SECURITY_CONFIG = {
 }
 
 
-class ErrorHandler:
-    """Answers exceptions, by the name and with the arguments of the earlier system."""
-
-    async def handle_error(self, exc: Exception, context: Mapping[str, Any] | None = None) -> Response:
-        """Answer an exception in the error format; of a foreign one nothing is told.
-
-        Args:
-            exc: what was raised.
-            context: `request_id`, and `accept`, which chooses the format.
-        """
-        context = context or {}
-        fault = fault_from_exception(exc)
-        accept, request_id = context.get("accept"), context.get("request_id")
-        media_type, body = render(fault, accept and accept.encode(), request_id, time.time())
-        return Response(body, fault.status, {"cache-control": "no-store"}, media_type.decode())
-
-
-error_handler = ErrorHandler()
-
-
 def create_earlier_app(settings: Settings, security_config: Mapping[str, Any] = SECURITY_CONFIG) -> FastAPI:
     """Build the service with the integration of the earlier system."""
     app = create_api(settings)
 
     @app.exception_handler(GuardError)
     @app.exception_handler(Exception)
-    async def global_exception_handler(request: Request, exc: Exception) -> Response:
+    async def global_exception_handler(request: Request, exc: Exception) -> Any:
         request_id = getattr(request.state, "request_id", None) or current_request_id()
         context = {"request_id": request_id, "accept": request.headers.get("accept")}
-        return await error_handler.handle_error(exc, context)
+        return error_handler.handle_error(exc, context)
 
     @app.middleware("http")
     async def performance_middleware(request: Request, call_next):
