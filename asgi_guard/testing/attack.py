@@ -1,0 +1,219 @@
+"""Attack: fire payloads at every place where an application takes input, and report what passed and what is a hole.
+
+    report = await attack_application(app)
+    report.raise_for_holes()
+
+Two things are told apart: what is let through, which is no fault by itself, and what has been seen to work.
+Rule 1: nobody but this machine is attacked, unless the very host is named as one that may be.
+Rule 2: it ends: after so many requests, or so many seconds; what was not reached is told.
+Rule 3: a hole is told with its evidence, and nothing is told that has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import anyio
+
+from asgi_guard.engine.types import ASGIApp
+from asgi_guard.settings import Problems
+from asgi_guard.testing.attack_listener import listening
+from asgi_guard.testing.attack_probes import PROBES, Answer, Context, leaks, timed
+from asgi_guard.testing.attack_report import AttackReport, BlockedBenign, Hole, Tally
+from asgi_guard.testing.attack_spots import Spot, spots_of
+from asgi_guard.testing.attack_targets import AttackTarget, CalledApp, Sent, ServedApp, openapi_of
+from asgi_guard.testing.load_targets import checked_url
+from asgi_guard.testing.payloads import ATTACKS, BENIGN, Payload
+
+__all__ = ["AttackReport", "BlockedBenign", "Hole", "attack_application"]
+
+MAX_REQUESTS: Final = 1_000_000
+MAX_SECONDS: Final = 600.0
+_REFUSALS: Final = frozenset({400, 403, 406, 413, 414, 415, 418, 422, 429, 431, 501, 503})
+
+
+async def attack_application(
+    target: ASGIApp | str,
+    *,
+    routes: Iterable[Sequence[Any]] | None = None,
+    headers: Mapping[str, str] | None = None,
+    payloads: Sequence[Payload] = ATTACKS,
+    benign: Sequence[Payload] = BENIGN,
+    max_requests: int = 20_000,
+    seconds: float = 120.0,
+    timeout_seconds: float = 10.0,
+    may_attack: str | None = None,
+) -> AttackReport:
+    """Fire payloads at every place where an application takes input.
+
+    Args:
+        target: an ASGI application, which is called in this process with its lifespan on; or the URL of a server on
+            this machine, whose `/openapi.json` tells its routes.
+        routes: instead of what is found: a method, a path and, by their names, where parameters are:
+            `("POST", "/login", {"user": "form"})`. Places are query, path, form, json, header and cookie.
+        headers: of every request, such as those of somebody who is signed in.
+        payloads: what is fired.
+        benign: what should not be refused.
+        max_requests: after how many it ends, 1 to 1,000,000.
+        seconds: after how long, 1 to 600.
+        timeout_seconds: of one request, 0.1 to 60.
+        may_attack: the name of a host other than this machine that may be attacked, exactly as in the URL.
+
+    Returns:
+        What passed, what was refused, and the holes with their evidence.
+
+    Raises:
+        ConfigError: a value is wrong, there is nowhere to put anything, or the target is somewhere else.
+        MissingExtraError: httpx is needed, and not installed.
+    """
+    problems = Problems("attack_application")
+    problems.integer("max_requests", max_requests, minimum=1, maximum=MAX_REQUESTS)
+    problems.number("seconds", seconds, minimum=1, maximum=MAX_SECONDS)
+    problems.number("timeout_seconds", timeout_seconds, minimum=0.1, maximum=60)
+    found: AttackTarget
+    if isinstance(target, str):
+        found = ServedApp(target, checked_url(problems, target, may_attack), timeout_seconds)
+    else:
+        if not callable(target):
+            problems.add(
+                "AG901", "target", target, "must be an ASGI application or a URL", "Hand over the application."
+            )
+        found = CalledApp(target, timeout_seconds)
+    problems.raise_if_any()
+    async with found, listening() as listener:
+        if routes is None and isinstance(target, str):
+            spots = spots_of(await openapi_of(found))
+        else:
+            spots = spots_of(target, routes)
+        if not spots:
+            remedy = 'Name some: routes=[("GET", "/search", {"q": "query"})].'
+            problems.add("AG903", "routes", routes, "must be found, and none were", remedy)
+        problems.raise_if_any()
+        run = _Run(found, dict(headers or {}), max_requests, seconds, found.name)
+        await run.probe(spots, listener)
+        await run.fire(spots, payloads, benign)
+    return run.report(spots)
+
+
+class _Enough(Exception):  # noqa: N818  it is no error
+    """The requests, or the time, are used up."""
+
+
+class _Run:
+    """One run: what was asked, and what came of it."""
+
+    def __init__(
+        self, target: AttackTarget, headers: dict[str, str], max_requests: int, seconds: float, name: str
+    ) -> None:
+        self._target = target
+        self._headers = headers
+        self._left = max_requests
+        self._ends = perf_counter() + seconds
+        self._name = name
+        self._requests = 0
+        self._holes: dict[tuple[str, str, str, str], Hole] = {}
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._blocked: list[BlockedBenign] = []
+        self._unreached: set[str] = set()
+
+    async def probe(self, spots: Sequence[Spot], listener: Any) -> None:
+        """Look for holes at each place."""
+        for number, spot in enumerate(spots):
+
+            async def ask(text: str, spot: Spot = spot) -> Answer:
+                return await self._ask(spot, text)
+
+            value = str(spot.others.get((spot.place, spot.name), "1"))
+            try:
+                context = Context(ask, value, await ask(value), listener)
+                for probe in PROBES:
+                    evidence = await probe(context)
+                    if evidence is not None:
+                        self._note(spot, evidence.attack, evidence.payload, evidence.said)
+            except _Enough:
+                self._unreached |= {f"{one.route} ({one.place} {one.name})" for one in spots[number:]}
+                return
+
+    async def fire(self, spots: Sequence[Spot], payloads: Sequence[Payload], benign: Sequence[Payload]) -> None:
+        """Fire every payload at every place, one payload after the other: what is reached in time is spread."""
+        try:
+            ordinary = {spot: await self._ask(spot, "1") for spot in spots}
+            for payload in (*payloads, *benign):
+                for spot in spots:
+                    answer = await self._ask(spot, payload.text)
+                    self._count(spot, payload, answer, ordinary[spot])
+        except _Enough:
+            self._unreached.add("some payloads")
+
+    def _count(self, spot: Spot, payload: Payload, answer: Answer, ordinary: Answer) -> None:
+        is_refused = answer.status in _REFUSALS and answer.status != ordinary.status and not _is_of_the_type(answer)
+        if payload.attack == "benign":
+            if is_refused and answer.status != 422:
+                self._blocked.append(BlockedBenign(spot.route, spot.place, spot.name, payload.text, answer.status))
+            return
+        tally = self._tallies.setdefault((spot.route, payload.attack), Tally(spot.route, payload.attack))
+        tally.add(payload.text, is_refused=is_refused or answer.status == 422)
+        if answer.status >= 500 or answer.status == 0:
+            if ordinary.status < 500 and ordinary.status:
+                said = answer.error or f"it is answered with {answer.status}"
+                self._note(spot, "crash", payload.text, f"it fails: {said}")
+
+    async def _ask(self, spot: Spot, text: str) -> Answer:
+        if self._left <= 0 or perf_counter() > self._ends:
+            raise _Enough
+        self._left -= 1
+        self._requests += 1
+        began = perf_counter()
+        answer = timed(await self._target.send(_sent(spot, text, self._headers)), began)
+        said = leaks(answer)
+        if said is not None:
+            self._note(spot, "leak", text, said)
+        await anyio.lowlevel.checkpoint()
+        return answer
+
+    def _note(self, spot: Spot, attack: str, payload: str, said: str) -> None:
+        key = spot.route, spot.place, spot.name, attack
+        self._holes.setdefault(key, Hole(spot.route, spot.place, spot.name, attack, payload, said))
+
+    def report(self, spots: Sequence[Spot]) -> AttackReport:
+        """Say what was found."""
+        return AttackReport(
+            target=self._name,
+            requests=self._requests,
+            routes=tuple(dict.fromkeys(spot.route for spot in spots)),
+            holes=tuple(self._holes.values()),
+            tallies=tuple(self._tallies.values()),
+            blocked_benign=tuple(self._blocked),
+            unreached=tuple(sorted(self._unreached)),
+        )
+
+
+def _is_of_the_type(answer: Answer) -> bool:
+    """Whether it was refused for being no number, say, by the application's own check of its parameters."""
+    return answer.status == 422 and '"loc"' in answer.text
+
+
+def _sent(spot: Spot, text: str, headers: Mapping[str, str]) -> Sent:
+    """Write the request that carries a text in one place, and what else is needed in others."""
+    values = spot.with_value(text)
+
+    def of(place: str) -> dict[str, object]:
+        return {name: value for (known, name), value in values.items() if known == place}
+
+    path = spot.path(values)
+    query = of("query")
+    if query:
+        path = f"{path}?{urlencode({name: str(value) for name, value in query.items()})}"
+    own = {**headers, **{name: _one_line(value) for name, value in of("header").items()}}
+    cookies = "; ".join(f"{name}={quote(str(value), safe='')}" for name, value in of("cookie").items())
+    if cookies:
+        own["cookie"] = cookies
+    return Sent(spot.method, path, own, of("json"), of("form"))
+
+
+def _one_line(value: object) -> str:
+    """Write a value as a header can carry it: a client cannot send a line break in one."""
+    return str(value).replace("\r", " ").replace("\n", " ").encode("utf-8").decode("latin-1").strip() or "1"

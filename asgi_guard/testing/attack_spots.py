@@ -1,0 +1,256 @@
+"""Attack spots: where an application takes input: each parameter of each route, as far as it can be found out.
+
+Read from the routes of Starlette, FastAPI, Litestar and Quart, also behind middlewares and mounts, and from an OpenAPI
+document where there is one. What a route does not declare is guessed by names that many routes read.
+Must never import a framework: what an application is, is seen by what it has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import quote
+
+MAX_ROUTES: Final = 500
+MAX_SPOTS: Final = 2_000
+GUESSED: Final = ("q", "id", "name", "search", "file", "url", "next", "user")
+"""Names of query parameters that are tried where a route declares none."""
+
+_PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}|<(?:[\w()=,. ]*:)?(\w+)>")
+_BODIES: Final = frozenset({"PATCH", "POST", "PUT"})
+_DEPTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One place of one route that a payload is put into.
+
+    Attributes:
+        method: of HTTP.
+        template: the path with its parameters, as the application has it.
+        place: `query`, `path`, `form`, `json`, `header` or `cookie`.
+        name: of the parameter, the field or the header.
+        others: what else the request needs, by place and name.
+    """
+
+    method: str
+    template: str
+    place: str
+    name: str
+    others: Mapping[tuple[str, str], object] = field(default_factory=dict[tuple[str, str], object])
+
+    @property
+    def route(self) -> str:
+        """The method and the template."""
+        return f"{self.method} {self.template}"
+
+    def with_value(self, value: object) -> dict[tuple[str, str], object]:
+        """Return everything that the request carries, with a value in this place."""
+        return {**self.others, (self.place, self.name): value}
+
+    def path(self, values: Mapping[tuple[str, str], object]) -> str:
+        """Fill in the path; a value is percent-encoded, so that it is one segment."""
+
+        def filled(found: re.Match[str]) -> str:
+            name = found[1] or found[2]
+            return quote(str(values.get(("path", name), "1")), safe="")
+
+        return _PARAMETER.sub(filled, self.template)
+
+
+def spots_of(app: object, routes: Iterable[Sequence[Any]] | None = None) -> list[Spot]:
+    """Find where an application takes input, at most 2,000 places.
+
+    Args:
+        app: the application, or what stands around it.
+        routes: instead of what is found, or where nothing is: a method, a path and, by their names, where parameters
+            are: `("POST", "/login", {"user": "form", "password": "form"})`.
+    """
+    found = [_declared(route) for route in routes] if routes is not None else [*_found(app)]
+    spots: dict[Spot, None] = {}
+    keys: set[tuple[str, str, str, str]] = set()
+    for method, template, places in found[:MAX_ROUTES]:
+        for spot in _spots(method, template, places):
+            key = spot.method, spot.template, spot.place, spot.name
+            if key not in keys and len(keys) < MAX_SPOTS:
+                keys.add(key)
+                spots[spot] = None
+    return list(spots)
+
+
+_Route = tuple[str, str, dict[tuple[str, str], object]]
+
+
+def _declared(route: Sequence[Any]) -> _Route:
+    method, template, *rest = route
+    names: Mapping[str, str] = rest[0] if rest else {}
+    return str(method).upper(), str(template), {(place, name): "1" for name, place in names.items()}
+
+
+def _spots(method: str, template: str, places: dict[tuple[str, str], object]) -> Iterator[Spot]:
+    for found in _PARAMETER.finditer(template):
+        places.setdefault(("path", found[1] or found[2]), "1")
+    if not any(place != "path" for place, _ in places):
+        places |= {("query", name): None for name in GUESSED}
+    needed = {key: value for key, value in places.items() if value is not None}
+    for place, name in places:
+        others = {key: value for key, value in needed.items() if key != (place, name)}
+        yield Spot(method, template, place, name, _hashable(others))
+
+
+class _Frozen(dict[tuple[str, str], object]):
+    """A mapping that is not changed, so that it has a hash: its identity."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def _hashable(values: dict[tuple[str, str], object]) -> Mapping[tuple[str, str], object]:
+    return _Frozen(values)
+
+
+# What frameworks tell ------------------------------------------------------------------------------------------------
+
+
+def _found(app: object) -> Iterator[_Route]:
+    """Look through what stands around an application for one that tells its routes."""
+    for one in _layers(app):
+        document = _openapi(one)
+        if document is not None:
+            yield from of_openapi(document)
+        routes = getattr(one, "routes", None)
+        if isinstance(routes, Sequence):
+            yield from _of_routes(routes, "", 0)
+        rules = getattr(getattr(one, "url_map", None), "iter_rules", None)
+        if rules is not None:  # Quart
+            for rule in rules():
+                yield from ((method, str(rule.rule), {}) for method in _methods(rule))
+        if document is not None or isinstance(routes, Sequence) or rules is not None:
+            return
+
+
+def _layers(app: object) -> Iterator[object]:
+    """Give out an application and what it wraps; bound methods lead to their object."""
+    for _ in range(_DEPTH):
+        yield app
+        owner = getattr(app, "__self__", None)
+        inner = owner if owner is not None else getattr(app, "app", None)
+        if inner is None or inner is app or isinstance(inner, type):
+            return
+        app = inner
+
+
+def _openapi(app: object) -> Mapping[str, Any] | None:
+    try:
+        made = getattr(app, "openapi", None)
+        if callable(made):  # FastAPI
+            document = made()
+        else:
+            document = app.openapi_schema.to_schema()  # type: ignore[attr-defined]  # Litestar
+    except Exception:  # noqa: BLE001  it has none
+        return None
+    return document if isinstance(document, Mapping) else None
+
+
+def _of_routes(routes: Sequence[Any], prefix: str, depth: int) -> Iterator[_Route]:
+    for route in routes:
+        path = prefix + str(getattr(route, "path", ""))
+        inner = getattr(route, "routes", None)
+        if isinstance(inner, Sequence) and inner and depth < _DEPTH:
+            yield from _of_routes(inner, path, depth + 1)
+        elif callable(getattr(route, "endpoint", None)) or getattr(route, "http_methods", None):
+            yield from ((method, path, {}) for method in _methods(route))
+
+
+def _methods(route: Any) -> list[str]:
+    methods = getattr(route, "methods", None) or getattr(route, "http_methods", None) or {"GET"}
+    return sorted({str(method).upper() for method in methods} - {"HEAD", "OPTIONS"})
+
+
+# OpenAPI 3 ------------------------------------------------------------------------------------------------------------
+
+
+def of_openapi(document: Mapping[str, Any]) -> Iterator[_Route]:
+    """Read the routes and parameters of an OpenAPI 3 document."""
+    paths: Any = document.get("paths")
+    for template, item in (paths if isinstance(paths, Mapping) else {}).items():
+        for method, operation in item.items() if isinstance(item, Mapping) else ():
+            if method.lower() in {"delete", "get", "patch", "post", "put"} and isinstance(operation, Mapping):
+                places: dict[tuple[str, str], object] = {}
+                for parameter in [*item.get("parameters", ()), *operation.get("parameters", ())]:
+                    _add_parameter(document, _resolved(document, parameter), places)
+                _add_body(document, operation.get("requestBody"), places)
+                yield method.upper(), str(template), places
+
+
+def _add_parameter(document: Mapping[str, Any], parameter: Any, places: dict[tuple[str, str], object]) -> None:
+    place, name = parameter.get("in"), parameter.get("name")
+    if place in {"query", "path", "header", "cookie"} and isinstance(name, str):
+        is_needed = parameter.get("required") or place == "path"
+        places[place, name] = example_of(document, parameter.get("schema")) if is_needed else None
+
+
+def _add_body(document: Mapping[str, Any], body: Any, places: dict[tuple[str, str], object]) -> None:
+    content: Any = _resolved(document, body or {}).get("content") or {}
+    for media_type, described in content.items():
+        place = "json" if "json" in media_type else "form" if "form" in media_type else None
+        schema = _resolved(document, described.get("schema") or {})
+        needed = schema.get("required") or ()
+        if place is None or any(known == place for known, _ in places):
+            continue
+        for name, inner in (schema.get("properties") or {}).items():
+            places[place, name] = example_of(document, inner) if name in needed else None
+
+
+def example_of(document: Mapping[str, Any], schema: Any, depth: int = 0) -> object:
+    """Return a value that a schema admits, as far as it is a simple one."""
+    schema = _resolved(document, schema or {})
+    for key in ("example", "default", "const"):
+        if schema.get(key) is not None:
+            return schema[key]
+    if schema.get("enum") or schema.get("examples"):
+        return (schema.get("enum") or schema["examples"])[0]
+    for key in ("anyOf", "oneOf", "allOf"):
+        if schema.get(key) and depth < _DEPTH:
+            return example_of(document, schema[key][0], depth + 1)
+    if schema.get("type") == "object" and depth < _DEPTH:
+        inner = schema.get("properties") or {}
+        return {
+            name: example_of(document, inner[name], depth + 1) for name in schema.get("required") or () if name in inner
+        }
+    if schema.get("type") == "array":
+        return (
+            [example_of(document, schema.get("items"), depth + 1)] if schema.get("minItems") and depth < _DEPTH else []
+        )
+    return _SIMPLE.get(schema.get("format") or schema.get("type"), "1")
+
+
+_SIMPLE: Final[Mapping[Any, object]] = {
+    "integer": 1,
+    "number": 1,
+    "boolean": True,
+    "email": "a@example.com",
+    "date": "2026-01-01",
+    "date-time": "2026-01-01T00:00:00Z",
+    "uuid": "00000000-0000-4000-8000-000000000001",
+    "uri": "https://example.com/",
+}
+
+
+def _resolved(document: Mapping[str, Any], described: Any) -> Mapping[str, Any]:
+    """Follow references within the document, a few of them."""
+    for _ in range(_DEPTH):
+        reference = described.get("$ref") if isinstance(described, Mapping) else None
+        if not isinstance(reference, str) or not reference.startswith("#/"):
+            break
+        found: Any = document
+        for part in reference[2:].split("/"):
+            found = found.get(part, {}) if isinstance(found, Mapping) else {}
+        described = found
+    return described if isinstance(described, Mapping) else {}
+
+
+def moved(spot: Spot, prefix: str) -> Spot:
+    """Return a spot below another path."""
+    return replace(spot, template=prefix + spot.template)
