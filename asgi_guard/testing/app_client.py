@@ -1,4 +1,4 @@
-"""Client: what a browser or a program is to an application, in a test: requests, streams, WebSockets, cookies, lifespan.
+"""Client: what a browser is to an application, in a test: requests, streams, WebSockets, cookies, lifespan.
 
     async with Client(app) as client:                       # within the lifespan; without `async with`, without it
         response = await client.post("/items", json={"name": "tea"})
@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from http.cookies import CookieError, SimpleCookie
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
 from anyio import fail_after
@@ -65,7 +65,7 @@ class Client:
         self._state: Mapping[str, Any] = {}
         self._open = AsyncExitStack()
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         self._state = await self._open.enter_async_context(lifespan(self.app, timeout_seconds=self._timeout_seconds))
         return self
 
@@ -205,7 +205,7 @@ class Client:
         every = self._every_header(headers, "")
         return websocket(self.app, path, headers=every, timeout_seconds=self._timeout_seconds, **keys)
 
-    def _request(
+    def _request(  # noqa: PLR0917  of one call each
         self,
         method: str,
         path: str,
@@ -232,7 +232,7 @@ class Client:
 
     def _keep_cookies(self, headers: RawHeaders) -> None:
         for line in headers.get_all("set-cookie"):
-            jar = SimpleCookie[str]()
+            jar = SimpleCookie()
             try:
                 jar.load(line)
             except CookieError:  # a browser ignores it too

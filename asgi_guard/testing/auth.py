@@ -125,7 +125,12 @@ async def assert_requires_authentication(
         ValueError: `good` has neither an `Authorization` nor a `Cookie`.
         AssertionError: an answer was not as it should be.
     """
-    cases = {"missing": {}, **dict(_bad(good)), **({"expired": expired} if expired is not None else {}), "good": good}
+    cases: dict[str, Credentials] = {
+        "missing": {},
+        **dict(_bad(good)),
+        **({"expired": expired} if expired is not None else {}),
+        "good": good,
+    }
     statuses: dict[str, int] = {}
     for kind, headers in cases.items():
         statuses[kind] = (await client.request(method, path, headers=headers, **options)).status

@@ -1,6 +1,6 @@
 """Generate: made-up data of any type, from a seed, and tidied up afterwards.
 
-    user = generate(User)                                   # a dataclass, TypedDict, pydantic or SQLAlchemy model, or a type
+    user = generate(User)                                   # a dataclass, a TypedDict, a model, or any type
     rows = generate.rows(Order, 20, customer=user)          # the same many times; what is given is as given
     await generate.put(session, Order, 20, customer_id=1)   # into a database
     client = generate.track(Client(), Client.close)         # closed after the test, the last one first

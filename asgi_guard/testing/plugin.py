@@ -1,8 +1,9 @@
 """The pytest plugin: fixtures, markers and a report for suites that test ASGI applications.
 
-It is loaded by pytest where the package is installed. Fixtures: `guard_client`, `guard_clock`, `guard_events`, `valkey`,
-`valkey_url`, `db_url`, `db_metadata`, `db_engine`, `db_transaction`, `db_session`, `db_sessions`, `db_join`, `generate`,
-`services`, `as_user`. Markers: `unit`, `integration`, `security`, `performance`. Options: `--db-url`, `--guard-seed`,
+It is loaded by pytest where the package is installed.
+Fixtures: `guard_client`, `guard_clock`, `guard_events`, `valkey`, `valkey_url`, `db_url`, `db_metadata`, `db_engine`,
+`db_transaction`, `db_session`, `db_sessions`, `db_join`, `generate`, `services`, `as_user`.
+Markers: `unit`, `integration`, `security`, `performance`. Options: `--db-url`, `--guard-seed`,
 `--guard-report`.
 
 Rule 1: this file imports nothing of the package at its import, and is the only one that imports pytest: it is loaded
@@ -81,7 +82,7 @@ class _MakesClients(Protocol):
 
 @pytest.fixture
 def guard_client() -> _MakesClients:
-    """Make a client of an application: `client = guard_client(app)`; see `asgi_guard.testing.Client`."""
+    """Give what makes a client of an application, `guard_client(app)`; see `asgi_guard.testing.Client`."""
     from asgi_guard.testing.app_client import Client
 
     return Client
@@ -131,7 +132,7 @@ class _ValkeyURL:
 
 @pytest.fixture(scope="session")
 def db_url(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Tell the database: `--db-url`, the setting `asgi_guard_db_url`, ASGI_GUARD_TEST_DB_URL, or a SQLite of the run."""
+    """Tell the database: `--db-url`, `asgi_guard_db_url`, ASGI_GUARD_TEST_DB_URL, or a SQLite of the run."""
     told = (
         pytestconfig.getoption("--db-url")
         or pytestconfig.getini("asgi_guard_db_url")
@@ -210,7 +211,7 @@ def generate(request: pytest.FixtureRequest) -> Iterator[DataGenerator]:
 
 
 @pytest.fixture
-async def _tidied(anyio_backend: Any) -> AsyncGenerator[Callable[[DataGenerator], None], None]:
+async def _tidied(anyio_backend: Any) -> AsyncGenerator[Callable[[DataGenerator], None], None]:  # noqa: ARG001  it runs there
     generators: list[DataGenerator] = []
     yield generators.append
     for generator in generators:

@@ -24,7 +24,8 @@ SLOWEST: Final = 20
 
 _STYLE: Final = """
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:70rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #8884;
+table{border-collapse:collapse;width:100%;margin:1rem 0}
+th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #8884;
 vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td:first-child{overflow-wrap:anywhere}
 .failed,.error{color:#c62828}.passed{color:#2e7d32}.skipped,.xfailed,.xpassed{color:#b26a00}
 pre{overflow:auto;padding:.8rem;border:1px solid #8884;border-radius:.4rem;font-size:.85rem}
@@ -133,7 +134,8 @@ def page(run: Run, facts: Mapping[str, str]) -> str:
 def _failure(result: Result) -> str:
     seed = f"<p>Seed: {escape(result.seed)}</p>" if result.seed else ""
     text = result.text if len(result.text) <= MAX_TEXT else f"...\n{result.text[-MAX_TEXT:]}"
-    return f'<details open><summary class="{result.outcome}">{escape(result.name)}</summary>{seed}<pre>{escape(text)}</pre></details>'
+    name = f'<summary class="{result.outcome}">{escape(result.name)}</summary>'
+    return f"<details open>{name}{seed}<pre>{escape(text)}</pre></details>"
 
 
 def _row(result: Result) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The server under a stand-in: HTTP/1.1 on a free port of loopback, on an event loop in a thread of its own.
 
-Rule 1: it listens on 127.0.0.1 alone, and nothing that a caller sends goes past its bounds: 64 kB of head, 10 MB of body,
-256 connections.
+Rule 1: it listens on 127.0.0.1 alone, and nothing that a caller sends goes past its bounds: 64 kB of head, 10 MB of
+body, 256 connections.
 Rule 2: to begin and to end blocks no event loop: the socket is bound by the caller, and the thread does the rest.
 """
 

@@ -8,7 +8,8 @@
 A `StandInCache` is the same with GET, PUT and DELETE of keys, and an object with `get`, `set` and `delete` besides; an
 `ai` of `Services` speaks chat completions and embeddings, whole or as a stream.
 
-Rule 1: a call is carried out as the script says, and remembered, in the order in which the calls came; a step is used once.
+Rule 1: a call is carried out as the script says, and remembered, in the order in which calls came; no step is used
+twice.
 Rule 2: what is kept is bounded: 10,000 calls, 10,000 keys.
 """
 
@@ -20,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, cast
 from urllib.parse import unquote
 
 import anyio
@@ -173,7 +174,7 @@ class StandIn:
 
 
 class StandInCache(StandIn):
-    """A stand-in for a cache: GET, PUT and DELETE of `/key` over HTTP, or the methods of this object; one script for both.
+    """A stand-in for a cache: GET, PUT and DELETE of `/key` over HTTP, or its methods; one script for both.
 
     A successful step without a value carries the command out; one with a value answers that instead.
     """
@@ -248,10 +249,10 @@ class _StandInAI(StandIn):
         if not step.is_ok or not (step.value is None or isinstance(step.value, str)):
             return step
         try:
-            asked = json.loads(call.body or b"{}")
+            told: Any = json.loads(call.body or b"{}")
         except ValueError:
             return replace(step, status=400, body=b'{"error":{"message":"the body is no JSON"}}')
-        asked = asked if isinstance(asked, dict) else {}
+        asked: dict[str, Any] = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
         if call.path.partition("?")[0].endswith("/embeddings"):
             return self._as_json(step, _embedded(asked))
         text = "Understood." if step.value is None else step.value
@@ -287,14 +288,11 @@ class _StandInAI(StandIn):
 
 def _embedded(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Make the same eight numbers of the same text."""
-    given = asked.get("input", "")
-    texts: list[Any] = given if isinstance(given, list) else [given]
+    given: Any = asked.get("input", "")
+    texts: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [given]
     vectors = [[byte / 127.5 - 1 for byte in hashlib.sha256(str(text).encode()).digest()[:8]] for text in texts]
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     return {"object": "list", "model": asked.get("model"), "data": data}
-
-
-Kind = Literal["http", "cache", "ai"]
 
 
 class Services:
@@ -304,7 +302,7 @@ class Services:
         self._thread = LoopThread()
         self._made: list[StandIn] = []
 
-    def __enter__(self) -> Services:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -23,7 +23,7 @@ from uuid import UUID
 from asgi_guard.testing.values import Values
 
 MAX_DEPTH: Final = 5
-_LISTS: Final = {
+_LISTS: Final[dict[Any, Callable[..., Any]]] = {
     list: list,
     set: set,
     frozenset: frozenset,
@@ -70,7 +70,7 @@ class Maker:
             None: lambda _: None,
         }
 
-    def make(
+    def make(  # noqa: C901, PLR0911  one look at each kind of type, in order
         self,
         kind: Any,
         given: Mapping[str, Any] | None = None,
@@ -100,7 +100,8 @@ class Maker:
             return made
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
             return self._values.random.choice(list(kind))
-        for known in (kind, *getattr(kind, "__mro__", ())[:-1]):
+        line: tuple[Any, ...] = (kind, *getattr(kind, "__mro__", ())[:-1])
+        for known in line:
             if known in self._plain:
                 made = self._plain[known](dict(bounds or {}, name=name))
                 return made if known is kind or not isinstance(kind, type) else kind(made)
@@ -131,7 +132,7 @@ class Maker:
 
     def _filled(self, kind: Any, fields: dict[str, _Field], given: dict[str, Any], depth: int) -> Any:
         if unknown := given.keys() - fields.keys() - set(_also_given(kind)):
-            raise TypeError(f"{kind.__name__} has no field {sorted(unknown)[0]!r}, but {', '.join(fields)}")
+            raise TypeError(f"{kind.__name__} has no field {min(unknown)!r}, but {', '.join(fields)}")
         for name, field in fields.items():
             if name in given or (field.is_optional and (depth >= MAX_DEPTH or field.is_left_out)):
                 continue
@@ -140,7 +141,7 @@ class Maker:
             return kind.model_validate({fields[name].alias or name: value for name, value in given.items()})
         return kind(**given)
 
-    def _fields(self, kind: Any) -> dict[str, _Field] | None:
+    def _fields(self, kind: Any) -> dict[str, _Field] | None:  # noqa: PLR0911  one look at each kind of model
         if not isinstance(kind, type):
             return None
         described: Any = kind
@@ -211,7 +212,7 @@ class _Field:
 
 
 def _columns(mapper: Any) -> Iterable[tuple[str, _Field]]:
-    """Read the columns of a SQLAlchemy model; what the database fills in, and what refers to other rows, is left out."""
+    """Read the columns of a SQLAlchemy model; what the database fills in or what refers to others is left out."""
     for attribute in mapper.column_attrs:
         column = attribute.columns[0]
         is_given = bool(column.default is not None or column.server_default is not None or column.computed is not None)

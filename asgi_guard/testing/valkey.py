@@ -14,12 +14,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import randbelow
-from typing import Final
+from typing import BinaryIO, Final
 
 PORTS: Final = range(10_000, 20_000)
 PATIENCE_SECONDS: Final = 20.0
@@ -52,7 +52,7 @@ class Valkey:
 
     @classmethod
     @contextmanager
-    def started(cls, *options: str) -> Iterator[Valkey]:
+    def started(cls, *options: str) -> Generator[Valkey, None, None]:
         """Start a server, and end it at the end of the block.
 
         Args:
@@ -109,22 +109,23 @@ class Valkey:
                 self._process.wait()
 
 
-def _read(stream: object, answer: bytearray) -> None:
+def _read(stream: BinaryIO, answer: bytearray) -> None:
     """Read one answer of the protocol, with all that is nested in it."""
     left = 1
     while left:
-        line: bytes = stream.readline()  # type: ignore[attr-defined]
+        line: bytes = stream.readline()
         if not line.endswith(b"\r\n") or len(answer) > _MAX_ANSWER_BYTES:
             raise ConnectionError("the server hung up, or says too much")
         answer += line
         left -= 1
         if line[:1] == b"$" and line != b"$-1\r\n":
-            answer += stream.read(int(line[1:]) + 2)  # type: ignore[attr-defined]
+            answer += stream.read(int(line[1:]) + 2)
         elif line[:1] in b"*%~>":
             left += max(0, int(line[1:])) * (2 if line[:1] == b"%" else 1)
 
 
 def _start(binary: Path, folder: str, options: tuple[str, ...]) -> Valkey:
+    status: int | None = None
     for _attempt in range(3):
         port = PORTS[randbelow(len(PORTS))]  # a test that seeds `random` must not make it the same twice
         where = ("--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no")
@@ -146,4 +147,5 @@ def _start(binary: Path, folder: str, options: tuple[str, ...]) -> Valkey:
                 server.stop()
                 raise TimeoutError(f"{binary.name} does not answer after {PATIENCE_SECONDS:g} seconds")
             time.sleep(0.01)
-    raise ChildProcessError(f"{binary.name} has ended with {process.returncode}, three times")
+        status = process.returncode
+    raise ChildProcessError(f"{binary.name} has ended with {status}, three times")
