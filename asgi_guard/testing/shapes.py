@@ -100,11 +100,12 @@ class Maker:
             return made
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
             return self._values.random.choice(list(kind))
-        line: tuple[Any, ...] = (kind, *getattr(kind, "__mro__", ())[:-1])
+        loose: Any = kind
+        line: tuple[Any, ...] = (loose, *getattr(loose, "__mro__", ())[:-1])
         for known in line:
             if known in self._plain:
                 made = self._plain[known](dict(bounds or {}, name=name))
-                return made if known is kind or not isinstance(kind, type) else kind(made)
+                return made if known is kind or not isinstance(kind, type) else loose(made)
         if getattr(kind, "__name__", "") == "EmailStr":
             return self._values.email()
         raise TypeError(f"nothing is known of {kind!r}" + (f", the type of {name!r}: give one" if name else ""))
