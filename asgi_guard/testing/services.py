@@ -289,7 +289,8 @@ class _StandInAI(StandIn):
 def _embedded(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Make the same eight numbers of the same text."""
     given: Any = asked.get("input", "")
-    texts: Any = given if isinstance(given, list) else [given]
+    texts: list[Any] = []
+    texts.extend(given if isinstance(given, (list, tuple)) else [given])  # pyright: ignore[reportUnknownArgumentType]
     vectors = [[byte / 127.5 - 1 for byte in hashlib.sha256(str(text).encode()).digest()[:8]] for text in texts]
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     return {"object": "list", "model": asked.get("model"), "data": data}

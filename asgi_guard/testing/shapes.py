@@ -98,14 +98,13 @@ class Maker:
             return self.make(arguments[0], depth=depth, name=name, bounds=bounds)
         if (made := self._container(origin or kind, arguments, depth, bounds or {})) is not None:
             return made
-        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        if _is_class(kind) and issubclass(kind, enum.Enum):
             return self._values.random.choice(list(kind))
-        loose: Any = kind
-        line: tuple[Any, ...] = (loose, *getattr(loose, "__mro__", ())[:-1])
+        line: tuple[Any, ...] = (kind, *getattr(kind, "__mro__", ())[:-1])
         for known in line:
             if known in self._plain:
                 made = self._plain[known](dict(bounds or {}, name=name))
-                return made if known is kind or not isinstance(kind, type) else loose(made)
+                return made if known is kind or not _is_class(kind) else kind(made)
         if getattr(kind, "__name__", "") == "EmailStr":
             return self._values.email()
         raise TypeError(f"nothing is known of {kind!r}" + (f", the type of {name!r}: give one" if name else ""))
@@ -143,7 +142,7 @@ class Maker:
         return kind(**given)
 
     def _fields(self, kind: Any) -> dict[str, _Field] | None:  # noqa: PLR0911  one look at each kind of model
-        if not isinstance(kind, type):
+        if not _is_class(kind):
             return None
         described: Any = kind
         if hasattr(described, "__mapper__"):
@@ -159,19 +158,20 @@ class Maker:
                 for name, info in described.model_fields.items()
             }
         hints = typing.get_type_hints(kind, include_extras=True) if _has_hints(kind) else {}
-        if dataclasses.is_dataclass(kind):
+        if dataclasses.is_dataclass(described):
             missing = dataclasses.MISSING
             return {
                 field.name: _Field(
                     hints[field.name], field.default is not missing or field.default_factory is not missing
                 )
-                for field in dataclasses.fields(kind)
+                for field in dataclasses.fields(described)
                 if field.init
             }
         if typing.is_typeddict(kind):
-            return {name: _Field(hint, name not in described.__required_keys__) for name, hint in hints.items()}
-        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-            return {name: _Field(hints.get(name, str), is_optional=False) for name in described._fields}
+            required: frozenset[str] = getattr(kind, "__required_keys__")  # noqa: B009
+            return {name: _Field(hint, name not in required) for name, hint in hints.items()}
+        if issubclass(described, tuple) and hasattr(kind, "_fields"):
+            return {name: _Field(hints.get(name, str), is_optional=False) for name in getattr(kind, "_fields")}  # noqa: B009
         return None
 
     def _integer(self, bounds: dict[str, Any]) -> int:
@@ -260,7 +260,12 @@ def _also_given(kind: Any) -> Iterable[str]:
     return kind.__mapper__.relationships.keys() if hasattr(kind, "__mapper__") else ()
 
 
-def _has_hints(kind: type) -> bool:
+def _is_class(kind: Any) -> bool:
+    """Tell whether it is a class; a type checker that narrowed it would know less of it."""
+    return isinstance(kind, type)
+
+
+def _has_hints(kind: Any) -> bool:
     return (
         dataclasses.is_dataclass(kind) or typing.is_typeddict(kind) or (issubclass(kind, tuple) and kind is not tuple)
     )

@@ -10,8 +10,6 @@ import textwrap
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 LOADED = [] if entry_points(group="pytest11", name="asgi_guard") else ["-p", "asgi_guard.testing.plugin"]
 IN_ANY_ORDER = ["-p", "no:cacheprovider", "-p", "no:cov", "-q", "-W", "error"]

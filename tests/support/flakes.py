@@ -1,4 +1,4 @@
-"""Repeat the suite in an order of chance, count the green runs, and name the tests that differ: `flakes.py 20 [PATHS]`."""
+"""Repeat the suite in an order of chance, count the green runs, name the tests that differ: `flakes.py 20 [PATHS]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 GREEN_SHARE = 0.99
 MAX_RUNS = 1_000
@@ -30,7 +30,7 @@ def run_once(number: int, paths: Sequence[str], folder: Path) -> set[str]:
     options = ["-n2", "--dist=worksteal", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
     command = [sys.executable, "-m", "pytest", *options, f"--randomly-seed={number + 1}", *paths]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    cases = ElementTree.parse(report).iter("testcase") if report.exists() else ()
+    cases = ET.parse(report).iter("testcase") if report.exists() else ()
     bad = {
         f"{case.get('classname')}::{case.get('name')}" for case in cases if {"failure", "error"} & {e.tag for e in case}
     }
