@@ -77,6 +77,54 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
 
 
+def marked(session: nox.Session, marker: str) -> None:
+    """Run the tests with one marker, but for the slow ones, and write their report into test_reports/."""
+    install(session, "tests", "servers", "redis", "frameworks")
+    chosen = ("-m", f"{marker} and not slow", "--ignore=tests/browser", f"--guard-report=test_reports/{marker}")
+    session.run("pytest", *chosen, *session.posargs, env=INSTALLED)
+
+
+@nox.session(requires=["package"])
+def unit(session: nox.Session) -> None:
+    """One part alone, in memory."""
+    marked(session, "unit")
+
+
+@nox.session(requires=["package"])
+def integration(session: nox.Session) -> None:
+    """Parts together, over sockets, processes and databases."""
+    marked(session, "integration")
+
+
+@nox.session(requires=["package"])
+def security(session: nox.Session) -> None:
+    """What an attacker would try."""
+    marked(session, "security")
+
+
+@nox.session(requires=["package"])
+def performance(session: nox.Session) -> None:
+    """What it costs."""
+    marked(session, "performance")
+
+
+@nox.session(requires=["package"])
+def coverage(session: nox.Session) -> None:
+    """Branch coverage of the suite as pages and as XML, in test_reports/."""
+    install(session, "tests", "servers", "redis", "frameworks")
+    reports = ("--cov-report=html:test_reports/coverage", "--cov-report=xml:test_reports/coverage.xml")
+    elsewhere = ("--ignore=tests/docs", "--ignore=tests/browser")
+    measured = ("--cov=asgi_guard", "--cov-branch", *reports, "--guard-report=test_reports")
+    session.run("pytest", *elsewhere, "-n2", "--dist=worksteal", *measured, *session.posargs, env=INSTALLED)
+
+
+@nox.session(requires=["package"])
+def flakes(session: nox.Session) -> None:
+    """The suite 20 times in an order of chance, and which tests are not green each time: `nox -s flakes -- 3`."""
+    install(session, "tests", "servers", "redis", "frameworks")
+    session.run("python", "tests/support/flakes.py", *session.posargs, env=INSTALLED)
+
+
 @nox.session(requires=["package"])
 def browser(session: nox.Session) -> None:
     """The dashboard in a real Chromium, where there is one; its pictures are in test_reports/."""

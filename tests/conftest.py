@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import limits  # noqa: F401  it reads files when it is imported, and no test is to be the first on a loop
@@ -26,6 +28,26 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+pytest_plugins = [] if entry_points(group="pytest11", name="asgi_guard") else ["asgi_guard.testing.plugin"]
+
+TESTS = Path(__file__).parent
+MARKERS = {
+    "unit": ("unit", "property", "house"),
+    "integration": ("servers", "redis", "frameworks", "browser", "docs", "plugin", "conformance"),
+    "security": ("unit/inspection", "unit/sanitize", "unit/web", "unit/passwords", "unit/test_bans.py", "fuzz"),
+    "performance": ("budget", "benchmarks"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by where it stands; attacks are marked besides."""
+    for item in items:
+        place = item.path.relative_to(TESTS)
+        for marker, folders in MARKERS.items():
+            if any(place.is_relative_to(folder) for folder in folders):
+                item.add_marker(marker)
+
 
 needs_uvloop = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not to be had on this platform")
 

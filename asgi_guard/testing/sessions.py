@@ -134,7 +134,7 @@ async def websocket(
         Exception: what the application raised.
     """
     handshake = websocket_scope(path, headers=with_host(headers), **scope)
-    async with _beside(app, handshake, timeout_seconds, WebSocketSession) as session:
+    async with beside(app, handshake, timeout_seconds, WebSocketSession) as session:
         await session.shake_hands()
         yield session
         session.tell({"type": "websocket.disconnect", "code": 1000, "reason": ""})
@@ -155,7 +155,7 @@ async def lifespan(app: ASGIApp, *, timeout_seconds: float = 5.0) -> AsyncGenera
         Exception: what the application raised.
     """
     scope = lifespan_scope()
-    async with _beside(app, scope, timeout_seconds, Conversation) as conversation:
+    async with beside(app, scope, timeout_seconds, Conversation) as conversation:
         await _phase(conversation, "startup")
         yield scope["state"]
         await _phase(conversation, "shutdown")
@@ -169,7 +169,7 @@ async def _phase(conversation: Conversation, phase: str) -> None:
 
 
 @asynccontextmanager
-async def _beside(
+async def beside(
     app: ASGIApp, scope: Scope, timeout_seconds: float, kind: type[ConversationT]
 ) -> AsyncGenerator[ConversationT, None]:
     """Run an application beside the block, and raise what went wrong in either when both have ended."""
