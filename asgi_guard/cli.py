@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import Final, TextIO
 
 from asgi_guard import __version__
+from asgi_guard.cli_attack import add_attack
 from asgi_guard.cli_audit import add_audit
 from asgi_guard.cli_check import add_check, add_explain
 from asgi_guard.cli_inspect import add_inspect
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add_inspect(commands)
     add_audit(commands)
     add_load(commands)
+    add_attack(commands)
     return parser
 
 

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
             error_rate=options.error_rate,
             min_throughput=options.min_throughput,
         )
-        headers = dict(_header(line) for line in options.header)
+        headers = dict(header(line) for line in options.header)
         report = anyio.run(_loaded, options, rule, headers)
     except (ConfigError, ValueError) as error:
         print(f"asgi-guard: {error}", file=sys.stderr)
@@ -128,7 +128,12 @@ def progress_bar() -> Callable[[int, float], None]:
     return show
 
 
-def _header(line: str) -> tuple[str, str]:
+def header(line: str) -> tuple[str, str]:
+    """Read a header.
+
+    Raises:
+        ValueError: it is none.
+    """
     name, colon, value = line.partition(":")
     if not colon or not name.strip():
         raise ValueError(f"{line!r} is no header: write 'Authorization: Bearer ...'")

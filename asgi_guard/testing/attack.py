@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-import anyio
+import anyio.lowlevel
 
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.settings import Problems
@@ -156,10 +156,10 @@ class _Run:
             return
         tally = self._tallies.setdefault((spot.route, payload.attack), Tally(spot.route, payload.attack))
         tally.add(payload.text, is_refused=is_refused or answer.status == 422)
-        if answer.status >= 500 or answer.status == 0:
-            if ordinary.status < 500 and ordinary.status:
-                said = answer.error or f"it is answered with {answer.status}"
-                self._note(spot, "crash", payload.text, f"it fails: {said}")
+        is_broken = answer.status >= 500 or answer.status == 0
+        if is_broken and 0 < ordinary.status < 500:
+            said = answer.error or f"it is answered with {answer.status}"
+            self._note(spot, "crash", payload.text, f"it fails: {said}")
 
     async def _ask(self, spot: Spot, text: str) -> Answer:
         if self._left <= 0 or perf_counter() > self._ends:

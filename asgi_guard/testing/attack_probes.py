@@ -106,7 +106,7 @@ async def by_condition(context: Context) -> Evidence | None:
         (f'{value}" AND "1"="1', f'{value}" AND "1"="2'),
         (f"{value}') AND ('1'='1", f"{value}') AND ('1'='2"),
         (f"{MARK}' OR '1'='1", f"{MARK}' OR '1'='2"),
-        (f"-1 OR 1=1", f"-1 OR 1=2"),
+        ("-1 OR 1=1", "-1 OR 1=2"),
     )
     absent = await context.ask(MARK)
     for true, false in pairs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -143,11 +143,8 @@ def _layers(app: object) -> Iterator[object]:
 
 def _openapi(app: object) -> Mapping[str, Any] | None:
     try:
-        made = getattr(app, "openapi", None)
-        if callable(made):  # FastAPI
-            document = made()
-        else:
-            document = app.openapi_schema.to_schema()  # type: ignore[attr-defined]  # Litestar
+        known: Any = app
+        document = known.openapi() if hasattr(app, "openapi") else known.openapi_schema.to_schema()  # FastAPI, Litestar
     except Exception:  # noqa: BLE001  it has none
         return None
     return document if isinstance(document, Mapping) else None
@@ -249,8 +246,3 @@ def _resolved(document: Mapping[str, Any], described: Any) -> Mapping[str, Any]:
             found = found.get(part, {}) if isinstance(found, Mapping) else {}
         described = found
     return described if isinstance(described, Mapping) else {}
-
-
-def moved(spot: Spot, prefix: str) -> Spot:
-    """Return a spot below another path."""
-    return replace(spot, template=prefix + spot.template)

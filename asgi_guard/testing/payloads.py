@@ -4,6 +4,8 @@ Attacks are for seeing what reaches an application; ordinary ones for seeing wha
 Must never hold a payload that harms where it works: they read, they count, they wait for a moment, and that is all.
 """
 
+# ruff: noqa: RUF001  texts of other scripts are what they are
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -203,34 +205,37 @@ _TEXTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+# Names, everyday text, numbers, addresses, markup that is none, and what developers write about.
 _BENIGN: Final = (
-    # People and places
-    "O'Brien", "D'Angelo", "Conan O’Brien", "Jean-Luc", "María José", "Søren Kierkegaard", "Nguyễn Văn A", "李小龙", "Владимир",
-    "محمد علي", "Ελένη", "Jürgen Groß", "Łukasz", "Ana Select", "Robert Drop", "Sir Union of Or", "Mary-Kate & Ashley",
-    "St. John's", "L'Aquila", "Rue de l'Église 5", "10 Downing St, London", "Flat 3/2, 5 Main St", "P.O. Box 12 -- rear",
-    "'s-Hertogenbosch", "Coeur d'Alene", "Äpfelstraße 7a", "東京都千代田区1-1", "P. O'Malley & Sons (Ltd.)",
-    # Everyday text
-    "Please select a table and drop me a line", "The union of two sets or more", "Where is the order from?",
-    "I'd like to insert a coin", "Delete my account, please!", "Update: the script is ready", "1 or 2 people",
-    "It's 5 o'clock", "rock 'n' roll", "\"Hello,\" she said.", "50% off; today only", "a -- b", "he said: 'no' -- and left",
-    "Tom & Jerry", "R&D", "AT&T", "Q&A", "C# and C++", "5 > 3 and 2 < 4", "if a<b then c", "x <3 y", "I <3 Python",
-    "price between 10 and 20", "having fun, group by group", "not in my backyard", "exec summary", "char count: 12",
-    "sleep 8 hours a day", "wait for delay", "benchmark results", "select all that apply", "cast and crew", "load file menu",
-    "a; b; c", "one, two; three", "what?! really?!", "...and so on...", "see ../readme for more", "the /etc folder",
-    "c:\\users\\ann", "~/notes.txt", "file.tar.gz", "images/logo.png", "100%", "3.14", "1e10", "-5", "+49 30 123456",
-    "0x1F", "1,234.56", "€ 12,50", "$5.00", "£3", "¥1000", "12/31/2026", "2026-11-23T10:00:00Z", "10:30", "5'11\"", "50°N",
-    "a@b.example", "first.last+tag@example.co.uk", "https://example.com/a?b=c&d=e#f", "http://localhost:8000/docs",
-    "www.example.com", "mailto:a@example.com", "ftp.example.org", "#hashtag", "@mention", "user:pass words", "key=value",
-    "a=b&c=d", "[1, 2, 3]", '{"a": 1, "b": [true, null]}', "<3", "<p>", "<b>bold</b> move", "a < b > c", "&amp; &lt;", "&nbsp;",
-    "f(x) = x^2", "E = mc²", "∑ i=1..n", "√2", "½ cup", "H₂O", "α β γ", "→ next", "✓ done", "😀 👍🏽", "¡Hola! ¿Qué tal?",
-    "Grüße aus Köln", "ça va?", "naïve café", "Привет, мир", "こんにちは世界", "안녕하세요", "שלום עולם", "مرحبا بالعالم", "नमस्ते", "สวัสดี",
-    # Developers
-    "def f(x): return x + 1", "print('hello')", "for (let i = 0; i < n; i++)", "git commit -m 'fix: it works'", "npm run build",
-    "SELECT is a keyword", "how do I escape ' in SQL?", "the <script> tag explained", "try { } catch { }", "a || b", "a && b",
-    "x = y ? 1 : 0", "$HOME", "%PATH%", "${name}", "{{ name }}", "{% block %}", "<%= title %>", "#{id}", "@media print", "rgb(1,2,3)",
-    "/^a.*b$/", "a|b|c", "1;2;3", "v1.2.3-rc.1+build.5", "127.0.0.1", "::1", "192.168.0.1/24", "00:1A:2B:3C:4D:5E", "sha256:ab12",
-    "TODO: remove", "// comment", "/* note */", "-- separator --", "=====", "---", "***", "___", "| a | b |", "- [ ] task", "> quote",
-    "lorem ipsum dolor sit amet", "x" * 200, " ", "0", "true", "null", "None", "undefined", "NaN", "admin", "root", "test",
+    "O'Brien", "D'Angelo", "Conan O’Brien", "Jean-Luc", "María José", "Søren Kierkegaard", "Nguyễn Văn A",
+    "李小龙", "Владимир", "محمد علي", "Ελένη", "Jürgen Groß", "Łukasz", "Ana Select", "Robert Drop",
+    "Sir Union of Or", "Mary-Kate & Ashley", "St. John's", "L'Aquila", "Rue de l'Église 5",
+    "10 Downing St, London", "Flat 3/2, 5 Main St", "P.O. Box 12 -- rear", "'s-Hertogenbosch", "Coeur d'Alene",
+    "Äpfelstraße 7a", "東京都千代田区1-1", "P. O'Malley & Sons (Ltd.)", "Please select a table and drop me a line",
+    "The union of two sets or more", "Where is the order from?", "I'd like to insert a coin",
+    "Delete my account, please!", "Update: the script is ready", "1 or 2 people", "It's 5 o'clock",
+    "rock 'n' roll", '"Hello," she said.', "50% off; today only", "a -- b", "he said: 'no' -- and left",
+    "Tom & Jerry", "R&D", "AT&T", "Q&A", "C# and C++", "5 > 3 and 2 < 4", "if a<b then c", "x <3 y",
+    "I <3 Python", "price between 10 and 20", "having fun, group by group", "not in my backyard",
+    "exec summary", "char count: 12", "sleep 8 hours a day", "wait for delay", "benchmark results",
+    "select all that apply", "cast and crew", "load file menu", "a; b; c", "one, two; three", "what?! really?!",
+    "...and so on...", "see ../readme for more", "the /etc folder", "c:\\users\\ann", "~/notes.txt",
+    "file.tar.gz", "images/logo.png", "100%", "3.14", "1e10", "-5", "+49 30 123456", "0x1F", "1,234.56",
+    "€ 12,50", "$5.00", "£3", "¥1000", "12/31/2026", "2026-11-23T10:00:00Z", "10:30", "5'11\"", "50°N",
+    "a@b.example", "first.last+tag@example.co.uk", "https://example.com/a?b=c&d=e#f",
+    "http://localhost:8000/docs", "www.example.com", "mailto:a@example.com", "ftp.example.org", "#hashtag",
+    "@mention", "user:pass words", "key=value", "a=b&c=d", "[1, 2, 3]", '{"a": 1, "b": [true, null]}', "<3",
+    "<p>", "<b>bold</b> move", "a < b > c", "&amp; &lt;", "&nbsp;", "f(x) = x^2", "E = mc²", "∑ i=1..n", "√2",
+    "½ cup", "H₂O", "α β γ", "→ next", "✓ done", "😀 👍🏽", "¡Hola! ¿Qué tal?", "Grüße aus Köln", "ça va?",
+    "naïve café", "Привет, мир", "こんにちは世界", "안녕하세요", "שלום עולם", "مرحبا بالعالم", "नमस्ते", "สวัสดี",
+    "def f(x): return x + 1", "print('hello')", "for (let i = 0; i < n; i++)", "git commit -m 'fix: it works'",
+    "npm run build", "SELECT is a keyword", "how do I escape ' in SQL?", "the <script> tag explained",
+    "try { } catch { }", "a || b", "a && b", "x = y ? 1 : 0", "$HOME", "%PATH%", "${name}", "{{ name }}",
+    "{% block %}", "<%= title %>", "#{id}", "@media print", "rgb(1,2,3)", "/^a.*b$/", "a|b|c", "1;2;3",
+    "v1.2.3-rc.1+build.5", "127.0.0.1", "::1", "192.168.0.1/24", "00:1A:2B:3C:4D:5E", "sha256:ab12",
+    "TODO: remove", "// comment", "/* note */", "-- separator --", "=====", "---", "***", "___", "| a | b |",
+    "- [ ] task", "> quote", "lorem ipsum dolor sit amet", "x" * 200, " ", "0", "true", "null", "None",
+    "undefined", "NaN", "admin", "root", "test",
 )  # fmt: skip
 
 
