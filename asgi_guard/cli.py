@@ -17,6 +17,7 @@ from typing import Final, TextIO
 from asgi_guard import __version__
 from asgi_guard.cli_audit import add_audit
 from asgi_guard.cli_check import add_check, add_explain
+from asgi_guard.cli_doctor import add_doctor
 from asgi_guard.cli_inspect import add_inspect
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.serve.command import add_run
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add_explain(commands)
     add_inspect(commands)
     add_audit(commands)
+    add_doctor(commands)
     return parser
 
 

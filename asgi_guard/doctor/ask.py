@@ -18,6 +18,7 @@ from asgi_guard.engine.types import ASGIApp, Message
 SECONDS: Final = 10.0
 STARTUP_SECONDS: Final = 30.0
 MAX_ANSWER_BYTES: Final = 1_000_000
+_AFTERWARDS_SECONDS: Final = 1.0
 _CHUNK: Final = b"x" * 65_536
 
 Headers = Sequence[tuple[str, str]]
@@ -154,58 +155,81 @@ class Asker:
         return await _exchange(self._app, scope, body, endless_bytes)
 
 
-async def _exchange(app: ASGIApp, scope: dict[str, Any], body: bytes, endless_bytes: int) -> Answer:
-    start: Message = {}
-    parts: list[bytes] = []
-    ended = asyncio.Event()
-    read_bytes, left, is_given, raised = 0, endless_bytes, False, ""
+class _Exchange:
+    """One request, and what came back so far."""
 
-    async def receive() -> Message:
-        nonlocal read_bytes, left, is_given
-        if left > 0:
-            left -= len(_CHUNK)
-            read_bytes += len(_CHUNK)
+    def __init__(self, body: bytes, endless_bytes: int) -> None:
+        self.start: Message = {}
+        self.ended = asyncio.Event()
+        self.read_bytes = 0
+        self._parts: list[bytes] = []
+        self._body: bytes | None = body
+        self._is_endless = endless_bytes > 0
+        self._left = endless_bytes
+
+    @property
+    def text(self) -> str:
+        """The body of the answer."""
+        return b"".join(self._parts)[:MAX_ANSWER_BYTES].decode("utf-8", "replace")
+
+    async def receive(self) -> Message:
+        if self._left > 0:
+            self._left -= len(_CHUNK)
+            self.read_bytes += len(_CHUNK)
             return {"type": "http.request", "body": _CHUNK, "more_body": True}
-        if is_given or endless_bytes:
-            if not endless_bytes:
-                await ended.wait()
+        if self._is_endless:
             return {"type": "http.disconnect"}
-        is_given = True
-        read_bytes += len(body)
+        if self._body is None:
+            await self.ended.wait()
+            return {"type": "http.disconnect"}
+        body, self._body = self._body, None
+        self.read_bytes += len(body)
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async def send(message: Message) -> None:
-        nonlocal start
-        if message["type"] == "http.response.start" and not start:
-            start = message
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and not self.start:
+            self.start = message
         elif message["type"] == "http.response.body":
-            if sum(map(len, parts)) < MAX_ANSWER_BYTES:
-                parts.append(bytes(message.get("body", b"")))
+            if sum(map(len, self._parts)) < MAX_ANSWER_BYTES:
+                self._parts.append(bytes(message.get("body", b"")))
             if not message.get("more_body", False):
-                ended.set()
+                self.ended.set()
 
-    task = asyncio.ensure_future(_run(app, scope, receive, send))
-    over = asyncio.ensure_future(ended.wait())
+
+async def _exchange(app: ASGIApp, scope: dict[str, Any], body: bytes, endless_bytes: int) -> Answer:
+    exchange, raised = _Exchange(body, endless_bytes), ""
+    task = asyncio.create_task(_run(app, scope, exchange.receive, exchange.send))
+    over = asyncio.create_task(_once(exchange.ended))
     try:
         await asyncio.wait({task, over}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():  # work in the background is none of ours, but gets a moment
-            await asyncio.wait({task}, timeout=1.0)
+            await asyncio.wait({task}, timeout=_AFTERWARDS_SECONDS)
         if task.done():
             raised = task.result()
-        elif not ended.is_set():
+        elif not exchange.ended.is_set():
             raised = f"no answer within {SECONDS:g} seconds"
     finally:
         for each in (task, over):
-            each.cancel()
-            with suppress(asyncio.CancelledError):
-                await each
+            await _end(each)
+    lines = exchange.start.get("headers", ())
     return Answer(
-        int(start.get("status", 0)),
-        [(bytes(k).decode("latin-1").lower(), bytes(v).decode("latin-1")) for k, v in start.get("headers", ())],
-        b"".join(parts)[:MAX_ANSWER_BYTES].decode("utf-8", "replace"),
+        int(exchange.start.get("status", 0)),
+        [(bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")) for name, value in lines],
+        exchange.text,
         raised,
-        read_bytes,
+        exchange.read_bytes,
     )
+
+
+async def _once(event: asyncio.Event) -> str:
+    await event.wait()
+    return ""
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def _run(app: ASGIApp, scope: dict[str, Any], receive: Any, send: Any) -> str:
@@ -217,7 +241,7 @@ async def _run(app: ASGIApp, scope: dict[str, Any], receive: Any, send: Any) -> 
 
 
 class StartupError(Exception):
-    """The application could not start."""
+    """The application could not start, or does not answer."""
 
 
 @asynccontextmanager
@@ -231,7 +255,7 @@ async def alive(app: ASGIApp) -> AsyncGenerator[dict[str, Any]]:
     heard: asyncio.Queue[Message] = asyncio.Queue()
     told: asyncio.Queue[Message] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
-    task = asyncio.ensure_future(_run(app, scope, told.get, heard.put))
+    task = asyncio.create_task(_run(app, scope, told.get, heard.put))
     try:
         told.put_nowait({"type": "lifespan.startup"})
         said = await _said(heard, task)
@@ -243,22 +267,23 @@ async def alive(app: ASGIApp) -> AsyncGenerator[dict[str, Any]]:
             await _said(heard, task)
             await asyncio.wait({task}, timeout=STARTUP_SECONDS)
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await _end(task)
 
 
-async def _said(heard: asyncio.Queue[Message], task: asyncio.Future[str]) -> Message | None:
-    """Return what the application says next; None where it knows no lifespan."""
-    getting = asyncio.ensure_future(heard.get())
+async def _said(heard: asyncio.Queue[Message], task: asyncio.Task[str]) -> Message | None:
+    """Return what the application says next; None where it knows no lifespan.
+
+    Raises:
+        StartupError: it says nothing for 30 seconds.
+    """
+    getting = asyncio.create_task(heard.get())
     try:
-        done, _ = await asyncio.wait({getting, task}, timeout=STARTUP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if getting in done:
+        waiting: set[asyncio.Task[Any]] = {getting, task}
+        await asyncio.wait(waiting, timeout=STARTUP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if getting.done():
             return getting.result()
-        if task in done:
+        if task.done():
             return None if heard.empty() else heard.get_nowait()
-        raise StartupError(f"the application has not started within {STARTUP_SECONDS:g} seconds")
+        raise StartupError(f"the application has not started or stopped within {STARTUP_SECONDS:g} seconds")
     finally:
-        getting.cancel()
-        with suppress(asyncio.CancelledError):
-            await getting
+        await _end(getting)

@@ -105,7 +105,8 @@ def _within(one: Any) -> Iterable[Any]:
 
 
 def _in_a_slot(one: Any, name: str) -> Any:
-    slot = getattr(type(one), name, None)
+    kind: type[Any] = one.__class__
+    slot = getattr(kind, name, None)
     try:
         return slot.__get__(one) if isinstance(slot, MemberDescriptorType) else None
     except AttributeError:  # empty

@@ -6,9 +6,9 @@ Rule 2: must never say more than was seen: what could not be looked at is a `Ski
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 Severity = Literal["error", "warning", "note"]
 
@@ -49,8 +49,6 @@ class Skipped:
     check: str
     why: str
 
-
-Said: TypeAlias = Iterator[Finding | Skipped]
 
 CHECKS: Final[dict[str, str]] = {
     "DR001": "a guard stands in front",
@@ -120,11 +118,3 @@ def split(said: Iterable[Finding | Skipped]) -> tuple[list[Finding], list[Skippe
         else:
             skipped.append(one)
     return ordered(found), sorted(skipped, key=lambda one: one.check)
-
-
-def guarded(check: str, run: Callable[[], Said]) -> list[Finding | Skipped]:
-    """Make one check; where it fails itself, say so instead of leaving the others unmade."""
-    try:
-        return list(run())
-    except Exception as error:  # noqa: BLE001  what an application answers is not foreseen
-        return [Skipped(check, f"the check itself failed: {type(error).__name__}: {shown(str(error))}")]

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from asgi_guard.doctor.observatory_csp import csp_result, frames_are_limited
 from asgi_guard.doctor.observatory_page import Markup, read_page, sri_result
@@ -312,14 +312,17 @@ def _redirection(page: Page) -> str:
         return "redirection-invalid-cert"
     if page.preloaded:
         return "redirection-all-redirects-preloaded"
-    first, *rest = [urlsplit(address) for address in page.route]
-    if not rest:
-        return "redirection-missing"
-    if rest[-1].scheme != "https":
-        return "redirection-not-to-https"
-    if rest[0].scheme == "http":
-        return "redirection-not-to-https-on-initial-redirection"
-    return "redirection-to-https" if rest[0].hostname == first.hostname else "redirection-off-host-from-http"
+    return f"redirection-{_led([urlsplit(address) for address in page.route])}"
+
+
+def _led(route: Sequence[SplitResult]) -> str:
+    if len(route) < 2:
+        return "missing"
+    if route[-1].scheme != "https":
+        return "not-to-https"
+    if route[1].scheme == "http":
+        return "not-to-https-on-initial-redirection"
+    return "to-https" if route[1].hostname == route[0].hostname else "off-host-from-http"
 
 
 def _referrer(lines: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Content policies as MDN's HTTP Observatory reads and judges them (`src/analyzer/cspParser.js`, `tests/csp.js`, 1.6.3).
+"""Content policies as MDN's HTTP Observatory reads and judges them (version 1.6.3: `cspParser.js`, `tests/csp.js`).
 
 Several policies hold together: a source counts where each of them has it. Rule 1: every step is linear in the policy.
 Must never say what a browser would do: it says what the Observatory does, which is stricter in places.
