@@ -18,6 +18,7 @@ from asgi_guard import __version__
 from asgi_guard.cli_attack import add_attack
 from asgi_guard.cli_audit import add_audit
 from asgi_guard.cli_check import add_check, add_explain
+from asgi_guard.cli_doctor import add_doctor
 from asgi_guard.cli_inspect import add_inspect
 from asgi_guard.cli_load import add_load
 from asgi_guard.errors.exceptions import MissingExtraError
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add_audit(commands)
     add_load(commands)
     add_attack(commands)
+    add_doctor(commands)
     return parser
 
 

@@ -34,7 +34,7 @@ pytest_plugins = [] if entry_points(group="pytest11", name="asgi_guard") else ["
 TESTS = Path(__file__).parent
 MARKERS = {
     "unit": ("unit", "property", "house"),
-    "integration": ("servers", "redis", "frameworks", "browser", "docs", "plugin", "conformance"),
+    "integration": ("servers", "redis", "frameworks", "browser", "docs", "plugin", "conformance", "reference"),
     "security": ("unit/inspection", "unit/sanitize", "unit/web", "unit/passwords", "unit/test_bans.py", "fuzz"),
     "performance": ("budget", "benchmarks"),
 }
@@ -43,6 +43,9 @@ MARKERS = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by where it stands; attacks are marked besides."""
     for item in items:
+        if not item.path.is_relative_to(TESTS):  # the suite of an example, which is whole
+            item.add_marker("integration")
+            continue
         place = item.path.relative_to(TESTS)
         for marker, folders in MARKERS.items():
             if any(place.is_relative_to(folder) for folder in folders):

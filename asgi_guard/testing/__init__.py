@@ -6,6 +6,8 @@
     Guard(app, listeners=[events := capture_events()])                # what the guard did
     with StandIn() as upstream: upstream.script(fail(503), ok())      # a service that fails as it is told
     (await check_middleware(MyMiddleware)).raise_for_failures()       # does a middleware keep the rules of ASGI?
+    (await run_load(app, ["/items"])).raise_unless_passed()           # does it bear many requests?
+    (await attack_application(app)).raise_for_holes()                 # do attacks work?
 
 Rule 1: nothing in the rest of the package imports from here, and only `asgi_guard.testing.plugin` imports pytest.
 Rule 2: this file imports nothing: pytest loads the plugin before a suite's coverage begins to measure. The names are
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from asgi_guard.testing.app_client import Client, StreamedResponse
+    from asgi_guard.testing.attack import AttackReport, Hole, attack_application
     from asgi_guard.testing.auth import (
         AuthenticationReport,
         Credentials,
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     )
     from asgi_guard.testing.database import Database
     from asgi_guard.testing.generate import Generator
+    from asgi_guard.testing.load import Ask, LoadFailedError, LoadReport, LoadRule, run_load
+    from asgi_guard.testing.payloads import ATTACKS, BENIGN, Payload
     from asgi_guard.testing.protocol import ProtocolViolation
     from asgi_guard.testing.scopes import (
         ABSENT,
@@ -64,6 +69,7 @@ _HOME: dict[str, str] = {
     name: f"asgi_guard.testing.{home}"
     for home, names in {
         "app_client": ("Client", "StreamedResponse"),
+        "attack": ("AttackReport", "Hole", "attack_application"),
         "auth": (
             "AuthenticationReport",
             "Credentials",
@@ -88,6 +94,8 @@ _HOME: dict[str, str] = {
         ),
         "database": ("Database",),
         "generate": ("Generator",),
+        "load": ("Ask", "LoadFailedError", "LoadReport", "LoadRule", "run_load"),
+        "payloads": ("ATTACKS", "BENIGN", "Payload"),
         "protocol": ("ProtocolViolation",),
         "scopes": (
             "ABSENT",
@@ -110,10 +118,14 @@ _HOME: dict[str, str] = {
 
 __all__ = [
     "ABSENT",
+    "ATTACKS",
+    "BENIGN",
     "HEADER_FORMS",
     "ODD_HANDSHAKES",
     "ODD_SCOPES",
     "RULES",
+    "Ask",
+    "AttackReport",
     "AuthenticationReport",
     "Call",
     "CapturedEvents",
@@ -124,8 +136,13 @@ __all__ = [
     "Expectations",
     "Finding",
     "Generator",
+    "Hole",
+    "LoadFailedError",
+    "LoadReport",
+    "LoadRule",
     "ManualClock",
     "NotConformingError",
+    "Payload",
     "ProtocolViolation",
     "RawHeaders",
     "Report",
@@ -141,6 +158,7 @@ __all__ = [
     "Valkey",
     "WebSocketSession",
     "assert_requires_authentication",
+    "attack_application",
     "basic",
     "bearer",
     "call",
@@ -156,6 +174,7 @@ __all__ = [
     "ok",
     "request_messages",
     "reset",
+    "run_load",
     "signed_jwt",
     "slow",
     "unsigned_jwt",

@@ -20,6 +20,7 @@ MARK: Final = "agx7f3k"
 """What no application says by itself."""
 
 _A, _B = 7919, 7907
+_NOBODY: Final = "987654321"  # a number that names nothing
 _PRODUCT: Final = str(_A * _B)
 _PASSWD: Final = re.compile(r"^root:[^:\n]*:0:0:", re.MULTILINE)
 _SQL_ERROR: Final = re.compile(
@@ -108,14 +109,14 @@ async def by_condition(context: Context) -> Evidence | None:
         (f"{MARK}' OR '1'='1", f"{MARK}' OR '1'='2"),
         ("-1 OR 1=1", "-1 OR 1=2"),
     )
-    absent = await context.ask(MARK)
+    nothing = [_shape(await context.ask(text), text) for text in (MARK, _NOBODY)]
     for true, false in pairs:
         answers = [await context.ask(text) for text in (true, false, true, false)]
         told = [_shape(answer, text) for answer, text in zip(answers, (true, false, true, false), strict=True)]
         is_steady = told[0] == told[2] != told[1] == told[3]
         is_well = answers[0].status == context.ordinary.status and answers[1].status < 500
         # What is true finds something, and what is false finds as little as a value that nobody has.
-        if is_steady and is_well and told[1] == _shape(absent, MARK) and answers[0].status < 400:
+        if is_steady and is_well and told[1] in nothing and answers[0].status < 400:
             return Evidence(
                 "sqli", true, f"answered otherwise than {false!r}, which is answered as if nothing was found"
             )
@@ -225,7 +226,8 @@ async def by_header(context: Context) -> Evidence | None:
     """Header injection, and redirects to anywhere."""
     for text in (f"x\r\nx-{MARK}: 1", f"x\nx-{MARK}: 1"):
         answer = await context.ask(text)
-        if f"x-{MARK}" in answer.headers or ("header" in answer.error.lower() and "value" in answer.error.lower()):
+        # A strict server refuses what lets one in: "the value of b'x-lang' holds CR, LF or NUL".
+        if f"x-{MARK}" in answer.headers or "CR, LF or NUL" in answer.error:
             return Evidence("header", text, "a line break reaches a header of the answer")
     for text in (f"https://{MARK}.example/", f"//{MARK}.example/"):
         answer = await context.ask(text)

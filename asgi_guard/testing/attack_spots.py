@@ -21,6 +21,7 @@ GUESSED: Final = ("q", "id", "name", "search", "file", "url", "next", "user")
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}|<(?:[\w()=,. ]*:)?(\w+)>")
 _BODIES: Final = frozenset({"PATCH", "POST", "PUT"})
 _DEPTH: Final = 32
+_OF_DOCUMENTATION: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,12 @@ def _found(app: object) -> Iterator[_Route]:
     """Look through what stands around an application for one that tells its routes."""
     for one in _layers(app):
         document = _openapi(one)
-        if document is not None:
-            yield from of_openapi(document)
+        told = [] if document is None else [*of_openapi(document)]
+        yield from told
         routes = getattr(one, "routes", None)
         if isinstance(routes, Sequence):
-            yield from _of_routes(routes, "", 0)
+            known = {template for _, template, _ in told} | _OF_DOCUMENTATION
+            yield from (route for route in _of_routes(routes, "", 0) if route[1] not in known)
         rules = getattr(getattr(one, "url_map", None), "iter_rules", None)
         if rules is not None:  # Quart
             for rule in rules():

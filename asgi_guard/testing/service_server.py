@@ -52,7 +52,7 @@ class LoopThread:
     """A thread with an event loop, in which servers run."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="asgi-guard-stand-ins", daemon=True)
         self._thread.start()
 

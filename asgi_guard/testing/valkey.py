@@ -46,8 +46,8 @@ class Valkey:
     """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self.port = port
-        self.url = f"redis://127.0.0.1:{port}"
+        self.port: int = port
+        self.url: str = f"redis://127.0.0.1:{port}"
         self._process = process
 
     @classmethod

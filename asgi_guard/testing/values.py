@@ -87,8 +87,8 @@ class Values:
     """
 
     def __init__(self, seed: int | str = 0) -> None:
-        self.seed = seed
-        self.random = random.Random(str(seed))  # noqa: S311  it shall be the same again
+        self.seed: int | str = seed
+        self.random: random.Random = random.Random(str(seed))  # noqa: S311  it shall be the same again
         self._number = 0
 
     def number(self) -> int:

@@ -83,17 +83,30 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="traversal",
         score=5,
         level=1,
-        pattern=r"^[^\s<>\"']{0,40}(?:/proc/(?:self|thread-self|\d{1,7}|version|cpuinfo|meminfo|mounts|net|cmdline"
+        pattern=r"^(?:/root|[^\s<>\"']{0,40}(?:/proc/(?:self|thread-self|\d{1,7}|version|cpuinfo|meminfo|mounts|net|cmdline"
         r"|sched_debug|sys"
         r"|modules|devices|stat|swaps|filesystems|partitions|ioports|interrupts|uptime|loadavg)"
         r"|/sys/(?:class|kernel|devices|module|firmware|fs|block|bus)"
         r"|/var/(?:log|run|spool|adm|lib|mail|cache|backups|db|cpanel|saf)|/var/www/(?:logs?|html|[\w.-]{1,30}/logs?)"
-        r"|/dev/(?:tcp|udp|mem|kmem|shm|fd|u?random|zero|sd[a-z]|log)|/root|/home/[\w.~-]{1,32}/\.\w{2,16})(?:/|\.|$)"
+        r"|/dev/(?:tcp|udp|mem|kmem|shm|fd|u?random|zero|sd[a-z]|log)|/root/\.\w{2,16}|/home/[\w.~-]{1,32}/\.\w{2,16}))(?:/|\.|$)"
         r"[^\s<>\"']{0,80}\s{0,2}$",
         needs=("/proc/", "/sys/", "/var/", "/dev/", "/root", "/home/"),
         why="What the system shows of itself, its logs and its users, as a whole value.",
-        positives=("/proc/self/environ", "/var/log/nginx/shop.log", "/home/me/.bash_history", "x=/proc/1/maps"),
-        negatives=("/proc/self/maps is read twice", "logs go to /var/log/app.log", "/home/page", "/development/log"),
+        positives=(
+            "/proc/self/environ",
+            "/var/log/nginx/shop.log",
+            "/home/me/.bash_history",
+            "x=/proc/1/maps",
+            "/root/.ssh/id_rsa",
+        ),
+        negatives=(
+            "/items/root",
+            "/tree/root/leaf",
+            "/proc/self/maps is read twice",
+            "logs go to /var/log/app.log",
+            "/home/page",
+            "/development/log",
+        ),
         views=("path",),
     ),
     Rule(

@@ -1,0 +1,71 @@
+"""`asgi-guard attack`: the same from the command line, against this machine alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from attack_shops import with_holes
+from served import serve
+
+from asgi_guard.cli import main
+
+
+def test_a_hole_is_an_exit_code(tmp_path: Path, capsys, monkeypatch) -> None:
+    """And a line, a page and data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "routes.json").write_text(json.dumps([["GET", "/hello", {"name": "query"}]]))
+    arguments = ["--routes", "routes.json", "--html", "out.html", "--max-requests", "300"]
+
+    assert main(["attack", "attack_shops:with_holes()", *arguments]) == 1
+    assert "HOLE: xss in GET /hello" in capsys.readouterr().out
+    assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
+    assert main(["attack", "attack_shops:without_holes()", *arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["holes"] == []
+
+
+def test_routes_of_a_document_are_attacked(tmp_path: Path, capsys) -> None:
+    """An OpenAPI document is one."""
+    document = with_holes().openapi()
+    document["paths"] = {path: item for path, item in document["paths"].items() if path == "/field"}
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    code = main(
+        ["attack", "attack_shops:with_holes()", "--routes", str(tmp_path / "openapi.json"), "--max-requests", "100"]
+    )
+
+    assert code == 1
+    assert "HOLE: xss in GET /field, query q" in capsys.readouterr().out
+
+
+def test_a_server_of_this_machine_is_attacked(tmp_path: Path, capsys) -> None:
+    """By the routes that its own document tells."""
+    with serve("uvicorn", "attack_shops:without_holes", tmp_path, "--factory") as served:
+        url = f"http://localhost:{served.port}"
+        assert main(["attack", url, "--max-requests", "300", "--header", "X-Name: b"]) == 0
+    assert "300 requests to 7 routes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["http://example.invalid/"],
+        ["http://192.0.2.1/"],
+        ["nothing_there:app"],
+        ["attack_shops:without_holes()", "--routes", "/nowhere.json"],
+        ["attack_shops:without_holes()", "--header", "none"],
+        ["attack_shops:without_holes()", "--max-requests", "0"],
+    ],
+)
+def test_what_cannot_be_tried_is_said_in_a_line(arguments: list[str], capsys) -> None:
+    """With a code of its own."""
+    assert main(["attack", *arguments]) == 2
+    assert capsys.readouterr().err.startswith("asgi-guard: ")
+
+
+@pytest.mark.parametrize("text", ["7", "{", '[["GET"]]', '["GET /"]'])
+def test_a_file_without_routes_is_said(tmp_path: Path, text: str, capsys) -> None:
+    """Whatever is in it."""
+    (tmp_path / "routes.json").write_text(text)
+    assert main(["attack", "attack_shops:without_holes()", "--routes", str(tmp_path / "routes.json")]) == 2
+    assert capsys.readouterr().err.startswith("asgi-guard: ")
