@@ -78,13 +78,13 @@ def _routes(path: Path | None) -> list[Any] | None:
     """
     if path is None:
         return None
+    from asgi_guard.testing.attack_spots import as_a, of_openapi
+
     told: Any = json.loads(path.read_text(encoding="utf-8"))
     if isinstance(told, dict):
-        from asgi_guard.testing.attack_spots import of_openapi
-
-        return [
-            (method, template, {name: place for place, name in places}) for method, template, places in of_openapi(told)
-        ]
-    if not isinstance(told, list) or not all(isinstance(route, list) and len(route) in {2, 3} for route in told):
+        found = of_openapi(as_a(dict, told))
+        return [(method, template, {name: place for place, name in places}) for method, template, places in found]
+    routes = [as_a(list, route) for route in as_a(list, told)]
+    if not routes or not all(len(route) in {2, 3} for route in routes):
         raise ValueError(f'{path} tells no routes: write [["GET", "/search", {{"q": "query"}}]]')
-    return told
+    return routes

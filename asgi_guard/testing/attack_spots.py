@@ -21,6 +21,7 @@ GUESSED: Final = ("q", "id", "name", "search", "file", "url", "next", "user")
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}|<(?:[\w()=,. ]*:)?(\w+)>")
 _BODIES: Final = frozenset({"PATCH", "POST", "PUT"})
 _DEPTH: Final = 32
+_OPERATIONS: Final = frozenset({"delete", "get", "patch", "post", "put"})
 _OF_DOCUMENTATION: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"})
 
 
@@ -120,15 +121,15 @@ def _found(app: object) -> Iterator[_Route]:
         document = _openapi(one)
         told = [] if document is None else [*of_openapi(document)]
         yield from told
-        routes = getattr(one, "routes", None)
-        if isinstance(routes, Sequence):
+        routes: Any = getattr(one, "routes", None)
+        if isinstance(routes, list | tuple):
             known = {template for _, template, _ in told} | _OF_DOCUMENTATION
             yield from (route for route in _of_routes(routes, "", 0) if route[1] not in known)
         rules = getattr(getattr(one, "url_map", None), "iter_rules", None)
         if rules is not None:  # Quart
             for rule in rules():
                 yield from ((method, str(rule.rule), {}) for method in _methods(rule))
-        if document is not None or isinstance(routes, Sequence) or rules is not None:
+        if document is not None or isinstance(routes, list | tuple) or rules is not None:
             return
 
 
@@ -149,14 +150,14 @@ def _openapi(app: object) -> Mapping[str, Any] | None:
         document = known.openapi() if hasattr(app, "openapi") else known.openapi_schema.to_schema()  # FastAPI, Litestar
     except Exception:  # noqa: BLE001  it has none
         return None
-    return document if isinstance(document, Mapping) else None
+    return as_a(dict, document) or None
 
 
-def _of_routes(routes: Sequence[Any], prefix: str, depth: int) -> Iterator[_Route]:
+def _of_routes(routes: Any, prefix: str, depth: int) -> Iterator[_Route]:
     for route in routes:
         path = prefix + str(getattr(route, "path", ""))
-        inner = getattr(route, "routes", None)
-        if isinstance(inner, Sequence) and inner and depth < _DEPTH:
+        inner: Any = getattr(route, "routes", None)
+        if isinstance(inner, list | tuple) and inner and depth < _DEPTH:
             yield from _of_routes(inner, path, depth + 1)
         elif callable(getattr(route, "endpoint", None)) or getattr(route, "http_methods", None):
             yield from ((method, path, {}) for method in _methods(route))
@@ -172,15 +173,20 @@ def _methods(route: Any) -> list[str]:
 
 def of_openapi(document: Mapping[str, Any]) -> Iterator[_Route]:
     """Read the routes and parameters of an OpenAPI 3 document."""
-    paths: Any = document.get("paths")
-    for template, item in (paths if isinstance(paths, Mapping) else {}).items():
-        for method, operation in item.items() if isinstance(item, Mapping) else ():
-            if method.lower() in {"delete", "get", "patch", "post", "put"} and isinstance(operation, Mapping):
+    for template, item in as_a(dict, document.get("paths")).items():
+        for method, operation in as_a(dict, item).items():
+            if str(method).lower() in _OPERATIONS and isinstance(operation, dict):
+                told = as_a(dict, operation)
                 places: dict[tuple[str, str], object] = {}
-                for parameter in [*item.get("parameters", ()), *operation.get("parameters", ())]:
+                for parameter in [*as_a(list, item.get("parameters")), *as_a(list, told.get("parameters"))]:
                     _add_parameter(document, _resolved(document, parameter), places)
-                _add_body(document, operation.get("requestBody"), places)
-                yield method.upper(), str(template), places
+                _add_body(document, told.get("requestBody"), places)
+                yield str(method).upper(), str(template), places
+
+
+def as_a(kind: type[Any], value: Any) -> Any:
+    """Return a value where it is of a kind, and else an empty one of it: documents may hold anything."""
+    return value if isinstance(value, kind) else kind()
 
 
 def _add_parameter(document: Mapping[str, Any], parameter: Any, places: dict[tuple[str, str], object]) -> None:
@@ -191,41 +197,38 @@ def _add_parameter(document: Mapping[str, Any], parameter: Any, places: dict[tup
 
 
 def _add_body(document: Mapping[str, Any], body: Any, places: dict[tuple[str, str], object]) -> None:
-    content: Any = _resolved(document, body or {}).get("content") or {}
-    for media_type, described in content.items():
+    for media_type, described in as_a(dict, _resolved(document, body).get("content")).items():
         place = "json" if "json" in media_type else "form" if "form" in media_type else None
-        schema = _resolved(document, described.get("schema") or {})
-        needed = schema.get("required") or ()
+        schema = _resolved(document, as_a(dict, described).get("schema"))
+        needed = as_a(list, schema.get("required"))
         if place is None or any(known == place for known, _ in places):
             continue
-        for name, inner in (schema.get("properties") or {}).items():
+        for name, inner in as_a(dict, schema.get("properties")).items():
             places[place, name] = example_of(document, inner) if name in needed else None
 
 
 def example_of(document: Mapping[str, Any], schema: Any, depth: int = 0) -> object:
     """Return a value that a schema admits, as far as it is a simple one."""
-    schema = _resolved(document, schema or {})
-    for key in ("example", "default", "const"):
-        if schema.get(key) is not None:
-            return schema[key]
-    if schema.get("enum") or schema.get("examples"):
-        return (schema.get("enum") or schema["examples"])[0]
+    schema = _resolved(document, schema)
+    said = [schema[key] for key in ("example", "default", "const") if schema.get(key) is not None]
+    said += [*as_a(list, schema.get("enum")), *as_a(list, schema.get("examples"))]
+    if said:
+        return said[0]
+    if depth >= _DEPTH:
+        return "1"
     for key in ("anyOf", "oneOf", "allOf"):
-        if schema.get(key) and depth < _DEPTH:
-            return example_of(document, schema[key][0], depth + 1)
-    if schema.get("type") == "object" and depth < _DEPTH:
-        inner = schema.get("properties") or {}
-        return {
-            name: example_of(document, inner[name], depth + 1) for name in schema.get("required") or () if name in inner
-        }
+        for inner in as_a(list, schema.get(key)):
+            return example_of(document, inner, depth + 1)
+    if schema.get("type") == "object":
+        fields = as_a(dict, schema.get("properties"))
+        needed = [name for name in as_a(list, schema.get("required")) if name in fields]
+        return {name: example_of(document, fields[name], depth + 1) for name in needed}
     if schema.get("type") == "array":
-        return (
-            [example_of(document, schema.get("items"), depth + 1)] if schema.get("minItems") and depth < _DEPTH else []
-        )
-    return _SIMPLE.get(schema.get("format") or schema.get("type"), "1")
+        return [example_of(document, schema.get("items"), depth + 1)] if schema.get("minItems") else []
+    return _SIMPLE.get(str(schema.get("format")), _SIMPLE.get(str(schema.get("type")), "1"))
 
 
-_SIMPLE: Final[Mapping[Any, object]] = {
+_SIMPLE: Final[Mapping[str, object]] = {
     "integer": 1,
     "number": 1,
     "boolean": True,
@@ -237,14 +240,15 @@ _SIMPLE: Final[Mapping[Any, object]] = {
 }
 
 
-def _resolved(document: Mapping[str, Any], described: Any) -> Mapping[str, Any]:
+def _resolved(document: Mapping[str, Any], described: Any) -> Any:
     """Follow references within the document, a few of them."""
+    told = as_a(dict, described)
     for _ in range(_DEPTH):
-        reference = described.get("$ref") if isinstance(described, Mapping) else None
+        reference = told.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
             break
         found: Any = document
         for part in reference[2:].split("/"):
-            found = found.get(part, {}) if isinstance(found, Mapping) else {}
-        described = found
-    return described if isinstance(described, Mapping) else {}
+            found = as_a(dict, found).get(part)
+        told = as_a(dict, found)
+    return told

@@ -183,3 +183,32 @@ def test_nonsense_and_other_machines_are_refused(settings: dict[str, Any], ids: 
     with pytest.raises(ConfigError) as caught:
         attack(**{"target": without_holes(), **settings})
     assert [problem.id for problem in caught.value.problems] == ids
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"paths": 7},
+        {"paths": {"/a": 7, "/b": {"get": 7, "post": {"parameters": 7, "requestBody": [1]}}}},
+        {"paths": {"/a": {"get": {"parameters": [7, {"$ref": "#/x"}, {"$ref": "#/paths"}]}}}},
+        {
+            "paths": {"/a": {"post": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/s"}}}}}}},
+            "s": {"$ref": "#/s"},
+        },
+        {
+            "paths": {
+                "/a": {
+                    "get": {"parameters": [{"in": "query", "name": "q", "required": True, "schema": {"allOf": [{}]}}]}
+                }
+            }
+        },
+    ],
+)
+def test_a_document_may_hold_anything(document: Any) -> None:
+    """It is read as far as it is one."""
+
+    class App:
+        def openapi(self) -> Any:
+            return document
+
+    assert all(isinstance(spot.others, dict) for spot in spots_of(App()))
