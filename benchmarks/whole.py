@@ -46,14 +46,14 @@ class Effort:
         idle_seconds: for how long nothing is asked.
     """
 
-    rounds: int = 20
+    rounds: int = 12
     batch: int = 100
     concurrency: int = 32
     connections: int = 32
     times: int = 16
-    bursts: int = 250
+    bursts: int = 150
     crowd: int = 200
-    idle_seconds: float = 10.0
+    idle_seconds: float = 5.0
 
 
 QUICK = Effort(rounds=3, batch=30, connections=8, times=4, bursts=25, idle_seconds=1.0)

@@ -118,7 +118,7 @@ def main(arguments: list[str]) -> int:
     """Write the block, or check it."""
     text = README.read_text(encoding="utf-8")
     wanted = block(json.loads(RESULT.read_text(encoding="utf-8")))
-    changed = BLOCK.sub(lambda _: wanted, text)
+    changed = BLOCK.sub(lambda _: wanted, text, count=1)
     if "--check" in arguments:
         return int(changed != text)
     README.write_text(changed, encoding="utf-8")
