@@ -146,7 +146,8 @@ async def check_forwarded(x: Examination) -> Said:
     if plain.is_limited or x.home.is_limited:
         return [Skipped("DR115", f"GET {x.options.path} was answered with {plain.status}")]
     forged = await x.asker.ask(x.options.path, scheme="http", peer=_STRANGER, headers=[("x-forwarded-proto", "https")])
-    if 300 <= plain.status < 400 and plain.header("location").startswith("https:") and forged.status != plain.status:
+    is_led = 300 <= plain.status < 400 and plain.header("location").startswith("https:")
+    if is_led and forged.succeeded:  # a guard refuses it, and does not believe it
         said.append(_forged("the scheme", "X-Forwarded-Proto: https", f"{forged.status} instead of {plain.status}"))
     named = await x.asker.ask(x.options.path, scheme="http", peer=_STRANGER, headers=[("x-forwarded-host", _EVIL_HOST)])
     if _EVIL_HOST in named.header("location") or _EVIL_HOST in named.text:

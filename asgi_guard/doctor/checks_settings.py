@@ -135,7 +135,7 @@ async def check_workers(x: Examination) -> Said:
     if workers == 1:
         return []
     said: Said = []
-    alone = [policy for settings in x.chain.settings("rate_limit") for policy in settings.policies if _is_local(policy)]
+    alone = [policy for policy in _policies(x) if _is_local(policy)]
     if alone:
         names = ", ".join(dict.fromkeys(str(policy.name) for policy in alone))
         said.append(
@@ -162,6 +162,13 @@ async def check_workers(x: Examination) -> Said:
             )
         )
     return said
+
+
+def _policies(x: Examination) -> list[Any]:
+    """Return the policies of the rate limits: one alone is its own settings."""
+    return [
+        policy for settings in x.chain.settings("rate_limit") for policy in getattr(settings, "policies", [settings])
+    ]
 
 
 def _is_local(policy: Any) -> bool:
@@ -218,23 +225,22 @@ def _is_everybody(network: str) -> bool:
 async def check_redis(x: Examination) -> Said:
     """Look what happens while a store over a network is away."""
     said: Said = []
-    for settings in x.chain.settings("rate_limit"):
-        for policy in settings.policies:
-            if _is_local(policy) or policy.while_away == "local":
-                continue
-            is_open = policy.while_away == "open"
-            said.append(
-                Finding(
-                    "DR011",
-                    "warning" if is_open else "note",
-                    "without its store there is " + ("no limit at all" if is_open else "no answer at all"),
-                    f'on_failure="{policy.while_away}" of the rate limit {policy.name!r}',
-                    "Whoever takes Redis away takes the limit away."
-                    if is_open
-                    else "While Redis is away every request is a 503.",
-                    'on_failure="local": each worker counts its share',
-                )
+    for policy in _policies(x):
+        if _is_local(policy) or policy.while_away == "local":
+            continue
+        is_open = policy.while_away == "open"
+        said.append(
+            Finding(
+                "DR011",
+                "warning" if is_open else "note",
+                "without its store there is " + ("no limit at all" if is_open else "no answer at all"),
+                f'on_failure="{policy.while_away}" of the rate limit {policy.name!r}',
+                "Whoever takes Redis away takes the limit away."
+                if is_open
+                else "While Redis is away every request is a 503.",
+                'on_failure="local": each worker counts its share',
             )
+        )
     return said
 
 
@@ -300,7 +306,7 @@ async def check_limits(x: Examination) -> Said:
             for name in ("max_body_bytes", "max_headers", "max_header_bytes", "max_url_bytes")
             if getattr(settings, name) is None
         ]
-    shadows = [p.name for s in x.chain.settings("rate_limit") for p in s.policies if p.shadow]
+    shadows = [policy.name for policy in _policies(x) if policy.shadow]
     off += [f"rate_limit {name!r} (shadow)" for name in shadows]
     if not off:
         return []
