@@ -95,6 +95,28 @@ def leaking() -> Starlette:
     return Starlette(routes=[Route("/", home), Route("/boom", shows)])
 
 
+def documented() -> Guard:
+    """Show everybody what there is to ask for."""
+    from fastapi import FastAPI
+
+    return guarded(FastAPI())
+
+
+async def numbers(request: Request) -> PlainTextResponse:
+    """Tell what was counted."""
+    return PlainTextResponse("# TYPE logins_total counter\nlogins_total 7\n")
+
+
+def counted() -> Guard:
+    """Tell everybody what was counted."""
+    return guarded(Starlette(routes=[Route("/", home), Route("/metrics", numbers)]), endpoints=False)
+
+
+def behind_a_proxy() -> Guard:
+    """Make one that lacks nothing, behind a proxy."""
+    return guarded(client_address=["10.0.0.0/8"])
+
+
 def trusting_anybody() -> Guard:
     """Believe every header, in two halves."""
     return guarded(client_address=ClientAddress(trusted=["0.0.0.0/1", "128.0.0.0/1"]))
@@ -137,6 +159,8 @@ SICK: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "DR108": (leaking, ("--error-path", "/boom")),
     "DR109": (lambda: guarded(shop(root=telling)), ()),
     "DR110": (lambda: guarded(trusted_host=False), ()),
+    "DR111": (documented, ()),
+    "DR112": (counted, ()),
     "DR113": (lambda: guarded(shop(root=cookie)), ()),
     "DR114": (shop, ()),
     "DR115": (trusting_anybody, ()),
@@ -145,6 +169,8 @@ SICK: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "DR203": (well, ("--server", "uvicorn")),
     "DR204": (well, ("--server", "uvicorn")),
     "DR205": (well, ("--server", "uvicorn")),
+    "DR206": (well, ("--server", "daphne")),
+    "DR207": (well, ("--server", "uvicorn", "--server-options=--reload")),
 }
 """Who has which fault, and what the doctor is told besides."""
 

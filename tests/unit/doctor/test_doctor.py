@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from doctor_patients import SICK
 
 from asgi_guard.cli import main
+from asgi_guard.doctor.finding import CHECKS
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +52,32 @@ def test_an_application_that_is_well_has_none(capsys) -> None:
     assert (told["code"], grave) == (0, [])
     assert told["score"]["grade"] == "A+"
     assert told["score"]["points"] >= 125
+
+
+def test_nothing_at_all_is_found_behind_a_proxy_that_is_believed(capsys) -> None:
+    """Not even a note; each check was made, or says what the proxy does in its place."""
+    options = "--timeout-graceful-shutdown 30"
+    told = examined(capsys, "doctor_patients:behind_a_proxy()", "--behind-proxy", f"--server-options={options}")
+
+    assert told["findings"] == []
+    assert {skipped["check"] for skipped in told["skipped"]} == {"DR101", "DR201", "DR202"}
+
+
+def test_each_check_has_a_patient() -> None:
+    """Who adds a check plants its fault; that of the settings file has a test of its own."""
+    assert {*SICK, "DR012"} == set(CHECKS)
+
+
+def test_each_check_is_in_the_readme() -> None:
+    """By its id, or within a range of ids."""
+    table = re.findall(r"^\| (DR.+?) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = {
+        f"DR{number:03}"
+        for first, last in re.findall(r"DR(\d{3})(?: to DR(\d{3}))?", " ".join(table))
+        for number in range(int(first), int(last or first) + 1)
+    }
+
+    assert named == set(CHECKS)
 
 
 @pytest.mark.parametrize(("fail_on", "code"), [("error", 0), ("warning", 1), ("note", 1)])
