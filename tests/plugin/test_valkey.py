@@ -16,7 +16,12 @@ pytestmark = pytest.mark.skipif(module.find_server() is None, reason="there is n
 
 
 async def app(scope, receive, send):
-    """Say yes."""
+    """Say yes; there is nothing to start and nothing to stop."""
+    if scope["type"] == "lifespan":
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+        return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body"})
 
@@ -79,10 +84,23 @@ def test_it_lives_as_long_as_its_block() -> None:
     one.stop()
 
 
+@pytest.fixture(
+    scope="module", params=[("asyncio", {}), ("asyncio", {"use_uvloop": True})], ids=["asyncio", "asyncio+uvloop"]
+)
+def anyio_backend(request):
+    """The client of Redis knows no trio."""
+    return request.param
+
+
+@pytest.fixture
+def guards(valkey_url: str) -> list[Guard]:
+    """Give two, as two processes would have them."""
+    return [Guard(app, rate_limit=RateLimit("3/minute", store=valkey_url)) for _ in range(2)]
+
+
 @pytest.mark.anyio
-async def test_two_processes_would_share_its_limits(valkey_url: str) -> None:
-    """Two guards stand for them: what one counts, the other knows."""
-    guards = [Guard(app, rate_limit=RateLimit("3/minute", store=valkey_url)) for _ in range(2)]
+async def test_two_processes_share_its_limits(guards) -> None:
+    """What one counts, the other knows."""
     async with Client(guards[0]), Client(guards[1]):
         statuses = [(await call(guards[n % 2])).status for n in range(5)]
 
@@ -105,9 +123,8 @@ def test_a_server_that_ends_at_once_is_told(monkeypatch, tmp_path: Path) -> None
 def test_a_server_that_does_not_answer_is_ended(monkeypatch, tmp_path: Path) -> None:
     """It is given up after its time, and is not left behind."""
     program = tmp_path / "valkey-server"
-    program.write_text(
-        f"#!{sys.executable}\nimport os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
-    )
+    tell = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))"
+    program.write_text(f"#!{sys.executable} -S\nimport os, time\n{tell}\ntime.sleep(60)\n")
     program.chmod(0o755)
     monkeypatch.setattr(module, "find_server", lambda: program)
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 2.0)
