@@ -17,7 +17,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False  # `matrix` skips them by name, under CI as well
-nox.options.sessions = ["lint", "types", "tests", "browser", "examples"]
+nox.options.sessions = ["lint", "types", "tests", "stranger", "browser", "examples"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -75,6 +75,15 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *elsewhere, "-n2", "--dist=worksteal", *measured, env=INSTALLED)
     for files, percent in COVERAGE.items():
         session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
+
+
+@nox.session(requires=["package"])
+def stranger(session: nox.Session) -> None:
+    """The pytest plugin by its entry point, in an environment with what its users install and nothing else."""
+    (wheel,) = DIST.glob("*.whl")
+    session.install(f"asgi-guard[testing] @ {wheel.resolve().as_uri()}", "fastapi", "httpx")
+    alone = ("-c", "/dev/null", "--noconftest", "--import-mode=importlib", "-W", "error")  # without what our suite uses
+    session.run("pytest", *alone, "tests/plugin/test_a_strangers_suite.py", *session.posargs, env=INSTALLED)
 
 
 def marked(session: nox.Session, marker: str) -> None:

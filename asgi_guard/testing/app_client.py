@@ -14,7 +14,6 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from http.cookies import CookieError, SimpleCookie
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
@@ -112,14 +111,14 @@ class Client:
             raise ValueError(f"disconnect_after must be at least 1, not {disconnect_after}")
         content, kind = _content(json, data, body)
         request = self._request(method, path, params, headers, kind, scope)
-        server: StrictServer
+        server: _Leaving
 
         async def count(_message: Message) -> None:
             if len(server.sent) + 1 == disconnect_after:
-                server.push({"type": "http.disconnect"})
+                server.leave()
 
         if isinstance(content, bytes):
-            server = StrictServer(request, request_messages(content), on_send=count)
+            server = _Leaving(request, request_messages(content), on_send=count)
         else:
             server = _Uploading(request, content, on_send=count)
         await server.serve(self.app, timeout_seconds=self._timeout_seconds)
@@ -231,16 +230,15 @@ class Client:
         return pairs
 
     def _keep_cookies(self, headers: RawHeaders) -> None:
+        """Read `Set-Cookie` as browsers do (RFC 6265, 5.2): a value is sent back as it came, quotes and all."""
         for line in headers.get_all("set-cookie"):
-            jar = SimpleCookie()
-            try:
-                jar.load(line)
-            except CookieError:  # a browser ignores it too
+            pair, *attributes = line.split(";")
+            name, equals, value = (part.strip() for part in pair.partition("="))
+            if not equals or not name:
                 continue
-            for name, morsel in jar.items():
-                self.cookies.pop(name, None)
-                if morsel.value and not _is_over(morsel["max-age"]):
-                    self.cookies[name] = morsel.value
+            self.cookies.pop(name, None)
+            if value and not any(map(_is_over, attributes)):
+                self.cookies[name] = value
         while len(self.cookies) > MAX_COOKIES:
             del self.cookies[next(iter(self.cookies))]
 
@@ -281,7 +279,17 @@ class StreamedResponse(Conversation):
             return b"".join([chunk async for chunk in self])
 
 
-class _Uploading(StrictServer):
+class _Leaving(StrictServer):
+    """A server whose client may leave; what it has not sent until then does not come any more."""
+
+    has_left: bool = False
+
+    def leave(self) -> None:
+        self.has_left = True
+        self.push({"type": "http.disconnect"})
+
+
+class _Uploading(_Leaving):
     """A server whose client sends its body piece by piece, each when the application asks for it."""
 
     def __init__(self, scope: Scope, pieces: Iterable[bytes] | AsyncIterable[bytes], **options: Any) -> None:
@@ -290,7 +298,7 @@ class _Uploading(StrictServer):
         self._is_uploaded = False
 
     async def receive(self) -> Message:
-        if self._is_uploaded or self.is_over:
+        if self._is_uploaded or self.is_over or self.has_left:
             return await super().receive()
         self.received += 1
         try:
@@ -323,5 +331,10 @@ def _as_websocket(scope: Mapping[str, Any]) -> dict[str, Any]:
     return {key: schemes.get(value, value) if key == "scheme" else value for key, value in scope.items()}
 
 
-def _is_over(max_age: str) -> bool:
-    return max_age.lstrip("-").isdigit() and int(max_age) <= 0
+def _is_over(attribute: str) -> bool:
+    """Whether a cookie is to be gone at once: `Max-Age` of 0 or less."""
+    name, _, seconds = (part.strip() for part in attribute.partition("="))
+    digits = seconds.removeprefix("-")
+    if name.lower() != "max-age" or not (digits.isascii() and digits.isdigit()):
+        return False
+    return seconds.startswith("-") or not digits.strip("0")

@@ -111,7 +111,7 @@ async def assert_requires_authentication(
     """Check that an endpoint refuses every caller without the right credentials with 401, and lets the right one in.
 
     Without credentials, with malformed and with wrong ones it is asked, each made from the good ones; a JWT is also
-    tried without a signature; then with the expired ones, and with the good ones last.
+    tried without a signature and with another one; then with the expired ones, and with the good ones last.
 
     Args:
         client: a `Client`, or whatever has its `request`.
@@ -152,6 +152,8 @@ def _bad(good: Credentials) -> Iterator[tuple[str, Credentials]]:
         if (parts := secret.split("."))[2:] and scheme.lower() == "bearer":
             yield "wrong: unsigned", {**good, name: f"Bearer {_NO_ALGORITHM}.{parts[1]}."}
             yield "wrong: no signature", {**good, name: f"Bearer {parts[0]}.{parts[1]}."}
+            another = _altered(parts[2])  # the claims stay whole: who looks at nothing else lets them in
+            yield "wrong: another signature", {**good, name: f"Bearer {parts[0]}.{parts[1]}.{another}"}
     elif "cookie" in by_name:
         name, value = by_name["cookie"]
         pairs = [pair.partition("=") for pair in value.split("; ")]

@@ -247,6 +247,7 @@ class _Reporter:
         self._config = config
         self._folder = config.invocation_params.dir / folder
         self._run = Run()
+        self._told = "there is no report: the run has not ended"
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Have each test tell its markers, also to another process."""
@@ -262,7 +263,8 @@ class _Reporter:
         result.markers = tuple(str(told.get(_MARKED, "")).split())
         result.seed = str(told.get(_SEED, result.seed))
         if report.failed:
-            result.outcome = "failed" if report.when == "call" else "error"
+            if result.outcome != "failed":  # a clean-up that goes wrong as well hides nothing
+                result.outcome = "failed" if report.when == "call" else "error"
             result.text += report.longreprtext
         elif report.skipped:
             result.outcome = "xfailed" if hasattr(report, "wasxfail") else "skipped"
@@ -270,10 +272,25 @@ class _Reporter:
         elif report.when == "call" and hasattr(report, "wasxfail"):
             result.outcome = "xpassed"
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember a file that could not be read: its tests are not among those that passed."""
+        if report.failed:
+            result = self._run.of(report.nodeid)
+            result.outcome, result.text = "error", report.longreprtext
+
     def pytest_sessionfinish(self) -> None:
         """Write the page, but not in a worker of xdist."""
-        if not hasattr(self._config, "workerinput"):
-            from asgi_guard.testing.report import write
+        if hasattr(self._config, "workerinput"):
+            return
+        from asgi_guard.testing.report import write
 
-            seed = self._config.getoption("--guard-seed")
-            write(self._run, self._folder, {"Seed": "each test's id" if seed is None else str(seed)})
+        seed = self._config.getoption("--guard-seed")
+        try:
+            path = write(self._run, self._folder, {"Seed": "each test's id" if seed is None else str(seed)})
+            self._told = f"the report is {path}"
+        except OSError as exc:  # the verdict of the run is that of its tests
+            self._told = f"the report was not written: {exc}"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Tell where it is, or why it is not."""
+        terminalreporter.write_line(f"asgi_guard: {self._told}")

@@ -81,7 +81,7 @@ class Run:
 
 
 def write(run: Run, folder: Path, facts: Mapping[str, str]) -> Path:
-    """Write the report of a run.
+    """Write the report of a run; a character that no encoding has is written as its escape.
 
     Args:
         run: the run.
@@ -93,7 +93,7 @@ def write(run: Run, folder: Path, facts: Mapping[str, str]) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.html"
-    path.write_text(page(run, facts), encoding="utf-8")
+    path.write_text(page(run, facts), encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import textwrap
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOADED = [] if entry_points(group="pytest11", name="asgi_guard") else ["-p", "asgi_guard.testing.plugin"]
+PROCESSES = ["-n2"] if find_spec("xdist") else []  # the suite is also run where nothing is but what a stranger installs
 IN_ANY_ORDER = ["-p", "no:cacheprovider", "-p", "no:cov", "-q", "-W", "error"]
 
 SHOP = """
@@ -175,7 +177,7 @@ def run(folder: Path, suite: str, *options: str) -> subprocess.CompletedProcess[
 
 def test_every_fixture_serves_a_strangers_suite(tmp_path: Path) -> None:
     """In two processes and an order of chance, with tests that would clash if one left anything to the next."""
-    done = run(tmp_path, SUITE, "-n2", "--guard-report=reports")
+    done = run(tmp_path, SUITE, *PROCESSES, "--guard-report=reports")
     report = (tmp_path / "reports/report.html").read_text(encoding="utf-8")
 
     assert re.search(r"^11 passed in", done.stdout, re.MULTILINE), done.stdout
