@@ -33,6 +33,8 @@ COVERAGE = {
     "asgi_guard/resilience/*": 100,
     "asgi_guard/*": 95,
 }
+ELSEWHERE = ("tests/browser", "tests/docs", "tests/plugin/test_a_strangers_suite.py")  # in sessions of their own
+SUITE = (*(f"--ignore={place}" for place in ELSEWHERE), "--dist=worksteal", "--randomly-dont-reset-seed")
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -65,16 +67,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def tests(session: nox.Session) -> None:
-    """The suite but for what is slow, with branch coverage; with arguments, pytest alone: `nox -s tests -- -k cors`."""
+    """The suite but for what takes long; with arguments, pytest alone: `nox -s tests -- -k cors`."""
     install(session, "tests", "servers", "redis", "frameworks")
-    if session.posargs:
-        session.run("pytest", *session.posargs, env=INSTALLED)
-        return
-    measured = ("--cov=asgi_guard", "--cov-branch", "--cov-report=")
-    elsewhere = ("--ignore=tests/docs", "--ignore=tests/browser")  # sessions of their own
-    session.run("pytest", *elsewhere, "-n2", "--dist=worksteal", *measured, env=INSTALLED)
-    for files, percent in COVERAGE.items():
-        session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
+    session.run("pytest", *(session.posargs or [*SUITE, "-n2"]), env=INSTALLED)
 
 
 @nox.session(requires=["package"])
@@ -84,6 +79,13 @@ def stranger(session: nox.Session) -> None:
     session.install(f"asgi-guard[testing] @ {wheel.resolve().as_uri()}", "fastapi", "httpx")
     alone = ("-c", "/dev/null", "--noconftest", "--import-mode=importlib", "-W", "error")  # without what our suite uses
     session.run("pytest", *alone, "tests/plugin/test_a_strangers_suite.py", *session.posargs, env=INSTALLED)
+
+
+@nox.session(requires=["package"])
+def long(session: nox.Session) -> None:
+    """What takes a second and more: real servers, outages, each event loop; four at once, since most of it waits."""
+    install(session, "tests", "servers", "redis", "frameworks")
+    session.run("pytest", "-m", "long and not slow", *SUITE, "-n4", *session.posargs, env=INSTALLED)
 
 
 def marked(session: nox.Session, marker: str) -> None:
@@ -119,12 +121,13 @@ def performance(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def coverage(session: nox.Session) -> None:
-    """Branch coverage of the suite as pages and as XML, in test_reports/."""
+    """The suite with what takes long, its branch coverage in test_reports/, and whether it suffices."""
     install(session, "tests", "servers", "redis", "frameworks")
     reports = ("--cov-report=html:test_reports/coverage", "--cov-report=xml:test_reports/coverage.xml")
-    elsewhere = ("--ignore=tests/docs", "--ignore=tests/browser")
     measured = ("--cov=asgi_guard", "--cov-branch", *reports, "--guard-report=test_reports")
-    session.run("pytest", *elsewhere, "-n2", "--dist=worksteal", *measured, *session.posargs, env=INSTALLED)
+    session.run("pytest", "-m", "not slow", *SUITE, "-n3", *measured, *session.posargs, env=INSTALLED)
+    for files, percent in COVERAGE.items():
+        session.run("coverage", "report", f"--include={files}", f"--fail-under={percent}")
 
 
 @nox.session(requires=["package"])

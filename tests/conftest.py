@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -39,10 +41,17 @@ MARKERS = {
     "performance": ("budget", "benchmarks"),
 }
 
+EVERY_LOOP = TESTS / "unit/engine"  # where the loops differ
+OTHERS = re.compile(r"\[.*(?:hypercorn|granian|gunicorn|daphne|trio|uvloop)")
+"""What only repeats what asyncio and uvicorn have shown: in `nox -s long`, as is whatever waits."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by where it stands; attacks are marked besides."""
+    """Mark each test by where it stands; attacks are marked besides, and what repeats others."""
     for item in items:
+        is_served = item.path.is_relative_to(TESTS / "servers") or "anyio_backend" in getattr(item, "fixturenames", ())
+        if is_served and OTHERS.search(item.name) and not item.path.is_relative_to(EVERY_LOOP):
+            item.add_marker("long")
         if not item.path.is_relative_to(TESTS):  # the suite of an example, which is whole
             item.add_marker("integration")
             continue
@@ -50,6 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, folders in MARKERS.items():
             if any(place.is_relative_to(folder) for folder in folders):
                 item.add_marker(marker)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking through tens of thousands of tests, over and over."""
+    gc.collect()
+    gc.freeze()
 
 
 needs_uvloop = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not to be had on this platform")

@@ -207,6 +207,7 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop, also those of circuits that are shared; a later hit opens them."""
+        self.denials.forget_all(time.monotonic_ns())
         try:
             link = self._links.pop()
         except RuntimeError:  # on an event loop that is not asyncio's nothing is open

@@ -115,3 +115,8 @@ class Denials:
         """Forget what was refused to a key, also by answers that are still on their way."""
         self._forgot_ns = now_ns
         self._by_key.pop(key, None)
+
+    def forget_all(self, now_ns: int) -> None:
+        """Forget everything: who opens a store anew, such as the next test, asks Redis how it stands."""
+        self._forgot_ns = now_ns
+        self._by_key.clear()

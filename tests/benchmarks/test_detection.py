@@ -188,6 +188,7 @@ def test_misses_are_not_told(corpora: Path, words: tuple[str, ...], said: str) -
     assert said in ran.stderr
 
 
+@pytest.mark.long
 def test_what_ours_gets_wrong_is_told_to_rule_writers(tmp_path: Path) -> None:
     """With what was found in it, of the split `tune`."""
     content = [row(9, text="nothing to see", is_attack=True, split="tune"), *rows("tune", attacks=2)]
@@ -200,6 +201,7 @@ def test_what_ours_gets_wrong_is_told_to_rule_writers(tmp_path: Path) -> None:
     assert (told["wrong"], told["payload"], told["findings"]) == ("missed", "nothing to see", [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("module", "said"),
     [

@@ -17,6 +17,8 @@ import pytest
 
 import asgi_guard
 
+pytestmark = pytest.mark.long
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -53,6 +55,7 @@ def test_a_further_layer_costs_less_than_a_further_middleware(measured: dict[str
     assert further["layer"]["min_us"] < 0.5 * further["middleware"]["min_us"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("part", "bound"),
     [

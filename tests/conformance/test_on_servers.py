@@ -59,6 +59,7 @@ def server(request):
     return installed(request.param), ask_bare(request.param, rules=RULES)
 
 
+@pytest.mark.long
 def test_what_a_server_breaks_is_known(server) -> None:
     """A new release that mends it, or breaks more, is seen here."""
     name, bare = server
@@ -78,6 +79,7 @@ def test_the_guard_breaks_nothing(server, stack) -> None:
     assert {outcome.rule.number for outcome in report.of("kept")} >= bare.keys() - KNOWN.get(name, set())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stack", FAULTS if IS_WHOLE else ["tells_what_went_wrong", "makes_a_dict_of_headers"])
 def test_a_fault_is_found(stack) -> None:
     """By the rules that it breaks, with what it did and why that matters."""

@@ -168,6 +168,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         yield served.ask
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", BODIES)
 @pytest.mark.parametrize("name", ["fastapi", "starlette", "django"])
 def test_it_is_the_same_under_a_server(street: Ask, name: str, kind: str) -> None:

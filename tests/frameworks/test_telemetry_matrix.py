@@ -59,6 +59,7 @@ async def bombard(app: Callable[..., Awaitable[None]], numbers: range) -> None:
         await app(hostile_scope(number), receive, send)
 
 
+@pytest.mark.long
 async def test_hostile_requests_leave_next_to_nothing_behind() -> None:
     """Methods, hosts, paths, headers never seen: one series a metric, and at most 2 MB after 1,000 of them."""
     watched = ours(not_found)

@@ -6,8 +6,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = sorted((ROOT / "asgi_guard").rglob("*.py"))
 PLACES = ("*.md", "*.py", "*.toml", ".ci/*", ".github/**/*", "asgi_guard/**/*", "benchmarks/**/*", "examples/**/*")
@@ -20,31 +18,38 @@ HOME_PATH = re.compile(r"(?<![\w./])/(?:home|root|tmp|work|Users)/\w")
 
 
 def name(path: Path) -> str:
-    """Name a file in a test's id as a person would."""
+    """Name a file as a person would."""
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=name)
-def test_a_file_opens_with_what_it_is(path: Path) -> None:
+def tree(path: Path) -> ast.Module:
+    """Read a file as Python does."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_a_file_opens_with_what_it_is() -> None:
     """The docstring says what the file is and what it must never do."""
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert [name(path) for path in PACKAGE if not ast.get_docstring(tree(path))] == []
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=name)
-def test_a_file_fits_a_readers_head(path: Path) -> None:
+def test_a_file_fits_a_readers_head() -> None:
     """A file that grows past the limit holds two ideas."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE}
+
+    assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=name)
-def test_a_file_never_checks_by_assert(path: Path) -> None:
+def test_a_file_never_checks_by_assert() -> None:
     """`python -O` removes an assert, and with it the check."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    lines = {
+        name(path): [node.lineno for node in ast.walk(tree(path)) if isinstance(node, ast.Assert)] for path in PACKAGE
+    }
 
-    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == []
+    assert {path: found for path, found in lines.items() if found} == {}
 
 
-@pytest.mark.parametrize("path", [path for path in PUBLISHED if "rules" not in path.parts], ids=name)
-def test_a_file_names_no_path_of_somebodys_machine(path: Path) -> None:
+def test_a_file_names_no_path_of_somebodys_machine() -> None:
     """What is published runs anywhere."""
-    assert HOME_PATH.findall(path.read_text(encoding="utf-8")) == []
+    read = {name(path): path.read_text(encoding="utf-8") for path in PUBLISHED if "rules" not in path.parts}
+
+    assert {path: found for path, text in read.items() if (found := HOME_PATH.findall(text))} == {}

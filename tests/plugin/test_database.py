@@ -121,6 +121,7 @@ async def test_the_sessions_of_the_application_join_it_for_a_while(database) -> 
     assert own.kw == before
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_data_that_is_put_into_a_transaction_needs_no_clean_up(database) -> None:
     """What is put elsewhere is taken out, the last first, so that nothing is left that something else needs."""

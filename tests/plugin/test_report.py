@@ -56,6 +56,7 @@ def run(folder: Path, *options: str) -> tuple[str, str]:
     return done.stdout + done.stderr, (folder / "told/report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [[], ["-n2"]], ids=["one process", "two processes"])
 def test_each_outcome_is_told(tmp_path: Path, options) -> None:
     """With each text; the page is the same."""
@@ -72,6 +73,7 @@ def test_each_outcome_is_told(tmp_path: Path, options) -> None:
     assert re.search(r"<tr><td>unit</td>(<td class=n>0</td>){2}<td class=n>1</td>", report)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [[], ["-n2"]], ids=["one process", "two processes"])
 def test_a_file_that_cannot_be_imported_is_an_error(tmp_path: Path, options) -> None:
     """A report that is all green must not hide it."""
@@ -83,6 +85,7 @@ def test_a_file_that_cannot_be_imported_is_an_error(tmp_path: Path, options) -> 
     assert "nothing_of_this_name" in report
 
 
+@pytest.mark.long
 def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
     """Its test has no verdict of its own, and the others are told as they were."""
     suite = "import os\ndef test_dies(): os._exit(3)\ndef test_lives(): pass\n"
@@ -94,6 +97,7 @@ def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
     assert "crashed while running" in report
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_written_to_is_told_in_a_sentence(tmp_path: Path) -> None:
     """What became of the tests is told all the same."""
     (tmp_path / "test_it.py").write_text("def test_it(): pass\n", encoding="utf-8")

@@ -120,6 +120,7 @@ def test_a_server_that_ends_at_once_is_told(monkeypatch, tmp_path: Path) -> None
         pass
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_answer_is_ended(monkeypatch, tmp_path: Path) -> None:
     """It is given up after its time, and is not left behind."""
     program = tmp_path / "valkey-server"

@@ -127,6 +127,7 @@ async def run(schedule, options) -> None:
     assert watched.breaker.state is State.CLOSED
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("backend", BACKENDS)
 @settings(max_examples=2_000)

@@ -99,6 +99,7 @@ def test_both_engines_say_the_same(pieces: list[str], place: Any) -> None:
         assert inspect_value(text, place, level, "re2") == inspect_value(text, place, level, "re")
 
 
+@pytest.mark.long
 @needs_re2
 @given(seed=st.integers(0, 2**32))
 def test_a_text_full_of_literals_is_not_let_pass(seed: int) -> None:

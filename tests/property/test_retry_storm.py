@@ -32,6 +32,7 @@ def test_three_tiers_amplify_the_load_of_an_outage_by_at_most_four_tenths() -> N
     assert outage(0.1) <= 1.4
 
 
+@pytest.mark.long
 def test_without_budgets_the_same_tiers_are_a_storm() -> None:
     """So the simulation is one."""
     assert outage(None) == 64

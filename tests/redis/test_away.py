@@ -37,6 +37,7 @@ async def opened(url, **settings):
         await store.aclose()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
 async def test_requests_go_on_and_redis_is_found_again(server, harm) -> None:
     """All are answered, as each policy says; the loop runs on; nobody restarts anything."""
@@ -49,6 +50,7 @@ async def test_requests_go_on_and_redis_is_found_again(server, harm) -> None:
     assert told.back_seconds < BACK_SECONDS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 async def test_an_answer_that_is_none_is_a_failure_like_any_other(server, answer) -> None:
     """Half an answer, garbage, one that is too long to wait for: no request fails, and none takes it for its own."""
@@ -67,6 +69,7 @@ async def test_an_answer_that_is_none_is_a_failure_like_any_other(server, answer
         assert 29 - len(decisions) <= (await bucket.peek("k")).remaining[0] <= 29
 
 
+@pytest.mark.long
 async def test_the_circuit_is_told_of_as_events(server) -> None:
     """Closed, open, half open, closed: whoever listens knows when Redis was away."""
     told = []
@@ -106,6 +109,7 @@ async def test_an_address_that_swallows_everything_holds_up_the_first_call_only(
     assert stalls[0] < 0.1
 
 
+@pytest.mark.long
 async def test_a_cold_start_is_no_failure(server) -> None:
     """The first call may take longer than any other: it connects, and brings the script along."""
     await asyncio.to_thread(server.command, "CLIENT", "PAUSE", 200, "ALL")
@@ -146,6 +150,7 @@ async def test_what_was_admitted_before_counts_while_redis_is_away(server) -> No
         assert [bool(await bucket.hit("k")) for _ in range(4)] == [True, True, False, False]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lease", [None, 10])
 async def test_a_reset_that_redis_did_not_get_is_no_success(server, lease) -> None:
     """Whoever unblocks somebody hears that it was in vain; here it has begun anew, and there it counts."""

@@ -23,6 +23,7 @@ async def until(server: Server, number: int) -> None:
     await asyncio.to_thread(wait_until, lambda: connections(server) == number, f"{number} connections", 10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", range(1, 7))
 async def test_who_is_cancelled_while_he_closes_leaves_nothing_open(server, steps) -> None:
     """At whatever step a server loses its patience: the connection that asks is closed, and the one that hears."""

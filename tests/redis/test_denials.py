@@ -56,6 +56,7 @@ async def blocked(buckets) -> None:
         assert not await bucket.hit("k")
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 @pytest.mark.parametrize("algorithm", ["strict", "gcra", "fixed"])
 async def test_a_denial_costs_nothing_until_it_ends(server, algorithm) -> None:
@@ -119,6 +120,7 @@ async def test_a_hit_that_is_taken_back_is_heard_where_it_makes_room(server, alg
         assert not await buckets[0].hit("k")
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_a_larger_cost_is_not_refused_for_long(server) -> None:
     """Nobody tells when two of three come back: so its denial is repeated for a second at most."""
@@ -130,6 +132,7 @@ async def test_a_larger_cost_is_not_refused_for_long(server) -> None:
         assert await until(lambda: buckets[1].hit("k", 3)) < 1.5
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_what_nobody_tells_is_found_out_within_seconds(server) -> None:
     """Who empties Redis by hand publishes nothing: the denial is believed for five seconds, and then asked about."""
@@ -141,6 +144,7 @@ async def test_what_nobody_tells_is_found_out_within_seconds(server) -> None:
         assert await until(lambda: bucket.hit("k")) < ASKED_AGAIN_NS / SECOND + 1
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_who_cannot_hear_asks_again_after_a_second(server) -> None:
     """A user without the right to subscribe, in a store without the right to publish, loses only time."""
@@ -154,6 +158,7 @@ async def test_who_cannot_hear_asks_again_after_a_second(server) -> None:
         assert await until(lambda: buckets[1].hit("k")) < 1.5
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_a_connection_that_is_lost_comes_back_and_proves_nothing_meanwhile(server) -> None:
     """What was published in between is missed: so denials from before hold for their second, and no longer."""
@@ -173,6 +178,7 @@ async def _asked(server, before, bucket) -> bool:
     return await asyncio.to_thread(server.calls) > before
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_a_connection_that_hangs_proves_nothing_after_a_second(server) -> None:
     """Nobody closes it, and nothing comes: a frozen server, or a firewall that has forgotten it."""
@@ -264,6 +270,14 @@ def test_a_denial_from_before_a_reset_is_not_noted_after_it(denials, asked_ns, i
     denials.forget(b"k", 100)
     denials.note(b"k", 1, refused(), asked_ns, 200)
     assert (denials.recall(b"k", 1, 210) is not None) is is_noted
+
+
+def test_a_store_that_is_closed_remembers_no_denial(denials) -> None:
+    """Nor one that is on its way: whoever opens it anew, such as the next test, asks how it stands."""
+    denials.note(b"k", 1, refused(), 5, 10)
+    denials.forget_all(100)
+    denials.note(b"j", 1, refused(), 100, 200)
+    assert [denials.recall(key, 1, 210) for key in (b"k", b"j")] == [None, None]
 
 
 def test_denials_are_bounded(denials) -> None:

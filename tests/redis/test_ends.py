@@ -46,6 +46,7 @@ print("ended")
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["closed", "run to its end", "frozen"])
 @pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
 def test_a_loop_ends_with_calls_under_way(server, loops, way) -> None:

@@ -41,6 +41,7 @@ def place(request, tmp_path) -> Iterator[Place]:
         yield place
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("place", "harm"), CASES, indirect=["place"])
 async def test_requests_go_on_until_another_master_is_found(place, harm) -> None:
     """Nobody mends anything. The URL of the cluster names the very node that is gone."""

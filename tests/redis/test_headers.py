@@ -71,6 +71,7 @@ async def test_what_is_told_is_what_is_so(shared_server, rate, algorithm) -> Non
         assert all(0 <= told["t"] <= policy[name]["w"] * 1.1 + 1 for name, told in first.items())
 
 
+@pytest.mark.long
 async def test_whoever_waits_for_retry_after_is_served_every_time(shared_servers) -> None:
     """A hundred of a hundred: clients of two policies, by each algorithm, on every server."""
     admitted = []

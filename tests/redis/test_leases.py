@@ -127,6 +127,7 @@ async def test_those_who_come_at_once_share_one_lease(server) -> None:
         assert (await bucket.peek("k")).remaining[0] <= 999_000
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_auto_gives_leases_to_hot_keys_alone_and_as_many_as_are_used(server) -> None:
     """Ten thousand hits of one take a few calls; keys that are hit now and then are asked about each time."""
@@ -191,6 +192,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 def test_four_processes_admit_exactly_the_limit(server) -> None:
     """Thousands of tasks on one key, until all are refused; under `gcra` a few leak out of bucket and leases."""
     command = [sys.executable, "-c", WORKER, server.url]
@@ -221,6 +223,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 def test_what_a_killed_process_held_is_lost_and_no_more(server) -> None:
     """The others have all the rest."""
     command = [sys.executable, "-c", HOLDER, server.url]
@@ -305,6 +308,7 @@ def test_three_processes_admit_what_one_that_counts_each_hit_would(shared_server
 # What comes back ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_what_is_not_used_comes_back_within_a_second(server) -> None:
     """Others can have it then."""
@@ -450,6 +454,7 @@ async def test_whoever_is_cancelled_when_the_answer_is_there_gives_it_back(serve
         assert (await bucket.peek("k", 900)).remaining == (990 if is_forgotten else 998,)
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_whoever_comes_late_and_goes_early_takes_nothing(server) -> None:
     """Nor does a key that was reset in between keep a place."""
@@ -474,6 +479,7 @@ async def test_whoever_comes_late_and_goes_early_takes_nothing(server) -> None:
 # Bounds and failures --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_keys_that_find_no_place_are_counted_one_by_one(server) -> None:
     """Nobody takes the lease of a hot key away, nor fills the memory, by asking for a million others."""

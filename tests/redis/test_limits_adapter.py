@@ -26,6 +26,7 @@ async def opened(server, **settings):
         await store.aclose()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_a_thousand_at_once_are_no_way_past_the_limit(server, strategy) -> None:
     """The pool of redis-py has 100 connections, and raises when another is asked of it; nobody is asked for so many."""
@@ -36,6 +37,7 @@ async def test_a_thousand_at_once_are_no_way_past_the_limit(server, strategy) ->
     assert not any(decision.degraded for decision in decisions)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_who_waits_as_long_as_told_is_admitted(server, strategy) -> None:
     """Also where the server rounds what is left of a window."""

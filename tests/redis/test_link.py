@@ -198,6 +198,7 @@ async def test_what_is_given_back_finds_room_where_hits_find_none(server, monkey
 # Probes ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("begun", [0, 3])
 async def test_a_probe_that_somebody_cancels_is_made_again(server, monkeypatch, begun) -> None:
     """At once if it has said so, and else after a while: Redis is not away for ever."""

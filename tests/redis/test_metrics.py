@@ -99,6 +99,7 @@ async def test_what_is_counted_in_advance_is_told_and_what_goes_back(server) -> 
     assert used + 1 == 12  # the first hit is counted without a lease
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_an_outage_and_its_end_are_told(server) -> None:
     """A failed batch, a link that is open, hits without Redis; then it is found again."""

@@ -28,6 +28,7 @@ class SlowToClose(SingleClient):
         await super().aclose()
 
 
+@pytest.mark.long
 async def test_who_wants_news_while_the_connection_is_closed_hears_them(server, monkeypatch) -> None:
     """Nobody had wanted them for a minute."""
     monkeypatch.setattr(news_module, "_IDLE_NS", 0)

@@ -109,6 +109,7 @@ async def test_of_policies_that_differ_each_is_named(caplog) -> None:
     assert message.endswith("everything is admitted or everything is refused with 503, as each policy says")
 
 
+@pytest.mark.long
 async def test_an_outage_is_told_when_it_begins_and_when_it_ends(server, caplog) -> None:
     """However often somebody looks whether Redis is back; those attempts are for who debugs."""
     caplog.set_level(logging.DEBUG, "asgi_guard")
@@ -125,6 +126,7 @@ async def test_an_outage_is_told_when_it_begins_and_when_it_ends(server, caplog)
     assert back == f"RedisStore('{server.url}') answers again"
 
 
+@pytest.mark.long
 async def test_an_outage_that_becomes_a_refusal_is_told_as_one(server, caplog) -> None:
     """A server that comes back with another password."""
     async with opened(server.url) as store:

@@ -279,6 +279,7 @@ async def test_the_end_of_a_lifespan_closes_what_was_opened(server, store_on) ->
     assert await asyncio.to_thread(clients, server) == 0
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_an_application_that_ends_takes_nothing_from_another(server, store_on) -> None:
     """What the others have asked is answered by Redis; what they ask later opens the connection again."""

@@ -113,6 +113,7 @@ def games(shared_servers) -> dict[str, list[list[int]]]:
     return dict(zip(GAMES, rows, strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("game", [game for game, (*_, cancelled) in GAMES.items() if not cancelled])
 def test_four_processes_admit_exactly_the_limit(games, game) -> None:
     """With 1,000 in flight in each: not one more, not one less, nobody without Redis, and no error."""
@@ -120,6 +121,7 @@ def test_four_processes_admit_exactly_the_limit(games, game) -> None:
     assert [rest for _, *rest in games[game]] == [[0, 0]] * PROCESSES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_requests_that_are_cancelled_never_free_what_others_hold(games, algorithm) -> None:
     """Every third of them dies on the way; the rest are answered, and at most the limit is admitted."""
@@ -128,6 +130,7 @@ def test_requests_that_are_cancelled_never_free_what_others_hold(games, algorith
     assert [rest for _, *rest in told] == [[0, 0]] * PROCESSES
 
 
+@pytest.mark.long
 def test_the_places_of_a_worker_that_was_killed_come_back_by_themselves(server) -> None:
     """It holds all five when it dies by SIGKILL; after the second that a lease lasts, others have them."""
     with workers(1, HOLD, server.url) as (holder,):

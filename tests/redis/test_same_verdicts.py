@@ -115,6 +115,7 @@ async def compare(urls, limits, algorithm, rounds) -> None:
         await asyncio.gather(*[store.aclose() for store in stores])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)  # with 2,000 examples
 @pytest.mark.parametrize("algorithm", ["strict", "gcra", "fixed", "concurrency"])
 def test_everybody_says_the_same(shared_servers, cluster, algorithm) -> None:
@@ -129,6 +130,7 @@ def test_everybody_says_the_same(shared_servers, cluster, algorithm) -> None:
     check()
 
 
+@pytest.mark.long
 def test_the_script_divides_products_exactly_that_no_double_holds(shared_server) -> None:
     """Products of up to 94 bits: a wrong last bit would admit a hit too soon once in a while."""
     source = SCRIPT.decode()

@@ -318,6 +318,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 def test_ten_replicas_and_a_thousand_callers_admit_exactly_as_many_probes_as_one(server) -> None:
     """In three processes: 7 of 1,000 callers get through, and close the circuit for all."""
     numbers = (4, 3, 3)
@@ -357,6 +358,7 @@ async def open_from_here(server) -> None:
     await store.aclose()
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_one_failed_probe_opens_all_for_a_time_that_grows_for_all(server) -> None:
     """Whoever probes next: the time is that of the circuit, and not of a replica."""
@@ -372,6 +374,7 @@ async def test_one_failed_probe_opens_all_for_a_time_that_grows_for_all(server) 
     assert waits == [{300_000_000}, {900_000_000}, {2_700_000_000}]
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_probes_close_the_circuit_together(server) -> None:
     """Each of two replicas has one success, and two were wanted."""
@@ -384,6 +387,7 @@ async def test_probes_close_the_circuit_together(server) -> None:
         await until(in_state(breakers, State.CLOSED))
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_the_lease_of_a_probe_that_never_ends_is_given_to_another(server) -> None:
     """Its process was killed, or hangs."""
@@ -403,6 +407,7 @@ async def test_the_lease_of_a_probe_that_never_ends_is_given_to_another(server) 
         assert breakers[0]._shared._posts.peek() is None  # nobody would close what the end of a call opens
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_a_caller_that_is_gone_leaves_its_lease_to_others(server) -> None:
     """Whether it is cancelled before Redis has answered, or while it probes."""
@@ -424,6 +429,7 @@ async def test_a_caller_that_is_gone_leaves_its_lease_to_others(server) -> None:
         assert await tried(breakers[1]) == "fine"
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_who_gives_up_before_redis_has_answered_leaves_the_lease_to_others(server) -> None:
     """The answer comes to nobody; so what it grants is given back."""
@@ -454,6 +460,7 @@ async def test_a_replica_whose_clock_is_ahead_waits_for_that_of_redis(server) ->
         assert 0 < breakers[1]._circuit.until_ns - breakers[1].now_ns() <= 500_000_000
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_recovery_actions_run_in_each_replica_before_its_probe(server) -> None:
     """Each has connections of its own to renew."""
@@ -488,6 +495,7 @@ async def watched():
         task.cancel()
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 @pytest.mark.parametrize("harm", ["freeze", "kill"])
 async def test_while_redis_is_away_each_replica_goes_by_its_own_circuit(server, harm) -> None:
@@ -555,6 +563,7 @@ async def test_a_store_closes_what_a_circuit_has_opened_over_it(server) -> None:
     assert post.is_closed
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_who_waits_for_a_lease_goes_by_the_own_circuit_where_redis_hangs(server, monkeypatch) -> None:
     """After the time limit, or when it is closed; and no more calls wait than there is room for."""
@@ -658,6 +667,7 @@ async def test_a_script_that_fails_is_no_reason_to_leave_redis_alone(server) -> 
     await line.aclose()
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_a_cluster_shares_it_too(cluster) -> None:
     """The key is on one master, and each replica hears one of them."""

@@ -175,6 +175,7 @@ def client(shared_server):
         yield client
 
 
+@pytest.mark.long
 @given(policy=POLICIES, steps=STEPS)
 @settings(max_examples=300)
 def test_the_script_agrees_with_the_model(client, policy, steps) -> None:

@@ -275,6 +275,7 @@ async def hello(scope, receive, send) -> None:
     await send({"type": "http.response.body", "body": b"hello"})
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_a_url_is_all_that_an_application_needs(server) -> None:
     """Counted, refused, and told the truth about: who waits for as long as it says is admitted."""

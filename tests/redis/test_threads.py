@@ -42,6 +42,7 @@ def _impatient_threads():
     sys.setswitchinterval(interval)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lease", [None, 10])
 def test_event_loops_come_and_go_in_many_threads(server, lease) -> None:
     """Those that live are not disturbed by those that are forgotten; each hit is counted."""
@@ -83,6 +84,7 @@ class Ear:
         pass
 
 
+@pytest.mark.long
 def test_denials_are_bounded_in_many_threads() -> None:
     """The oldest is forgotten, whoever else forgets it."""
     denials = Denials(10, Ear)

@@ -231,6 +231,7 @@ async def test_leases_are_given_back_where_the_answer_was_on_its_way(server) -> 
 # On a cluster ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_on_a_cluster_each_key_is_asked_in_its_turn(cluster) -> None:
     """A client's policies go in one call; what it counted is given back where the limit of all refuses."""
     async with opened(f"redis+cluster://127.0.0.1:{cluster[0].port}", timeout_seconds=5) as store:

@@ -112,6 +112,7 @@ async def test_tls_with_an_authority_of_ones_own(server, certified) -> None:
             await published(server, told)
 
 
+@pytest.mark.long
 async def test_sentinels_name_the_master_also_after_a_failover(sentinel_set) -> None:
     """While there is none, this process counts; once there is another, that one does."""
     master, replica, _ = sentinel_set.servers
@@ -130,6 +131,7 @@ async def test_sentinels_name_the_master_also_after_a_failover(sentinel_set) -> 
     await store.aclose()
 
 
+@pytest.mark.long
 async def test_news_come_from_the_master_that_sentinels_name_also_after_a_failover(sentinel_set) -> None:
     """Who was heard is gone; so is what it said last, and those who hear are told so."""
     master, replica, _ = sentinel_set.servers
@@ -140,6 +142,7 @@ async def test_news_come_from_the_master_that_sentinels_name_also_after_a_failov
         await published(replica, told)
 
 
+@pytest.mark.long
 async def test_a_cluster_counts_each_key_where_it_lives(cluster) -> None:
     """A batch goes to all masters at once; a thousand on one key are exact, and each client has its own count."""
     for master in cluster:

@@ -61,6 +61,7 @@ async def buckets(servers, limits, algorithms):
         }
 
 
+@pytest.mark.long
 async def test_no_window_holds_more_than_its_bound_however_the_hits_are_spread(shared_servers) -> None:
     """Bursts, trickles and impatience, for two and a half windows, on every server and by each algorithm."""
 
@@ -79,6 +80,7 @@ async def test_no_window_holds_more_than_its_bound_however_the_hits_are_spread(s
     assert [(where, held) for where, held in found if held > BOUNDS[where[1]]] == []
 
 
+@pytest.mark.long
 async def test_who_waits_as_told_is_admitted_and_nobody_a_microsecond_sooner(shared_servers) -> None:
     """Ten clients of each algorithm on every server, twice each, by the microseconds of the server."""
 
@@ -101,6 +103,7 @@ async def test_who_waits_as_told_is_admitted_and_nobody_a_microsecond_sooner(sha
         assert await asyncio.gather(*clients) == [[True, True]] * len(clients)
 
 
+@pytest.mark.long
 async def test_a_denial_that_is_repeated_here_ends_when_redis_says(shared_servers) -> None:
     """What this process has remembered lets nobody wait longer than Redis would, nor shorter."""
 

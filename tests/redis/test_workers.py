@@ -87,6 +87,7 @@ def port(request, server, tmp_path) -> Iterator[int]:
         process.wait()
 
 
+@pytest.mark.long
 def test_four_workers_admit_what_one_may(port) -> None:
     """Two hundred requests over twenty connections at once: exactly 25 are served, and by more than one worker."""
 

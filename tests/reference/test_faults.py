@@ -132,6 +132,7 @@ def cut(system: System, place: Path | Proxy, seconds: float) -> None:
         lose_the_connection(system, place, seconds)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_fault_of_each_kind(tmp_path: Path) -> None:
     """One after the other, each for a second or two; on PostgreSQL where it is installed."""

@@ -26,6 +26,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "docker-compose.yml").read_te
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("ASGI_GUARD_", "RECONCILIATION_"))}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_one_command_serves_it_and_ends_it(tmp_path: Path) -> None:
     """It prints the tokens of its users, takes an upload, and leaves nobody behind."""

@@ -361,6 +361,7 @@ RUN = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", RUN)
 def test_run_leaves_it_to_the_guard_to_find_the_user(serving, server):
     """Told of the proxy, the guard limits each user under every server; the application sees the proxy."""

@@ -112,6 +112,7 @@ def results() -> list[Result]:
     return compare(Shop(), Guard(Shop()))
 
 
+@pytest.mark.long
 def test_every_row_is_right_with_the_guard(results: list[Result]) -> None:
     """What it is told to do, the guard does over real sockets."""
     assert [result.name for result in results if not result.is_right] == []
@@ -157,6 +158,7 @@ def test_a_row_without_an_answer_is_wrong(row: Row[Any]) -> None:
 # The command ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_it_fails_when_a_row_is_wrong() -> None:
     """The exit code is 1, and each wrong row is named with what is wrong about it."""
     lines: list[str] = []
@@ -169,6 +171,7 @@ def test_it_fails_when_a_row_is_wrong() -> None:
     assert len(lines) == 2 + len(ROWS) - len(PASSING)
 
 
+@pytest.mark.long
 def test_once_reports_and_ends() -> None:
     """The exit code is 0, no log floods the terminal, and it takes a few seconds."""
     run = demo("--once")
@@ -178,6 +181,7 @@ def test_once_reports_and_ends() -> None:
     assert re.search(r"^17 of 17 are as they should be \(\d+\.\d s\)\.$", output, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_verbose_shows_the_logs() -> None:
     """The tracebacks that the applications raise are there for those who ask."""
     run = demo("--once", "--verbose")
@@ -187,6 +191,7 @@ def test_verbose_shows_the_logs() -> None:
     assert f"LedgerError: cannot reach {PLANTED}" in errors
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_afterwards_it_serves_both_until_it_is_interrupted() -> None:
     """What the demo has sent does not count against whoever tries; Ctrl-C ends it well."""

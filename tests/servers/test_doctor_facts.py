@@ -92,6 +92,7 @@ def closes(port, seconds):
     return True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FACTS)
 def test_a_server_does_what_is_said_of_it(name, start) -> None:
     """Its name in each answer, how many headers it lets through, and how large one may be."""
@@ -111,6 +112,7 @@ def test_a_server_does_what_is_said_of_it(name, start) -> None:
             assert succeeds(process.port, b"x: " + b"a" * (facts.max_head_bytes // 2) + b"\r\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", QUIET)
 def test_the_flag_takes_the_name_out(name, start) -> None:
     """The one that the fix names."""
@@ -122,6 +124,7 @@ def test_the_flag_takes_the_name_out(name, start) -> None:
         assert named(answered(process.port)) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name, facts in FACTS.items() if facts.slow_headers_seconds is None])
 def test_slow_headers_are_waited_for(name, start) -> None:
     """For as long as anybody watches."""
@@ -130,6 +133,7 @@ def test_slow_headers_are_waited_for(name, start) -> None:
         assert not closes(process.port, SLOW_SECONDS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name, facts in FACTS.items() if facts.slow_headers_seconds is not None])
 def test_slow_headers_are_cut_off(name, start) -> None:
     """By the option that is named, which makes it quick enough to be watched."""

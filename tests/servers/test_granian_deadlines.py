@@ -113,6 +113,7 @@ def counted(port):
     return json.loads(body[body.index(b"{") : body.rindex(b"}") + 1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["/slow", "/stuck"])
 def test_an_application_that_takes_too_long_is_answered_for(port, path):
     """In time, and the server goes on."""

@@ -42,6 +42,7 @@ def loaded(name: str) -> Any:
     return yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 @pytest.mark.parametrize(
     "what", [["check", "rules", "prometheus-rules.yml"], ["test", "rules", "prometheus-rules.test.yml"]]
@@ -66,6 +67,7 @@ def test_every_alert_is_tested_and_says_what_it_means() -> None:
         assert alert["annotations"].keys() == {"summary", "description"}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
 def test_every_query_of_the_dashboard_finds_what_it_is_about(tmp_path: Path) -> None:
     """Under traffic, with refusals, over two workers."""

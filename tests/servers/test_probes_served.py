@@ -36,6 +36,7 @@ def asked_from(address: str, host: str = "shop.example") -> dict[str, str]:
     return {"Host": host, "X-Forwarded-For": address}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_probe_is_never_refused_and_a_refusal_is_counted(tmp_path: Path, server: str) -> None:
     """Neither for its host, nor for its address, nor after too many; what the application never saw is told, too."""
@@ -70,6 +71,7 @@ def test_a_probe_is_never_refused_and_a_refusal_is_counted(tmp_path: Path, serve
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", SERVERS)
 def test_strangers_see_the_bare_status(tmp_path: Path, server: str) -> None:
     """Whoever asks from this machine sees all under `run`, and so does the token; what a proxy has sent on does not."""
@@ -88,6 +90,7 @@ def test_strangers_see_the_bare_status(tmp_path: Path, server: str) -> None:
         assert answered_by_the_shop.strip().isdecimal()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", SERVERS)
 def test_who_stops_is_not_ready(tmp_path: Path, server: str) -> None:
     """What has begun is answered whole; nobody who asks in the meantime is told to send more."""

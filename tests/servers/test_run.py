@@ -220,6 +220,7 @@ def test_the_file_is_obeyed(served: Served) -> None:
     assert 429 in statuses
 
 
+@pytest.mark.long
 def test_only_the_guard_decides_who_the_client_is(served: Served) -> None:
     """No server takes the word of a peer that nobody has declared, be it the machine itself."""
     status, _, told = served.get()
@@ -235,12 +236,14 @@ def test_the_lifespan_is_the_servers(served: Served) -> None:
     assert served.said("no lifespan") == (served.server == "daphne")
 
 
+@pytest.mark.long
 def test_a_hang_up_has_the_file_read_again(served: Served) -> None:
     """Soon each worker answers by it."""
     served.reload()
     served.until(lambda: served.policies() == {served.policy})
 
 
+@pytest.mark.long
 def test_a_process_that_serves_itself_drops_nothing(served: Served) -> None:
     """The connection stays, and so do the counts."""
     if not served.serves_itself:

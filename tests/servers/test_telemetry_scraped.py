@@ -48,6 +48,7 @@ def arrived(collector: Collector) -> int:
     return sum(last.values())
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
 def test_prometheus_and_a_collector_learn_what_was_sent(tmp_path: Path) -> None:
     """Counts, rates and percentiles by route and status, over two workers; exemplars lead to spans."""

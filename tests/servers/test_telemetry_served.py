@@ -24,6 +24,7 @@ def answers_of_all(served: Shop) -> set[int | None]:
     return {until(served.counted) for _ in range(8)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", SERVERS[:-1])  # the last one ends when a worker is killed
 def test_counts_are_exact_though_workers_are_killed(tmp_path: Path, server: str) -> None:
     """Any worker answers for all, living and dead, and no number ever goes back; nobody else may look."""
@@ -39,6 +40,7 @@ def test_counts_are_exact_though_workers_are_killed(tmp_path: Path, server: str)
         assert served.folder.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_reload_keeps_what_was_counted(tmp_path: Path, server: str) -> None:
     """While all workers are replaced, whoever answers tells of all requests; so do the new ones afterwards."""
@@ -55,6 +57,7 @@ def test_a_reload_keeps_what_was_counted(tmp_path: Path, server: str) -> None:
         assert answers_of_all(served) == {50}
 
 
+@pytest.mark.long
 def test_the_next_server_removes_what_one_has_left(tmp_path: Path) -> None:
     """Each has a folder of its own, and those of servers that have ended do not gather."""
     with shop(tmp_path, workers=2) as served:

@@ -191,6 +191,7 @@ in_http2 = pytest.mark.parametrize("site", NEW, indirect=True)
 # In every version -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @over_tls
 def test_the_application_is_asked_over_https(site):
     """In the version that the client speaks, and with a body that arrives whole; nothing is redirected."""
@@ -259,6 +260,7 @@ def test_an_upload_that_says_that_it_is_too_large_is_refused(site):
         assert wire.ask("GET", "/items").headers[":status"] == "200"
 
 
+@pytest.mark.long
 @in_http2
 def test_an_upload_is_refused_in_mid_stream(site):
     """The answer is there before the upload has ended, and the other streams of the connection go on."""

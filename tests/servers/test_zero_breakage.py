@@ -112,6 +112,7 @@ def test_a_stream_of_many_pieces_is_whole(street: Street) -> None:
     assert street.each(look) == street.of({**alike(body), "assembled": b"piece 0\n"})
 
 
+@pytest.mark.long
 def test_an_upload_reaches_the_application_as_it_comes(street: Street) -> None:
     """Who asks for the second piece before the application has the first, holds the upload back."""
 
@@ -136,6 +137,7 @@ def test_two_cookies_stay_two(street: Street) -> None:
     assert street.each(look) == street.of({**alike(2), "naive": 1})
 
 
+@pytest.mark.long
 def test_websockets_are_guarded(street: Street) -> None:
     """By the same limit as requests, where peers let everybody in."""
     from websockets.exceptions import InvalidStatus
@@ -163,6 +165,7 @@ def test_work_in_the_background_runs(street: Street) -> None:
     assert street.each(look) == street.of(alike((b"done", True)))
 
 
+@pytest.mark.long
 def test_an_endpoint_learns_that_its_client_has_left(street: Street) -> None:
     """By `request.is_disconnected()`, which a queue in between would answer with no for ever."""
 
@@ -220,6 +223,7 @@ def test_a_500_has_the_headers_and_the_id(street: Street) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_429_has_the_headers_and_the_id(street: Street) -> None:
     """Whatever the order in which the parts were put together."""
 
@@ -232,6 +236,7 @@ def test_a_429_has_the_headers_and_the_id(street: Street) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_client_without_an_address_is_served(tmp_path: Path) -> None:
     """Behind a Unix socket there is none."""
     path = tmp_path / "socket"

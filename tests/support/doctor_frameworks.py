@@ -27,15 +27,7 @@ def of_litestar() -> Any:
 
 
 def of_django() -> Any:
-    """Make one."""
-    import django
-    from django.conf import settings
-    from django.core.asgi import get_asgi_application
+    """Make one, with the settings that every test shares: a process has one set of them."""
+    from shops.in_django import make
 
-    if not settings.configured:
-        settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="of-a-test")
-        django.setup()
-    return get_asgi_application()
-
-
-urlpatterns: list[Any] = []
+    return make()

@@ -92,6 +92,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(
     assert str(taken_port) in output.err
 
 
+@pytest.mark.long
 def test_a_missing_server_is_said_with_the_command_that_installs_it() -> None:
     """There is no traceback, and the exit code is 2."""
     run = subprocess.run([sys.executable, "-c", WITHOUT_UVICORN], capture_output=True, text=True, check=False)

@@ -38,6 +38,7 @@ def test_routes_of_a_document_are_attacked(tmp_path: Path, capsys) -> None:
     assert "HOLE: xss in GET /field, query q" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_server_of_this_machine_is_attacked(tmp_path: Path, capsys) -> None:
     """By the routes that its own document tells."""
     with serve("uvicorn", "attack_shops:without_holes", tmp_path, "--factory") as served:

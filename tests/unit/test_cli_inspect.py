@@ -56,6 +56,7 @@ def test_a_program_gets_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {match["attack"] for match in value["matches"]} == {"xss"}
 
 
+@pytest.mark.long
 def test_a_request_may_come_out_of_a_pipe() -> None:
     """`-` is the input."""
     run = subprocess.run(

@@ -68,6 +68,7 @@ def test_the_report_is_a_page_and_data(shop: str, tmp_path: Path, capsys) -> Non
     assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.long
 def test_a_server_of_this_machine_is_loaded(capsys) -> None:
     """Over HTTP; its redirects are not followed."""
     seen: list[str] = []

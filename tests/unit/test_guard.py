@@ -762,6 +762,7 @@ def test_whatever_is_asked_is_answered(changes: dict[str, Any], preset: Any) -> 
     assert scope == before
 
 
+@pytest.mark.long
 @given(changes=hostile_scopes, name=st.sampled_from(sorted(ASKED)), value=st.text(st.characters(max_codepoint=255)))
 def test_whatever_is_asked_is_answered_with_everything_on(changes: dict[str, Any], name: str, value: str) -> None:
     """Behind a proxy that passes on what it gets, whatever a client wrote."""

@@ -193,6 +193,7 @@ def test_it_takes_what_the_constructor_takes() -> None:
 asks = st.lists(st.sampled_from(["off", "on", "strict", "ask", "ask", "ask"]), max_size=15)
 
 
+@pytest.mark.long
 @given(asks, asks, asks, st.permutations(["5/minute", "8/minute", "8/minute"]))
 def test_no_client_gets_more_than_the_largest_rate_that_was_set(
     first: list[str], second: list[str], third: list[str], rates: list[str]

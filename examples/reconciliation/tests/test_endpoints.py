@@ -45,6 +45,7 @@ async def test_exceptions_come_page_by_page(service: Service) -> None:
     assert sorted(seen) == [*(f"L{number}" for number in range(1, 8)), "R1", "R2", "R3"]
 
 
+@pytest.mark.long
 async def test_the_same_upload_again_is_the_same_reconciliation(service: Service) -> None:
     first, second = await service.upload(), await service.upload()
 
@@ -83,6 +84,7 @@ async def test_the_progress_is_fed_until_it_is_done(service: Service) -> None:
     assert feed.close_code == 1000
 
 
+@pytest.mark.long
 async def test_who_talks_to_the_feed_is_not_answered_sooner(service: Service) -> None:
     service.stand_in.follow([{"latency_seconds": 0.5}])
     found = (await service.upload()).json()["id"]
@@ -119,8 +121,8 @@ async def test_how_it_is_can_be_seen_with_the_token(service: Service, path: str)
 async def test_the_health_names_the_database(service: Service) -> None:
     answer = await service.ask("GET", "/health", None, headers={"Authorization": f"Bearer {TOKEN}"})
 
-    assert answer.json()["status"] == "pass"
-    assert any(name.startswith("database") for name in answer.json()["checks"])
+    found = [found for name, found in answer.json()["checks"].items() if name.startswith("database")]
+    assert [each["status"] for each in found[0]] == ["pass"]  # a busy machine may be warned of beside it
 
 
 @pytest.mark.parametrize(

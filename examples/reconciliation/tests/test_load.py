@@ -37,6 +37,7 @@ def files(seed: int) -> tuple[str, str, dict[str, int]]:
     return HEAD + "".join(random.sample(left, len(left))), HEAD + "".join(random.sample(right, len(right))), counts
 
 
+@pytest.mark.long
 async def test_many_uploads_at_once_are_each_reconciled_right(service: Service) -> None:
     reports: dict[int, dict[str, int]] = {}
     at_a_time = CapacityLimiter(12)
@@ -58,6 +59,7 @@ async def test_many_uploads_at_once_are_each_reconciled_right(service: Service) 
     assert reports == {seed: files(seed)[2] for seed in range(30)}
 
 
+@pytest.mark.long
 async def test_who_asks_too_often_is_told_and_nobody_else_is(settings: Settings) -> None:
     service = Service(replace(settings, rate="20/minute"), StandIn())
     async with lifespan(service.app, timeout_seconds=20):
@@ -68,6 +70,7 @@ async def test_who_asks_too_often_is_told_and_nobody_else_is(settings: Settings)
     assert of_bob == {200: 10}
 
 
+@pytest.mark.long
 async def test_a_file_as_large_as_may_be_is_matched_whole(service: Service) -> None:
     rows = HEAD + "".join(f"{number},R{number},2026-01-01,{number}.25,EUR\n" for number in range(20_000))
     answer = await service.upload(rows, rows)
@@ -78,6 +81,7 @@ async def test_a_file_as_large_as_may_be_is_matched_whole(service: Service) -> N
     assert report["money"]["EUR"]["matched"] == "199995000.00"
 
 
+@pytest.mark.long
 async def test_a_row_more_is_refused(service: Service) -> None:
     rows = HEAD + "".join(f"{number},R,2026-01-01,1,EUR\n" for number in range(20_001))
 

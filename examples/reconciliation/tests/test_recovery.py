@@ -35,6 +35,7 @@ async def test_a_short_failure_of_the_advisor_is_not_seen() -> None:
     assert stand_in.calls == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "step",
     [
@@ -52,6 +53,7 @@ async def test_an_advisor_that_is_of_no_use_is_done_without(step: dict) -> None:
         assert await advisor(stand_in).suggest(EXCEPTION) is None
 
 
+@pytest.mark.long
 async def test_an_advisor_that_keeps_failing_is_left_alone_and_asked_again_later() -> None:
     stand_in = StandIn()
     stand_in.follow([{"status": 500, "calls": 5}])
@@ -97,6 +99,7 @@ async def test_connections_from_before_an_outage_are_replaced_and_none_is_left_b
     assert answers == [200] * 3
 
 
+@pytest.mark.long
 @pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="locks a file; tests/reference cuts PostgreSQL off")
 async def test_a_locked_database_is_said_and_overcome(tmp_path: Path) -> None:
     environ = {f"{PREFIX}USERS": ",".join(kept for _, kept in USERS.values()), f"{PREFIX}FOLDER": str(tmp_path)}

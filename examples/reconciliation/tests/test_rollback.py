@@ -110,6 +110,7 @@ async def test_a_claim_goes_to_one(service: Service) -> None:
     assert len([claim for claim in claims if claim is not None]) <= 1  # the service's own process may have been first
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [STORED, MATCHED])
 async def test_what_a_dead_process_has_left_is_worked_off(service: Service, status: str) -> None:
     """Whatever step it was at: the claim is over, and the step is begun anew."""

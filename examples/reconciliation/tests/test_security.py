@@ -101,6 +101,7 @@ async def test_guessing_tokens_ends_soon(service: Service) -> None:
     assert of_a_user.status == 200
 
 
+@pytest.mark.long
 async def test_an_error_tells_nothing_of_the_database(service: Service) -> None:
     async def newest(session, user):
         await session.execute(text("SELECT secret FROM nowhere"))

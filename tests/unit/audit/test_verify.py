@@ -148,6 +148,7 @@ CHANGES = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_ten_thousand_changes_are_all_found(log: Path, seed: int) -> None:
     """Edits, deletions, repetitions, reorderings and truncations; but for what leaves each chain as it was."""

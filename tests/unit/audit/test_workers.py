@@ -50,6 +50,7 @@ def chain_of(line: bytes) -> str:
     return name
 
 
+@pytest.mark.long
 def test_four_processes_leave_no_blank_line_and_no_mix(path: Path) -> None:
     """Each looks at the end of the file, and writes there, alone: group after group, as small as they come."""
     program = f"""

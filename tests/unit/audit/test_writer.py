@@ -349,6 +349,7 @@ def test_nobody_is_kept_alive_by_the_thread(path: Path) -> None:
     assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "asgi_guard.audit"]
 
 
+@pytest.mark.long
 def test_workers_share_a_file(path: Path) -> None:
     """Each has a chain; no line of one is in one of another."""
     program = f"""
@@ -400,6 +401,7 @@ def test_a_process_that_ends_writes_what_waits(path: Path) -> None:
     assert lines(path)[-1]["event"] == "audit_end"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("attempt", range(3))
 def test_who_is_killed_loses_no_more_than_one_group(path: Path, attempt: int) -> None:
     """What was recorded a while before stands in the file, which is as it was written, and has no end."""

@@ -218,6 +218,7 @@ json_like = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(st.dictionaries(st.text() | st.integers(), json_like))
 def test_any_details_become_json_within_the_bounds(details: dict[Any, object]) -> None:
     """Never an exception, never a secret, never more than the bound."""

@@ -430,6 +430,7 @@ def test_any_accept_value_leads_to_an_answer(fault: Fault, accept: bytes | None)
     assert content
 
 
+@pytest.mark.long
 @given(st.text(min_size=1), st.sampled_from([500, 502, 503, 504, 599]))
 def test_no_planted_secret_reaches_a_client(text: str, status: int) -> None:
     """Through no field that a raised exception fills from what went wrong."""

@@ -116,6 +116,7 @@ MEASURED = {
 """Rules that share out more than is asked of others: what they take was measured, as that of all rules is."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)  # there are hundreds, and each is tried out
 def test_the_rules_of_the_package_pass_the_check() -> None:
     """What is asked of others holds here, but for the ways of those that are measured instead."""

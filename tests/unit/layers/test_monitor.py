@@ -211,6 +211,7 @@ async def test_a_request_begins_it_where_no_lifespan_does() -> None:
         await app.part("monitor").shutdown()
 
 
+@pytest.mark.long
 async def test_a_real_breach_is_told_within_five_seconds() -> None:
     """To a listener, to a sink, in the health, and in the summary."""
     told: list[Any] = []

@@ -387,6 +387,7 @@ MEANWHILE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("on_failure", "meanwhile"), MEANWHILE.items(), ids=MEANWHILE)
 def test_the_log_says_once_that_a_storage_is_away_and_once_that_it_is_back(on_failure, meanwhile, caplog) -> None:
     """However often it is tried in between; and what is done until then."""

@@ -199,6 +199,7 @@ def test_half_a_record_is_read_when_it_is_whole(aggregate: SharedAggregate, fold
     reader.close()
 
 
+@pytest.mark.long
 def test_three_workers_are_killed_again_and_again(aggregate: SharedAggregate, folder: Path) -> None:
     """Three processes count while a fourth reads; one of them is killed in each round, at any moment.
 
@@ -238,6 +239,7 @@ def test_three_workers_are_killed_again_and_again(aggregate: SharedAggregate, fo
 STEPS = ("open", "rename", "unlink", "close", "pread", "listdir", "stat")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_at_any_step_of_folding_changes_no_number(aggregate: SharedAggregate, folder: Path, step: str) -> None:
     """Whoever folds is killed before each call of the system in turn: nothing is lost, and nothing counted twice."""

@@ -32,12 +32,14 @@ def numbers() -> dict[tuple[str, ...], float]:
     return {(point.metric.name, *point.values): point.number for point in aggregate_of_process().snapshot()}
 
 
+@pytest.mark.long
 def test_what_counts_nothing_makes_no_aggregate() -> None:
     """A process may make a thousand things that are never used."""
     Tally(CALLS, "payments")
     assert process._aggregate is None
 
 
+@pytest.mark.long
 def test_a_result_is_counted_under_the_name() -> None:
     """Also under one that was given after it was made."""
     calls = Tally(CALLS)
@@ -49,6 +51,7 @@ def test_a_result_is_counted_under_the_name() -> None:
     assert numbers() == {("calls", "payments", "success"): 4, ("calls", "payments", "failure"): 1}
 
 
+@pytest.mark.long
 def test_two_of_one_name_count_together() -> None:
     """And those that have none, too."""
     for name in ("a", "a", "", ""):
@@ -56,6 +59,7 @@ def test_two_of_one_name_count_together() -> None:
     assert numbers() == {("calls", "a", "success"): 2, ("calls", "", "success"): 2}
 
 
+@pytest.mark.long
 def test_names_beyond_the_bound_share_one() -> None:
     """A program that makes a circuit for each of its users fills no memory, and takes no series from others."""
     for user in range(10_000):
@@ -66,6 +70,7 @@ def test_names_beyond_the_bound_share_one() -> None:
     assert (known("user 0"), known("somebody new"), known("")) == ("user 0", OTHER, "")
 
 
+@pytest.mark.long
 def test_no_name_is_lost_to_several_threads() -> None:
     """The bound holds however they meet."""
     threads = [Thread(target=lambda: [known(f"name {number}") for number in range(500)]) for _ in range(4)]
@@ -76,6 +81,7 @@ def test_no_name_is_lost_to_several_threads() -> None:
     assert len(tally._names) == MAX_NAMES
 
 
+@pytest.mark.long
 def test_a_rare_count_needs_no_handle() -> None:
     """It is looked up."""
     count(CHANGES, "a", "up", "down")
@@ -84,6 +90,7 @@ def test_a_rare_count_needs_no_handle() -> None:
     assert numbers() == {("changes", "a", "up", "down"): 2}
 
 
+@pytest.mark.long
 def test_a_standing_is_one_in_one_state() -> None:
     """It goes from state to state, and is gone when its owner is."""
     state = ["closed"]
@@ -102,6 +109,7 @@ def test_a_standing_is_one_in_one_state() -> None:
     assert numbers()["level", "a", "open"] == 0
 
 
+@pytest.mark.long
 def test_who_leaves_leaves_once() -> None:
     """By itself, or when it is collected."""
     standing = Standing(LEVEL, CHANGES, lambda: "closed", "closed", "a")

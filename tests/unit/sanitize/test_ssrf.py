@@ -305,6 +305,7 @@ def test_the_system_is_asked_without_a_resolver_and_without_a_loop() -> None:
         resolve_url("http://localhost/")
 
 
+@pytest.mark.long
 def test_names_that_never_answer_take_no_more_than_their_threads() -> None:
     """Beyond them everyone else waits, and is refused in time."""
     policy = URLPolicy(timeout_seconds=0.05)

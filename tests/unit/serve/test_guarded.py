@@ -72,6 +72,7 @@ def test_a_guard_is_not_guarded_again(said: dict[str, str], is_as_it_is: bool, t
     assert (guard is own) is is_as_it_is
 
 
+@pytest.mark.long
 def test_a_guard_of_its_own_counts_with_other_workers(tmp_path: Path) -> None:
     """It is shared by whatever counts in a process, so this is asked in one of its own."""
     (tmp_path / "guarded_shop.py").write_text(OWN, encoding="utf-8")

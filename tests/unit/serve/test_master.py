@@ -56,6 +56,7 @@ def test_the_server_is_run_as_its_own_command(tmp_path: Path) -> None:
     assert printed[:2] == ["__main__ ['--port']", "heard SIGUSR1"]
 
 
+@pytest.mark.long
 def test_a_right_file_is_the_servers_affair(tmp_path: Path) -> None:
     """Its handler is called, as if nobody stood before it."""
     printed, said = serve(tmp_path, "", 'rate_limit = "5/second"')
@@ -64,6 +65,7 @@ def test_a_right_file_is_the_servers_affair(tmp_path: Path) -> None:
     assert said == ""
 
 
+@pytest.mark.long
 def test_a_wrong_file_is_kept_from_the_server(tmp_path: Path) -> None:
     """Every problem is said, the server hears nothing, and the next right file is heard again."""
     printed, said = serve(tmp_path, 'rate_limt = "5/second"\ncors = 7', "")

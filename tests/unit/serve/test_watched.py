@@ -40,6 +40,7 @@ def requests(told: dict[str, Any]) -> int:
     return sum(route["requests"] for route in routes if route["route"] == "/items/{id}")
 
 
+@pytest.mark.long
 def test_three_workers_have_one_summary_also_when_the_one_that_leads_is_killed(tmp_path: Path) -> None:
     """Whoever is asked knows of all; another leads within seconds, and counts what happens from then on."""
     with shop(tmp_path, "uvicorn", 3, SETTINGS) as served:
@@ -72,6 +73,7 @@ def open_files(pid: int) -> set[str]:
     return found
 
 
+@pytest.mark.long
 def test_an_alert_is_told_once_by_all_workers_together(tmp_path: Path) -> None:
     """It is in the log once, and in everybody's health."""
     with shop(tmp_path, "uvicorn", 3, SETTINGS) as served:

@@ -123,6 +123,7 @@ async def test_a_registry_that_fails_costs_no_scrape(client: Any, caplog: pytest
     assert len([record for record in caplog.records if "a registry fails" in record.message]) == 1
 
 
+@pytest.mark.long
 def test_prometheus_client_is_imported_for_a_registry_alone() -> None:
     """And when somebody asks."""
     program = (
@@ -211,6 +212,7 @@ app = Guard(plain, endpoints=Endpoints(local=True))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what other processes there are")
 @pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "granian", "gunicorn"])
 @pytest.mark.parametrize("workers", [1, 2])

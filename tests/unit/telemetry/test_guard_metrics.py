@@ -248,6 +248,7 @@ async def test_what_is_decided_without_the_store_says_so(on_failure: str, decisi
     assert counted(aggregate) == {f"rate_limit.requests default {told} failing": 1}
 
 
+@pytest.mark.long
 @given(rate=st.integers(1, 5), clients=st.lists(st.integers(0, 2), max_size=12))
 def test_what_is_counted_is_what_was_answered(rate: int, clients: list[int]) -> None:
     """For each request one decision: as many as 200s are allowed, and as many as 429s are rejected."""

@@ -81,6 +81,7 @@ def at(port: int) -> dict[str, str]:
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
 
 
+@pytest.mark.long
 def test_points_and_spans_arrive_as_they_were_counted() -> None:
     """As many spans as requests, a histogram that has counted as many, and an exemplar of one of these spans."""
     with collecting() as collector:
@@ -97,6 +98,7 @@ def test_points_and_spans_arrive_as_they_were_counted() -> None:
     assert {headers["x-tenant"] for headers in collector.headers} == {"one"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("preference", ["cumulative", "delta"])
 @pytest.mark.parametrize("aggregation", ["explicit_bucket_histogram", "base2_exponential_bucket_histogram"])
 def test_the_variables_choose_how_numbers_are_told(preference, aggregation) -> None:
@@ -123,6 +125,7 @@ print(json.dumps({{"in_time": otlp.shutdown()}}))
     }
 
 
+@pytest.mark.long
 def test_each_process_tells_of_itself() -> None:
     """Three processes are three instances, each with what it has counted."""
     with collecting() as collector:
@@ -135,6 +138,7 @@ def test_each_process_tells_of_itself() -> None:
     assert len({span.trace_id for _, span in collector.spans}) == 3 * REQUESTS
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_forked_process_tells_of_itself_too() -> None:
     """Providers that were set up before a fork go on in the child, as another instance that has counted nothing."""
@@ -163,6 +167,7 @@ BAD = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("how", "in_time"), BAD)
 def test_a_collector_that_fails_costs_a_request_nothing(how, in_time) -> None:
     """No request waits, and the process ends within its time, whether or not what is left was taken."""
@@ -175,6 +180,7 @@ def test_a_collector_that_fails_costs_a_request_nothing(how, in_time) -> None:
     assert len(log.splitlines()) < 10
 
 
+@pytest.mark.long
 def test_a_collector_that_is_away_costs_a_request_nothing() -> None:
     """The same where nobody listens."""
     result, log = ran(WHOLE, **at(free_port()), PATIENCE="1")
@@ -184,6 +190,7 @@ def test_a_collector_that_is_away_costs_a_request_nothing() -> None:
     assert len(log.splitlines()) < 10
 
 
+@pytest.mark.long
 def test_what_is_left_leaves_at_the_end_of_a_process() -> None:
     """Nobody has to call shutdown: the end of the process does."""
     with collecting() as collector:
@@ -193,6 +200,7 @@ def test_what_is_left_leaves_at_the_end_of_a_process() -> None:
     assert point.count == len(collector.spans) == REQUESTS
 
 
+@pytest.mark.long
 def test_set_up_twice_is_once() -> None:
     """Who asks again gets the same; after a shutdown, a new one that works."""
     code = f"""{SERVE}
@@ -211,6 +219,7 @@ print(json.dumps({{"same": same, "new": again is not first, "in_time": again.shu
     assert len(collector.spans) == 2 * REQUESTS
 
 
+@pytest.mark.long
 def test_a_second_lifespan_tells_as_the_first_one() -> None:
     """Spans and numbers, ours and the application's own: there is one global provider in the life of a process."""
     code = """
@@ -252,6 +261,7 @@ print("{}")
     assert log == ""
 
 
+@pytest.mark.long
 def test_an_end_that_has_waited_for_a_collector_waits_no_second_time() -> None:
     """What the end of a lifespan could not send in its time, the end of the process is not held up by."""
     code = f"{SERVE}\notlp = setup_otlp()\nserve(otlp.tracer_provider)\nprint(otlp.flush(0.2), flush=True)"
@@ -307,6 +317,7 @@ def test_what_is_not_wanted_is_not_set_up(variables, providers) -> None:
     assert ran(code, **variables)[0] == providers
 
 
+@pytest.mark.long
 def test_numbers_and_spans_can_be_printed() -> None:
     """`console` prints them, as the specification wants it."""
     process = start(WHOLE, OTEL_TRACES_EXPORTER="console", OTEL_METRICS_EXPORTER="console")
@@ -317,6 +328,7 @@ def test_numbers_and_spans_can_be_printed() -> None:
     assert out.count('"name": "GET /items/{id}"') == REQUESTS
 
 
+@pytest.mark.long
 def test_exports_are_not_traced() -> None:
     """What is instrumented in the process, such as the client that exports, makes no span of an export."""
     code = f"""{SERVE}
@@ -470,6 +482,7 @@ print("{}")
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("variables", "told"), UNABLE)
 @pytest.mark.parametrize("way", ["lifespan", "request"])
 def test_what_is_wrong_is_told_without_a_traceback(variables, told, way) -> None:
@@ -566,6 +579,7 @@ async def test_oteltap_receives_it(oteltap) -> None:
     assert point.exemplars[0].span_id in {span.span_id for span in spans}
 
 
+@pytest.mark.long
 def test_a_collector_of_the_trade_receives_it(tmp_path: Path) -> None:
     """Rotel, as it runs beside applications, shows the same count, and the exemplar's span among the spans."""
     rotel = pytest.importorskip("rotel")

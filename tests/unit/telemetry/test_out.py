@@ -198,6 +198,7 @@ def run(program: str) -> str:
     return subprocess.check_output([sys.executable, "-c", program], text=True).strip()
 
 
+@pytest.mark.long
 def test_the_global_meter_provider_is_told_once_it_is_there() -> None:
     """Also where it was set up after the guard was built."""
     assert run(GLOBAL) == "True True"
@@ -263,6 +264,7 @@ def test_no_help_shows_the_environment() -> None:
     assert secret not in shown
 
 
+@pytest.mark.long
 def test_a_shared_folder_is_opened_by_whoever_serves(tmp_path: Any) -> None:
     """A constructor touches no disk."""
     folder = tmp_path / "cells"

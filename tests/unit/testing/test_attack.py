@@ -28,6 +28,7 @@ def attack(target: Any, backend: str = "asyncio", **settings: Any) -> AttackRepo
 PLAIN: dict[str, Any] = {"payloads": ATTACKS[:10], "benign": BENIGN[:10]}
 
 
+@pytest.mark.long
 def test_every_planted_hole_is_found() -> None:
     """With what shows it; and nothing else is called one."""
     report = attack(with_holes(), **PLAIN)
@@ -39,6 +40,7 @@ def test_every_planted_hole_is_found() -> None:
         report.raise_for_holes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_sound_application_has_none(backend: str) -> None:
     """Though it tells what it was asked for, and answers false credentials otherwise than right ones."""
@@ -50,6 +52,7 @@ def test_a_sound_application_has_none(backend: str) -> None:
     report.raise_for_holes()
 
 
+@pytest.mark.long
 def test_behind_a_guard_most_payloads_are_refused_and_ordinary_texts_are_not() -> None:
     """What is in the routes behind it is found through it."""
     report = attack(Guard(without_holes(), rate_limit=False))
@@ -71,6 +74,7 @@ def test_what_a_waf_refuses_for_no_reason_is_told() -> None:
     assert [(one.text, one.status) for one in report.blocked_benign] == [(BENIGN[0].text, 403), (BENIGN[2].text, 403)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("bound", "value"), [("max_requests", 50), ("seconds", 1.0)])
 def test_it_ends_and_says_what_was_not_reached(bound: str, value: float) -> None:
     """By the number of requests, and by the time."""

@@ -259,6 +259,7 @@ def test_a_collection_in_the_middle_of_counting_does_not_wait_for_itself(pauses,
     assert counts(by_generation) == [1, 0, 0]
 
 
+@pytest.mark.long
 def test_after_the_end_nothing_is_measured(pauses, by_generation) -> None:
     """What was measured before is counted, and what comes later is not; both may be said twice."""
     gc.collect()

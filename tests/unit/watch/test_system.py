@@ -339,6 +339,7 @@ def removed(group: Path) -> None:
         group.rmdir()
 
 
+@pytest.mark.long
 def test_in_a_real_container_its_limits_are_seen_where_psutil_sees_the_machine(real_groups) -> None:
     """A process that holds 160 of 256 MB and wants a whole core of its half is near its limits, and is told so."""
     done = subprocess.run(

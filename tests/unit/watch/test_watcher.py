@@ -508,6 +508,7 @@ def test_a_watcher_that_nobody_needs_goes(quick: Watcher) -> None:
     assert quick.summary()
 
 
+@pytest.mark.long
 def test_a_step_that_fails_is_logged_and_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
     """What could not be looked at once may be looked at the next time."""
     stepped = threading.Event()

@@ -267,6 +267,7 @@ def test_the_body_of_an_answer_is_not_read() -> None:
     assert webhook.delivered == 1
 
 
+@pytest.mark.long
 def test_where_nobody_listens_the_circuit_opens() -> None:
     """After some failures in a row it is left alone for a minute, and then it is tried again."""
     waits = Waits()

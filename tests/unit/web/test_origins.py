@@ -35,6 +35,7 @@ def test_every_origin_is_a_pattern_for_itself_alone(scheme, host, port) -> None:
     assert split_origin(origin.encode()) is not None
 
 
+@pytest.mark.long
 @given(schemes, hosts, ports, hosts)
 def test_a_wildcard_is_for_whole_labels(scheme, host, port, below) -> None:
     """`evilexample.com` is no subdomain of `example.com`."""
