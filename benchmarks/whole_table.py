@@ -1,7 +1,8 @@
 """Table: the whole of what stands around a service, in README.md, from `results/whole.json` and from nowhere else.
 
-`python benchmarks/whole_table.py` writes the block between `<!-- generated: whole -->` and `<!-- end -->`. With
-`--check` it writes nothing, and fails where the block is not what the result says.
+`python benchmarks/whole_table.py` writes what stands between `<!-- generated: beside -->`, the few lines of the first
+screen, or `<!-- generated: whole -->`, and `<!-- end -->`. With `--check` it writes nothing, and fails where a block is
+not what the result says.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 RESULT = Path(__file__).with_name("results") / "whole.json"
 README = Path(__file__).parents[1] / "README.md"
-BLOCK = re.compile(r"(?<=<!-- generated: whole -->\n).*?(?=<!-- end -->)", re.DOTALL)
+BLOCKS = re.compile(r"(?<=<!-- generated: )(beside|whole)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -45,22 +46,30 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
     }
 )
 ASKED = ("asgi-guard", "today, observed", "naive", "fastapi-guard")
+FIRST = ("asgi-guard", "today", "naive", "fastapi-guard, no detection")
+"""Those of the first screen: the protections, with limits in memory."""
 
 
-def block(result: Mapping[str, Any]) -> str:
-    """Write the block: what it costs, how it behaves, and what was to hold."""
-    parts = (_costs(result), _behaviour(result), _goals(result))
+def beside(result: Mapping[str, Any]) -> str:
+    """Write the block of the first screen: how it behaves, and the least that is to be known of what it costs."""
+    parts = (_behaviour(result), _costs(result, {name: NAMES[name] for name in FIRST}, {"GET": "a GET"}))
+    return "\n\n".join(["\n".join(part) for part in parts]) + "\n"
+
+
+def whole(result: Mapping[str, Any]) -> str:
+    """Write the other: all that it costs, what was to hold, and how it was measured."""
+    parts = (_costs(result, NAMES, COLUMNS), _goals(result))
     return "\n\n".join(["\n".join(part) for part in parts] + [_note(result)]) + "\n"
 
 
-def _costs(result: Mapping[str, Any]) -> Iterator[str]:
+def _costs(result: Mapping[str, Any], names: Mapping[str, str], columns: Mapping[str, str]) -> Iterator[str]:
     added, served = result["in process, added to bare"], result["under uvicorn"]
     spent = result["under uvicorn, CPU a request"]
-    heads = [*COLUMNS.values(), "CPU under uvicorn", "p99 of bursts", "memory"]
+    heads = [*columns.values(), "CPU under uvicorn", "p99 of bursts", "memory"]
     yield f"| added to the application, in µs of CPU | {' | '.join(heads)} |"
     yield f"|---|{'---:|' * len(heads)}"
-    for name, text in NAMES.items():
-        cells = [_micro(added.get(column, {}).get(name)) for column in COLUMNS]
+    for name, text in names.items():
+        cells = [_micro(added.get(column, {}).get(name)) for column in columns]
         told = served.get(name)
         cells.append(_micro(_less(spent.get(name), spent["bare"])))
         cells.append("" if told is None else f"{told['burst_p99_ms']:.1f} ms")
@@ -115,10 +124,11 @@ def _note(result: Mapping[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the block, or check it."""
+    """Write the blocks, or check them."""
     text = README.read_text(encoding="utf-8")
-    wanted = block(json.loads(RESULT.read_text(encoding="utf-8")))
-    changed = BLOCK.sub(lambda _: wanted, text, count=1)
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    wanted = {"beside": beside(result), "whole": whole(result)}
+    changed = BLOCKS.sub(lambda found: f"{found[1]}{found[2]}{wanted[found[1]]}", text)
     if "--check" in arguments:
         return int(changed != text)
     README.write_text(changed, encoding="utf-8")
