@@ -17,7 +17,7 @@ import pytest
 
 import asgi_guard
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

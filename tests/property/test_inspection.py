@@ -100,6 +100,7 @@ def test_both_engines_say_the_same(pieces: list[str], place: Any) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 @needs_re2
 @given(seed=st.integers(0, 2**32))
 def test_a_text_full_of_literals_is_not_let_pass(seed: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from asgi_guard.testing import ManualClock, call
 pytestmark = pytest.mark.anyio
 
 ATTACK = "1 union select a from b"
+unwatched = partial(Guard, monitor=False)  # which would log what other tests have done
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -33,13 +35,13 @@ def heard(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_nothing_is_said_of_what_passes(caplog: pytest.LogCaptureFixture) -> None:
     """Nor when a guard is built."""
-    Guard(app)
+    unwatched(app)
     assert not caplog.records
 
 
 async def test_a_refusal_is_said_at_info(caplog: pytest.LogCaptureFixture) -> None:
     """The class, the rule, the place, the name, the score and the id of the request, by which an answer is found."""
-    response = await call(Guard(app), path=f"/?q={ATTACK}")
+    response = await call(unwatched(app), path=f"/?q={ATTACK}")
 
     (record,) = caplog.records
     request_id = dict(response.headers)[b"x-request-id"].decode()
@@ -63,7 +65,7 @@ async def test_a_refusal_is_said_at_info(caplog: pytest.LogCaptureFixture) -> No
 )
 async def test_nothing_is_said_of_what_was_sent(sent: dict[str, Any], said: str, caplog) -> None:
     """Not the value, nor a path or a name which is one; what else a client wrote is printable and bounded."""
-    await call(Guard(app), "POST", **{"path": "/", **sent})
+    await call(unwatched(app), "POST", **{"path": "/", **sent})
 
     (record,) = caplog.records
     assert said in record.getMessage()
@@ -74,8 +76,8 @@ async def test_nothing_is_said_of_what_was_sent(sent: dict[str, Any], said: str,
 
 async def test_what_would_be_refused_is_said_so(caplog: pytest.LogCaptureFixture) -> None:
     """With the mode `detect`; a class that is only detected is for listeners."""
-    await call(Guard(app, validation="detect"), path=f"/?q={ATTACK}")
-    await call(Guard(app, validation=Validation(attacks={"sqli": "detect"})), path=f"/?q={ATTACK}")
+    await call(unwatched(app, validation="detect"), path=f"/?q={ATTACK}")
+    await call(unwatched(app, validation=Validation(attacks={"sqli": "detect"})), path=f"/?q={ATTACK}")
 
     (record,) = caplog.records
     assert record.getMessage().startswith("the validation: a request would be refused: sqli by AG-SQLI-")
@@ -101,7 +103,7 @@ async def test_a_rule_is_told_once_in_a_minute(caplog: pytest.LogCaptureFixture)
 
 async def test_the_count_goes_on_when_the_guard_is_reconfigured(caplog: pytest.LogCaptureFixture) -> None:
     """Or each reload would let an attacker write anew."""
-    guarded = Guard(app)
+    guarded = unwatched(app)
     await call(guarded, path=f"/?q={ATTACK}")
     guarded.reconfigure(validation=Validation(level=2))
     await call(guarded, path=f"/?q={ATTACK}")

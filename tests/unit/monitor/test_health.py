@@ -112,7 +112,7 @@ async def test_a_check_fails_by_raising_by_false_and_by_hanging(check, failure) 
 async def test_a_thousand_probes_ask_once() -> None:
     """All of them wait for the same flight."""
     dependency = Dependency()
-    health = Health(named(dependency))
+    health = Health(named(dependency, timeout_seconds=20))
     reports: list[Report] = []
 
     async def probe() -> None:
