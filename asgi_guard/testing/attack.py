@@ -79,7 +79,7 @@ async def attack_application(
     else:
         if not callable(target):
             problems.add(
-                "AG901", "target", target, "must be an ASGI application or a URL", "Hand over the application."
+                "AG921", "target", target, "must be an ASGI application or a URL", "Hand over the application."
             )
         found = CalledApp(target, timeout_seconds)
     problems.raise_if_any()
@@ -90,7 +90,7 @@ async def attack_application(
             spots = spots_of(target, routes)
         if not spots:
             remedy = 'Name some: routes=[("GET", "/search", {"q": "query"})].'
-            problems.add("AG903", "routes", routes, "must be found, and none were", remedy)
+            problems.add("AG923", "routes", routes, "must be found, and none were", remedy)
         problems.raise_if_any()
         run = _Run(found, dict(headers or {}), max_requests, seconds, found.name)
         await run.probe(spots, listener)
