@@ -18,6 +18,7 @@ from time import perf_counter
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import anyio
 import anyio.lowlevel
 
 from asgi_guard.engine.types import ASGIApp
@@ -40,6 +41,8 @@ _BUSY: Final = frozenset({501, 503, 505, 507})
 """What is answered with these has not failed: it was refused, or is busy."""
 _SHUT_OUT: Final = frozenset({403, 429, 503})
 _IN_A_ROW: Final = 20
+_LATE_SECONDS: Final = 0.2
+"""How long is waited for what an application fetches after it has answered."""
 
 
 async def attack_application(
@@ -59,7 +62,7 @@ async def attack_application(
     Args:
         target: an ASGI application, which is called in this process with its lifespan on; or the URL of a server on
             this machine, whose `/openapi.json` tells its routes. A called application sees each request come from
-            another address of 127.0.0.0/8, so that a rate limit does not hide the rest; a server sees them all from one.
+            another address of 127.0.0.0/8, so that a rate limit does not hide the rest; a server sees one client.
         routes: instead of what is found: a method, a path and, by their names, where parameters are:
             `("POST", "/login", {"user": "form"})`. Places are query, path, form, json, header and cookie; a field
             within a field is named with a dot.
@@ -105,7 +108,7 @@ async def attack_application(
         run = _Run(found, dict(headers or {}), max_requests, seconds, found.name)
         await run.probe(spots, listener)
         await run.fire(spots, payloads, benign)
-        run.note_what_was_fetched(listener)
+        await run.note_what_was_fetched(listener)
     return run.report(spots)
 
 
@@ -166,8 +169,10 @@ class _Run:
         except _Enough:
             self._unreached.add("some payloads")
 
-    def note_what_was_fetched(self, listener: AddressBook) -> None:
+    async def note_what_was_fetched(self, listener: AddressBook) -> None:
         """Note who has asked for an address later than he answered."""
+        if self._told:
+            await anyio.sleep(_LATE_SECONDS)
         for address, spot in self._told.items():
             if listener.was_asked(address):
                 self._note(spot, "ssrf", address, FETCHED)

@@ -39,8 +39,14 @@ BREAKING_OUT: Final = (
 """Texts that leave the place they stand in, each for one kind of place."""
 
 _SKIPPED: Final = re.compile(
-    r'"(?:[^"\\\n]|\\.)*"?' r"|'(?:[^'\\\n]|\\.)*'?|//[^\n]*|/\*.*?(?:\*/|\Z)|`(?:[^`\\]|\\.)*`?",
-    re.DOTALL,
+    r"""
+      "(?:[^"\\\n]|\\.)*"?
+    | '(?:[^'\\\n]|\\.)*'?
+    | `(?:[^`\\]|\\.)*`?
+    | //[^\n]*
+    | /\*.*?(?:\*/|\Z)
+    """,
+    re.DOTALL | re.VERBOSE,
 )
 _COMPUTED: Final = re.compile(r"(?<!\\)\$\{[^}`]{0,200}" + MARK)
 _ADDRESSES: Final = frozenset({"action", "formaction", "href", "src", "xlink:href"})
@@ -88,7 +94,7 @@ class _Reader(HTMLParser):
         """Look at one that ends at once."""
         self.handle_starttag(tag, attrs)
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002
         """Leave a script."""
         self._is_script = False
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from html import escape
 from time import perf_counter
 from typing import Final, NamedTuple, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote as percent_encoded
+from urllib.parse import urlsplit
 
 from asgi_guard.testing.attack_markup import BREAKING_OUT, CALL, FIRST, MARK, became
 
@@ -299,8 +300,8 @@ def _without(text: str, sent: str) -> str:
         escape(sent),
         sent.replace("'", "&#39;"),
         json.dumps(sent)[1:-1],
-        quote(sent),
-        quote(sent, ""),
+        percent_encoded(sent),
+        percent_encoded(sent, ""),
     ):
         text = text.replace(written, "") if written else text
     return text

@@ -189,8 +189,8 @@ class AttackReport:
                 f"not reached: {len(self.unreached)}, such as {self.unreached[0]}; give it more requests, or time"
             )
         if self.closed:
-            shown = ", ".join(self.closed[:_SHOWN])
-            lines.append(f"closed: {len(self.closed)} routes answered everything with an error: {shown}; sign in, say")
+            some = ", ".join(self.closed[:_SHOWN])
+            lines.append(f"closed: {len(self.closed)} routes answered everything with an error: {some}; sign in, say")
         lines.append("no hole was found" if not self.holes else f"{len(self.holes)} holes were found")
         return "\n".join(lines)
 
