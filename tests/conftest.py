@@ -85,10 +85,15 @@ def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_handler_is_left() -> Iterator[None]:
     """Take back what an application has told the root logger: Litestar's would write where no other test may."""
+
+    def take_back() -> None:
+        for handler in tuple(logging.root.handlers):
+            if not type(handler).__module__.startswith(("_pytest", "pytest")):
+                logging.root.removeHandler(handler)
+
+    take_back()  # of what a fixture of a whole module has made
     yield
-    for handler in tuple(logging.root.handlers):
-        if not type(handler).__module__.startswith(("_pytest", "pytest")):
-            logging.root.removeHandler(handler)
+    take_back()
 
 
 @pytest.fixture(autouse=True)
