@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     if report.holes:
         return 1
     if report.is_blind:
-        print("asgi-guard: no route answered anything with success: nothing was seen", file=sys.stderr)
+        print("asgi-guard: too little was seen: every route was closed, or the client was shut out", file=sys.stderr)
         return 2
     return 0
 

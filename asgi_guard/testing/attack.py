@@ -134,6 +134,8 @@ class _Run:
         self._unreached: set[str] = set()
         self._ordinary: dict[Spot, int] = {}
         self._refused_in_a_row = 0
+        self._is_shut_out = False
+        self._asked: set[str] = set()
         self._open: set[str] = set()
         self._told: dict[str, Spot] = {}
 
@@ -195,7 +197,7 @@ class _Run:
             self._note(spot, "crash", payload.text, f"it fails: {said}")
 
     async def _ask(self, spot: Spot, text: str) -> Answer:
-        if self._left <= 0 or perf_counter() > self._ends:
+        if self._left <= 0 or perf_counter() > self._ends or self._is_shut_out:
             raise _Enough
         self._left -= 1
         self._requests += 1
@@ -204,7 +206,8 @@ class _Run:
         said = leaks(answer, text)
         if said is not None:
             self._note(spot, "leak", text, said)
-        if answer.status < 400:
+        self._asked.add(spot.route)
+        if 0 < answer.status < 400:
             self._open.add(spot.route)
         await anyio.lowlevel.checkpoint()
         self._refused_in_a_row = self._refused_in_a_row + 1 if answer.status in _SHUT_OUT else 0
@@ -217,6 +220,7 @@ class _Run:
         self._requests += 1
         status = (await self._target.send(_sent(spot, spot.ordinary, self._headers))).status
         if status == 429 or (status in _SHUT_OUT and status != self._ordinary.get(spot, status)):
+            self._is_shut_out = True
             self._unreached.add(f"everything after {self._requests:,} requests: all are answered with {status}")
             raise _Enough
 
@@ -234,7 +238,8 @@ class _Run:
             tallies=tuple(self._tallies.values()),
             blocked_benign=tuple(self._blocked),
             unreached=tuple(sorted(self._unreached)),
-            closed=tuple(route for route in dict.fromkeys(spot.route for spot in spots) if route not in self._open),
+            closed=tuple(sorted(self._asked - self._open)),
+            is_shut_out=self._is_shut_out,
         )
 
 

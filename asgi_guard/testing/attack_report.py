@@ -121,6 +121,7 @@ class AttackReport:
         unreached: what the requests, or the time, were not enough for; or where a limit or a ban has ended it.
         closed: routes that answered everything with an error, ordinary values too: credentials or values may be
             missing that they need, and little was seen of them.
+        is_shut_out: whether it ended since a limit or a ban refused everything, ordinary values too.
     """
 
     target: str
@@ -131,11 +132,12 @@ class AttackReport:
     blocked_benign: tuple[BlockedBenign, ...]
     unreached: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
+    is_shut_out: bool = False
 
     @property
     def is_blind(self) -> bool:
-        """Whether no route has answered anything with success, so that nothing was seen of what is behind them."""
-        return len(self.closed) == len(self.routes)
+        """Whether too little was seen to find nothing: no route let anybody in, or a limit or a ban has ended it."""
+        return self.is_shut_out or set(self.closed) == set(self.routes)
 
     @property
     def passed(self) -> int:
@@ -169,6 +171,7 @@ class AttackReport:
             "blocked_benign": [{name: getattr(one, name) for name in one.__slots__} for one in self.blocked_benign],
             "unreached": list(self.unreached),
             "closed": list(self.closed),
+            "is_shut_out": self.is_shut_out,
         }
 
     def text(self) -> str:

@@ -2,14 +2,13 @@
 
 Rule 1: it connects to the address that was checked; the name is only told, in `Host` and in TLS, whose certificates are
 checked by it. No redirect is followed and no proxy is asked.
-Rule 2: nothing is carried from one request to the next: cookies that the server sets are dropped.
+Rule 2: nothing is carried from one request to the next but the connection; no cookie is kept.
 Rule 3: of an answer no more is kept than was asked for; it is read to its end, and never decompressed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -47,7 +46,7 @@ class Link:
             MissingExtraError: httpx is not installed.
             OSError: nobody listens there.
         """
-        self._client = await anyio.to_thread.run_sync(self._made)
+        self._transport = await anyio.to_thread.run_sync(self._made)
         place = urlsplit(self._url)
         try:
             with anyio.fail_after(self._timeout):
@@ -59,26 +58,24 @@ class Link:
             await self.close()
             raise ConnectionError(f"nobody listens at {self._name}") from error
 
-    def _made(self) -> httpx.AsyncClient:
+    def _made(self) -> httpx.AsyncHTTPTransport:
         try:
             import httpx
         except ImportError:
             raise MissingExtraError(self._what, "httpx") from None
         given = urlsplit(self._name)
-        self._extensions: dict[str, Any] = {"sni_hostname": given.hostname} if given.scheme == "https" else {}
-        return httpx.AsyncClient(
-            base_url=self._url.rstrip("/"),
-            limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
-            timeout=self._timeout,
-            follow_redirects=False,
-            headers={"host": given.netloc, "accept-encoding": "identity"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            trust_env=False,
-        )
+        self._headers = [(b"host", given.netloc.encode("idna")), (b"accept-encoding", b"identity")]
+        self._extensions: dict[str, Any] = {
+            "timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._timeout),
+            **({"sni_hostname": given.hostname} if given.scheme == "https" else {}),
+        }
+        self._request = httpx.Request
+        limits = httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections)
+        return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, kept_bytes: int
@@ -88,13 +85,20 @@ class Link:
         Args:
             method: of HTTP.
             path: with the query.
-            headers: its own.
+            headers: its own; one of a name that is sent anyway takes its place.
             body: what is sent.
             kept_bytes: how much of the answer's body is kept.
         """
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        given = {name for name, _ in own}
+        lines = [*(line for line in self._headers if line[0] not in given), *own]
+        url = f"{self._url.rstrip('/')}{path}"
+        request = self._request(method, url, headers=lines, content=body, extensions=self._extensions)
+        answer = await self._transport.handle_async_request(request)
         kept = bytearray()
-        async with self._client.stream(method, path, headers=raw, content=body, extensions=self._extensions) as answer:
+        try:
             async for piece in answer.aiter_raw():
                 kept += piece[: kept_bytes - len(kept)]
+        finally:
+            await answer.aclose()
         return answer, bytes(kept)
