@@ -50,10 +50,15 @@ def run(options: argparse.Namespace) -> int:
     except (ConfigError, ValueError) as error:
         print(f"asgi-guard: {error}", file=sys.stderr)
         return 2
+    print(json.dumps(report.told(), indent=2) if options.json else report.text())
     if options.html is not None:
         options.html.write_text(report.html(), encoding="utf-8")
-    print(json.dumps(report.told(), indent=2) if options.json else report.text())
-    return 1 if report.holes else 0
+    if report.holes:
+        return 1
+    if report.is_blind:
+        print("asgi-guard: too little was seen: every route was closed, or the client was shut out", file=sys.stderr)
+        return 2
+    return 0
 
 
 async def _attacked(options: argparse.Namespace, headers: dict[str, str], routes: list[Any] | None) -> AttackReport:

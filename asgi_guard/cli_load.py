@@ -76,9 +76,9 @@ def run(options: argparse.Namespace) -> int:
     except (ConfigError, ValueError) as error:
         print(f"asgi-guard: {error}", file=sys.stderr)
         return 2
+    print(json.dumps(report.told(), indent=2) if options.json else report.text())
     if options.html is not None:
         options.html.write_text(report.html(), encoding="utf-8")
-    print(json.dumps(report.told(), indent=2) if options.json else report.text())
     return 0 if report.passed else 1
 
 

@@ -11,17 +11,20 @@ Rule 3: a hole is told with its evidence, and nothing is told that has none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from http.cookies import SimpleCookie
 from time import perf_counter
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+import anyio
 import anyio.lowlevel
 
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.settings import Problems
-from asgi_guard.testing.attack_listener import listening
-from asgi_guard.testing.attack_probes import PROBES, Answer, Context, leaks, timed
+from asgi_guard.testing.attack_listener import AddressBook, listening
+from asgi_guard.testing.attack_probes import FETCHED, PROBES, Answer, Context, leaks, timed
 from asgi_guard.testing.attack_report import AttackReport, BlockedBenign, Hole, Tally
 from asgi_guard.testing.attack_spots import Spot, spots_of
 from asgi_guard.testing.attack_targets import AttackTarget, CalledApp, Sent, ServedApp, openapi_of
@@ -32,7 +35,14 @@ __all__ = ["AttackReport", "BlockedBenign", "Hole", "attack_application"]
 
 MAX_REQUESTS: Final = 1_000_000
 MAX_SECONDS: Final = 600.0
-_REFUSALS: Final = frozenset({400, 403, 406, 413, 414, 415, 418, 422, 429, 431, 501, 503})
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
+_REFUSALS: Final = frozenset({400, 403, 406, 413, 414, 415, 418, 422, 431, 501, 503})
+_BUSY: Final = frozenset({501, 503, 505, 507})
+"""What is answered with these has not failed: it was refused, or is busy."""
+_SHUT_OUT: Final = frozenset({403, 429, 503})
+_IN_A_ROW: Final = 20
+_LATE_SECONDS: Final = 0.2
+"""How long is waited for what an application fetches after it has answered."""
 
 
 async def attack_application(
@@ -51,9 +61,11 @@ async def attack_application(
 
     Args:
         target: an ASGI application, which is called in this process with its lifespan on; or the URL of a server on
-            this machine, whose `/openapi.json` tells its routes.
+            this machine, whose `/openapi.json` tells its routes. A called application sees each request come from
+            another address of 127.0.0.0/8, so that a rate limit does not hide the rest; a server sees one client.
         routes: instead of what is found: a method, a path and, by their names, where parameters are:
-            `("POST", "/login", {"user": "form"})`. Places are query, path, form, json, header and cookie.
+            `("POST", "/login", {"user": "form"})`. Places are query, path, form, json, header and cookie; a field
+            within a field is named with a dot.
         headers: of every request, such as those of somebody who is signed in.
         payloads: what is fired.
         benign: what should not be refused.
@@ -68,6 +80,7 @@ async def attack_application(
     Raises:
         ConfigError: a value is wrong, there is nowhere to put anything, or the target is somewhere else.
         MissingExtraError: httpx is needed, and not installed.
+        OSError: nobody listens at the URL.
     """
     problems = Problems("attack_application")
     problems.integer("max_requests", max_requests, minimum=1, maximum=MAX_REQUESTS)
@@ -79,7 +92,7 @@ async def attack_application(
     else:
         if not callable(target):
             problems.add(
-                "AG901", "target", target, "must be an ASGI application or a URL", "Hand over the application."
+                "AG921", "target", target, "must be an ASGI application or a URL", "Hand over the application."
             )
         found = CalledApp(target, timeout_seconds)
     problems.raise_if_any()
@@ -90,16 +103,17 @@ async def attack_application(
             spots = spots_of(target, routes)
         if not spots:
             remedy = 'Name some: routes=[("GET", "/search", {"q": "query"})].'
-            problems.add("AG903", "routes", routes, "must be found, and none were", remedy)
+            problems.add("AG923", "routes", routes, "must be found, and none were", remedy)
         problems.raise_if_any()
         run = _Run(found, dict(headers or {}), max_requests, seconds, found.name)
         await run.probe(spots, listener)
         await run.fire(spots, payloads, benign)
+        await run.note_what_was_fetched(listener)
     return run.report(spots)
 
 
 class _Enough(Exception):  # noqa: N818  it is no error
-    """The requests, or the time, are used up."""
+    """The requests, or the time, are used up; or nobody is let in any more."""
 
 
 class _Run:
@@ -118,17 +132,26 @@ class _Run:
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._blocked: list[BlockedBenign] = []
         self._unreached: set[str] = set()
+        self._ordinary: dict[Spot, int] = {}
+        self._refused_in_a_row = 0
+        self._is_shut_out = False
+        self._asked: set[str] = set()
+        self._open: set[str] = set()
+        self._told: dict[str, Spot] = {}
 
-    async def probe(self, spots: Sequence[Spot], listener: Any) -> None:
+    async def probe(self, spots: Sequence[Spot], listener: AddressBook) -> None:
         """Look for holes at each place."""
         for number, spot in enumerate(spots):
 
             async def ask(text: str, spot: Spot = spot) -> Answer:
+                if text.startswith(listener.prefix):
+                    self._told[text] = spot
                 return await self._ask(spot, text)
 
-            value = str(spot.others.get((spot.place, spot.name), "1"))
             try:
-                context = Context(ask, value, await ask(value), listener)
+                ordinary = await ask(spot.ordinary)
+                self._ordinary[spot] = ordinary.status
+                context = Context(ask, spot.ordinary, ordinary, listener)
                 for probe in PROBES:
                     evidence = await probe(context)
                     if evidence is not None:
@@ -140,15 +163,25 @@ class _Run:
     async def fire(self, spots: Sequence[Spot], payloads: Sequence[Payload], benign: Sequence[Payload]) -> None:
         """Fire every payload at every place, one payload after the other: what is reached in time is spread."""
         try:
-            ordinary = {spot: await self._ask(spot, "1") for spot in spots}
+            ordinary = {spot: await self._ask(spot, spot.ordinary) for spot in spots}
             for payload in (*payloads, *benign):
                 for spot in spots:
                     answer = await self._ask(spot, payload.text)
-                    self._count(spot, payload, answer, ordinary[spot])
+                    await self._count(spot, payload, answer, ordinary[spot])
         except _Enough:
             self._unreached.add("some payloads")
 
-    def _count(self, spot: Spot, payload: Payload, answer: Answer, ordinary: Answer) -> None:
+    async def note_what_was_fetched(self, listener: AddressBook) -> None:
+        """Note who has asked for an address later than he answered."""
+        if self._told:
+            await anyio.sleep(_LATE_SECONDS)
+        for address, spot in self._told.items():
+            if listener.was_asked(address):
+                self._note(spot, "ssrf", address, FETCHED)
+
+    async def _count(self, spot: Spot, payload: Payload, answer: Answer, ordinary: Answer) -> None:
+        if answer.status == 429:  # too many of them, whatever they say
+            return
         is_refused = answer.status in _REFUSALS and answer.status != ordinary.status and not _is_of_the_type(answer)
         if payload.attack == "benign":
             if is_refused and answer.status != 422:
@@ -156,23 +189,40 @@ class _Run:
             return
         tally = self._tallies.setdefault((spot.route, payload.attack), Tally(spot.route, payload.attack))
         tally.add(payload.text, is_refused=is_refused or answer.status == 422)
-        is_broken = answer.status >= 500 or answer.status == 0
-        if is_broken and 0 < ordinary.status < 500:
+        is_known = (spot.route, spot.place, spot.name, "crash") in self._holes
+        if not is_known and 0 < ordinary.status < 500 and _is_broken(answer):
+            if not _is_broken(await self._ask(spot, payload.text)):
+                return
             said = answer.error or f"it is answered with {answer.status}"
             self._note(spot, "crash", payload.text, f"it fails: {said}")
 
     async def _ask(self, spot: Spot, text: str) -> Answer:
-        if self._left <= 0 or perf_counter() > self._ends:
+        if self._left <= 0 or perf_counter() > self._ends or self._is_shut_out:
             raise _Enough
         self._left -= 1
         self._requests += 1
         began = perf_counter()
         answer = timed(await self._target.send(_sent(spot, text, self._headers)), began)
-        said = leaks(answer)
+        said = leaks(answer, text)
         if said is not None:
             self._note(spot, "leak", text, said)
+        self._asked.add(spot.route)
+        if 0 < answer.status < 400:
+            self._open.add(spot.route)
         await anyio.lowlevel.checkpoint()
+        self._refused_in_a_row = self._refused_in_a_row + 1 if answer.status in _SHUT_OUT else 0
+        if self._refused_in_a_row and self._refused_in_a_row % _IN_A_ROW == 0:
+            await self._see_whether_shut_out(spot)
         return answer
+
+    async def _see_whether_shut_out(self, spot: Spot) -> None:
+        """End it where an ordinary value is refused too, which was not: by a limit or a ban, not for what it says."""
+        self._requests += 1
+        status = (await self._target.send(_sent(spot, spot.ordinary, self._headers))).status
+        if status == 429 or (status in _SHUT_OUT and status != self._ordinary.get(spot, status)):
+            self._is_shut_out = True
+            self._unreached.add(f"everything after {self._requests:,} requests: all are answered with {status}")
+            raise _Enough
 
     def _note(self, spot: Spot, attack: str, payload: str, said: str) -> None:
         key = spot.route, spot.place, spot.name, attack
@@ -188,7 +238,13 @@ class _Run:
             tallies=tuple(self._tallies.values()),
             blocked_benign=tuple(self._blocked),
             unreached=tuple(sorted(self._unreached)),
+            closed=tuple(sorted(self._asked - self._open)),
+            is_shut_out=self._is_shut_out,
         )
+
+
+def _is_broken(answer: Answer) -> bool:
+    return answer.status == 0 or (answer.status >= 500 and answer.status not in _BUSY)
 
 
 def _is_of_the_type(answer: Answer) -> bool:
@@ -208,12 +264,18 @@ def _sent(spot: Spot, text: str, headers: Mapping[str, str]) -> Sent:
     if query:
         path = f"{path}?{urlencode({name: str(value) for name, value in query.items()})}"
     own = {**headers, **{name: _one_line(value) for name, value in of("header").items()}}
-    cookies = "; ".join(f"{name}={quote(str(value), safe='')}" for name, value in of("cookie").items())
+    cookies = "; ".join(f"{name}={_as_cookie(value)}" for name, value in of("cookie").items())
     if cookies:
         own["cookie"] = cookies
     return Sent(spot.method, path, own, of("json"), of("form"))
 
 
 def _one_line(value: object) -> str:
-    """Write a value as a header can carry it: a client cannot send a line break in one."""
-    return str(value).replace("\r", " ").replace("\n", " ").encode("utf-8").decode("latin-1").strip() or "1"
+    """Write a value as a header can carry it: a client cannot send a line break in one, nor any other control."""
+    return _CONTROLS.sub(" ", str(value)).encode("utf-8").decode("latin-1").strip() or "1"
+
+
+def _as_cookie(value: object) -> str:
+    """Write a value as frameworks write and read cookies: in quotes, what is special in octal (RFC 2109 and since)."""
+    text = str(value).encode("utf-8").decode("latin-1")
+    return SimpleCookie().value_encode(text)[1]

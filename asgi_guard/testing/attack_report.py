@@ -118,7 +118,10 @@ class AttackReport:
         holes: what was seen to work.
         tallies: what became of the payloads, by route and class.
         blocked_benign: ordinary texts that were refused.
-        unreached: what the requests, or the time, were not enough for.
+        unreached: what the requests, or the time, were not enough for; or where a limit or a ban has ended it.
+        closed: routes that answered everything with an error, ordinary values too: credentials or values may be
+            missing that they need, and little was seen of them.
+        is_shut_out: whether it ended since a limit or a ban refused everything, ordinary values too.
     """
 
     target: str
@@ -128,6 +131,13 @@ class AttackReport:
     tallies: tuple[Tally, ...]
     blocked_benign: tuple[BlockedBenign, ...]
     unreached: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    is_shut_out: bool = False
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether too little was seen to find nothing: no route let anybody in, or a limit or a ban has ended it."""
+        return self.is_shut_out or set(self.closed) == set(self.routes)
 
     @property
     def passed(self) -> int:
@@ -160,6 +170,8 @@ class AttackReport:
             "tallies": [{name: getattr(tally, name) for name in tally.__slots__} for tally in self.tallies],
             "blocked_benign": [{name: getattr(one, name) for name in one.__slots__} for one in self.blocked_benign],
             "unreached": list(self.unreached),
+            "closed": list(self.closed),
+            "is_shut_out": self.is_shut_out,
         }
 
     def text(self) -> str:
@@ -179,6 +191,9 @@ class AttackReport:
             lines.append(
                 f"not reached: {len(self.unreached)}, such as {self.unreached[0]}; give it more requests, or time"
             )
+        if self.closed:
+            some = ", ".join(self.closed[:_SHOWN])
+            lines.append(f"closed: {len(self.closed)} routes answered everything with an error: {some}; sign in, say")
         lines.append("no hole was found" if not self.holes else f"{len(self.holes)} holes were found")
         return "\n".join(lines)
 
@@ -216,9 +231,14 @@ class AttackReport:
 <h1>Attack on {escape(self.target)}</h1>
 <p class="bad">{escape(verdict)}</p><p>{self.requests:,} requests to {len(self.routes)} routes.</p>
 <h2>Holes</h2>{holes}<h2>Payloads</h2>{classes}<h2>Ordinary texts that were refused</h2>{benign}
+{_list("Not reached", self.unreached)}{_list("Closed: answered everything with an error", self.closed)}
 <details><summary>As data</summary><pre>{escape(json.dumps(self.told(), indent=2))}</pre></details>
 </body></html>
 """
+
+
+def _list(head: str, texts: Sequence[str]) -> str:
+    return f"<h2>{escape(head)}</h2><ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>" if texts else ""
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -21,6 +21,9 @@ GUESSED: Final = ("q", "id", "name", "search", "file", "url", "next", "user")
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}|<(?:[\w()=,. ]*:)?(\w+)>")
 _BODIES: Final = frozenset({"PATCH", "POST", "PUT"})
 _DEPTH: Final = 32
+_INNER: Final = 3
+_MOST_FIELDS: Final = 20
+_MIXED: Final = ("anyOf", "oneOf", "allOf")
 _OPERATIONS: Final = frozenset({"delete", "get", "patch", "post", "put"})
 _OF_DOCUMENTATION: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"})
 
@@ -48,9 +51,17 @@ class Spot:
         """The method and the template."""
         return f"{self.method} {self.template}"
 
+    @property
+    def ordinary(self) -> str:
+        """A value that nobody would mind."""
+        return "1"
+
     def with_value(self, value: object) -> dict[tuple[str, str], object]:
         """Return everything that the request carries, with a value in this place."""
-        return {**self.others, (self.place, self.name): value}
+        root, *inner = self.name.split(".") if self.place == "json" else [self.name]
+        if not inner:
+            return {**self.others, (self.place, self.name): value}
+        return {**self.others, ("json", root): _placed(self.others.get(("json", root)), inner, value)}
 
     def path(self, values: Mapping[tuple[str, str], object]) -> str:
         """Fill in the path; a value is percent-encoded, so that it is one segment."""
@@ -95,11 +106,31 @@ def _spots(method: str, template: str, places: dict[tuple[str, str], object]) ->
     for found in _PARAMETER.finditer(template):
         places.setdefault(("path", found[1] or found[2]), "1")
     if not any(place != "path" for place, _ in places):
-        places |= {("query", name): None for name in GUESSED}
-    needed = {key: value for key, value in places.items() if value is not None}
+        guessed = ("form", "json") if method in _BODIES else ("query",)
+        places |= {(place, name): None for place in guessed for name in GUESSED}
+    needed = {key: value for key, value in places.items() if value is not None and not _is_inner(key)}
+    outer = {("json", name.partition(".")[0]) for place, name in places if _is_inner((place, name))}
     for place, name in places:
+        if (place, name) in outer:
+            continue  # what stands in it is tried, field by field
         others = {key: value for key, value in needed.items() if key != (place, name)}
         yield Spot(method, template, place, name, _hashable(others))
+
+
+def _is_inner(key: tuple[str, str]) -> bool:
+    return key[0] == "json" and "." in key[1]
+
+
+def _placed(around: object, names: Sequence[str], value: object) -> object:
+    """Return a copy of what stands around a field, with a value in it; a number is a place in a list."""
+    if not names:
+        return value
+    if names[0].isdecimal():
+        items: list[object] = [*as_a(list, around)]
+        return [_placed(items[0] if items else None, names[1:], value), *items[1:]]
+    fields: dict[str, object] = {**as_a(dict, around)}
+    fields[names[0]] = _placed(fields.get(names[0]), names[1:], value)
+    return fields
 
 
 class _Frozen(dict[tuple[str, str], object]):
@@ -205,6 +236,21 @@ def _add_body(document: Mapping[str, Any], body: Any, places: dict[tuple[str, st
             continue
         for name, inner in as_a(dict, schema.get("properties")).items():
             places[place, name] = example_of(document, inner) if name in needed else None
+            if place == "json":
+                for path in _inner(document, inner, _INNER):
+                    places[place, f"{name}.{path}"] = None
+
+
+def _inner(document: Mapping[str, Any], schema: Any, depth: int) -> Iterator[str]:
+    """Give out the paths of the fields within a field, a few levels deep."""
+    schema = _resolved(document, schema)
+    for each in [schema, *[_resolved(document, one) for key in _MIXED for one in as_a(list, schema.get(key))]]:
+        if depth and each.get("type") == "array":
+            path = [*_inner(document, each.get("items"), depth - 1)]
+            yield from (f"0.{name}" for name in path) if path else ("0",)
+        for name, inner in [*as_a(dict, each.get("properties")).items()][:_MOST_FIELDS] if depth else ():
+            path = [*_inner(document, inner, depth - 1)]
+            yield from (f"{name}.{one}" for one in path) if path else (str(name),)
 
 
 def example_of(document: Mapping[str, Any], schema: Any, depth: int = 0) -> object:
@@ -216,7 +262,7 @@ def example_of(document: Mapping[str, Any], schema: Any, depth: int = 0) -> obje
         return said[0]
     if depth >= _DEPTH:
         return "1"
-    for key in ("anyOf", "oneOf", "allOf"):
+    for key in _MIXED:
         for inner in as_a(list, schema.get(key)):
             return example_of(document, inner, depth + 1)
     if schema.get("type") == "object":

@@ -9,18 +9,18 @@ import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
-from urllib.parse import urlencode, urlsplit
+from typing import Any, Final, NamedTuple, Protocol, Self
+from urllib.parse import urlencode
 
-import anyio.to_thread
+import anyio
 
-from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.testing.attack_probes import Answer
 from asgi_guard.testing.client import call
+from asgi_guard.testing.link import Link
 from asgi_guard.testing.sessions import lifespan
 
-if TYPE_CHECKING:
-    import httpx
+_MOST_BYTES: Final = 8 << 20
+"""How much of an answer is kept: whole OpenAPI documents, and no flood."""
 
 
 class Sent(NamedTuple):
@@ -71,7 +71,7 @@ class AttackTarget(Protocol):
 
 
 class CalledApp:
-    """An application that is called in this process, its lifespan on.
+    """An application that is called in this process, its lifespan on, by a client of another address each time.
 
     Args:
         app: the application.
@@ -83,6 +83,7 @@ class CalledApp:
         self._app = app
         self._timeout = timeout_seconds
         self._stack = AsyncExitStack()
+        self._sent = 0
 
     async def __aenter__(self) -> Self:
         """Start the application up, if it knows how that is done."""
@@ -107,12 +108,23 @@ class CalledApp:
         headers = {**sent.headers, **({} if kind is None else {"content-type": kind})}
         try:
             answer = await call(
-                self._app, sent.method, sent.path, headers=[*headers.items()], body=body, timeout_seconds=self._timeout
+                self._app,
+                sent.method,
+                sent.path,
+                headers=[*headers.items()],
+                body=body,
+                timeout_seconds=self._timeout,
+                client=self._next_client(),
             )
         except Exception as exc:  # noqa: BLE001
             return Answer(0, {}, "", error=f"{type(exc).__name__}: {exc}"[:500])
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
         return Answer(answer.status, named, answer.body.decode("utf-8", "replace"))
+
+    def _next_client(self) -> tuple[str, int]:
+        """Return an address that no request has come from before: limits of one client would hide what the rest do."""
+        self._sent += 1
+        return f"127.{self._sent >> 16 & 255}.{self._sent >> 8 & 255}.{self._sent & 255}", 51_234
 
 
 class ServedApp:
@@ -126,49 +138,35 @@ class ServedApp:
 
     def __init__(self, name: str, url: str, timeout_seconds: float) -> None:
         self.name: str = name
-        self._url = url
         self._timeout = timeout_seconds
+        self._link = Link("To attack a server", name, url, timeout_seconds, connections=1)
 
     async def __aenter__(self) -> Self:
-        """Open the client, in a thread, since it reads certificates.
+        """Open the client.
 
         Raises:
             MissingExtraError: httpx is not installed.
+            OSError: nobody listens there.
         """
-        self._client = await anyio.to_thread.run_sync(self._made)
-        await self._client.__aenter__()
+        await self._link.open()
         return self
-
-    def _made(self) -> httpx.AsyncClient:
-        try:
-            import httpx
-        except ImportError:
-            raise MissingExtraError("To attack a server", "httpx") from None
-        host = urlsplit(self.name).netloc
-        return httpx.AsyncClient(
-            base_url=self._url.rstrip("/"),
-            timeout=self._timeout,
-            follow_redirects=False,
-            headers={"host": host},
-            trust_env=False,  # nor is a proxy asked
-        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the connections."""
-        await self._client.__aexit__(kind, exc, traceback)
+        await self._link.close()
 
     async def send(self, sent: Sent) -> Answer:
         """Send a request, and return what came back, whatever that is."""
         body, kind = sent.body()
         headers = {**sent.headers, **({} if kind is None else {"content-type": kind})}
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         try:
-            answer = await self._client.request(sent.method, sent.path, headers=raw, content=body)
+            with anyio.fail_after(self._timeout):
+                answer, kept = await self._link.ask(sent.method, sent.path, headers, body, kept_bytes=_MOST_BYTES)
         except Exception as exc:  # noqa: BLE001
             return Answer(0, {}, "", error=f"{type(exc).__name__}: {exc}"[:500])
-        return Answer(answer.status_code, dict(answer.headers), answer.text)
+        return Answer(answer.status_code, dict(answer.headers), kept.decode("utf-8", "replace"))
 
 
 async def openapi_of(target: AttackTarget) -> object:

@@ -6,20 +6,21 @@
 The application is called in this process, or asked over HTTP on this machine. Without a rate, so many clients ask as
 fast as they are answered (a closed model). With one, requests begin when they are due, whether or not earlier ones are
 answered, and each is timed from when it was due: an application that stops for a second is charged with all that had
-to wait, and not with one slow request ("coordinated omission").
+to wait, and not with one slow request ("coordinated omission"). Where no client is free, a request begins late, is
+timed from when it was due all the same, and is never left out.
 Rule 1: it always ends: by the number of requests, by the time, and in any case by bounds that nobody can lift.
 Rule 2: nobody but this machine is loaded, unless the very host is named as one that may be.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Final, TypeAlias
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 
 from asgi_guard.engine.types import ASGIApp
@@ -61,7 +62,8 @@ async def run_load(
         requests: after how many it ends, 1 to 1,000,000; 1,000 where nothing else is said.
         seconds: after how long, 0.1 to 600; whichever comes first.
         concurrency: how many at once at most, 1 to 1,000.
-        rate: how many are due a second, up to 100,000; None is as many as are answered.
+        rate: how many are due a second, up to 100,000; None is as many as are answered. What is due within `seconds`
+            is asked within `timeout_seconds` more; what could not even begin by then is missed, and counts as an error.
         warm_up: how many are asked first and not counted, 0 to 100,000.
         timeout_seconds: after how long a request has failed, 0.01 to 600.
         rule: what is good enough; by default, no error.
@@ -72,6 +74,7 @@ async def run_load(
     Raises:
         ConfigError: a value is wrong, or the target is somewhere else.
         MissingExtraError: httpx is needed, and not installed.
+        OSError: nobody listens at the URL.
     """
     problems = Problems("run_load")
     asks = parsed(problems, scenario, headers or {}, most=MAX_ROUTES)
@@ -97,6 +100,7 @@ async def run_load(
             requests=requests or MAX_REQUESTS,
             concurrency=concurrency,
             seconds=seconds or MAX_SECONDS,
+            grace=timeout_seconds,
             rate=rate,
             progress=progress,
         )
@@ -116,13 +120,15 @@ class _Run:
         requests: int,
         concurrency: int,
         seconds: float = MAX_SECONDS,
+        grace: float = 0.0,
         rate: float | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._target = target
         self._asks = asks
-        self._requests = requests
+        self._requests = requests if rate is None else min(requests, max(1, math.ceil(seconds * rate)))
         self._ends_after = seconds
+        self._given_up_after = max(seconds, min(seconds + grace, MAX_SECONDS))
         self._concurrency = concurrency
         self._rate = rate
         self._progress = progress
@@ -130,19 +136,22 @@ class _Run:
         self._through = 0
         self.took: float = 0.0
         self.missed: int = 0
-        self.routes: list[Route] = [Route(ask.name) for ask in asks]
+        named = {ask.name: Route(ask.name) for ask in asks}  # what is asked for twice a turn is one route
+        self.routes: list[Route] = [*named.values()]
+        self._route_of: list[Route] = [named[ask.name] for ask in asks]
         self.seconds: list[Second] = []
 
     async def finish(self) -> None:
         """Ask until all was asked, or the time is over."""
         self._began = perf_counter()
         async with anyio.create_task_group() as tasks:
-            if self._rate is None:
-                for _ in range(min(self._concurrency, self._requests)):
+            for _ in range(min(self._concurrency, self._requests)):
+                if self._rate is None:
                     tasks.start_soon(self._as_fast_as_it_goes)
-            else:
-                await self._when_due(tasks, self._rate)
+                else:
+                    tasks.start_soon(self._when_due, self._rate)
         self.took = perf_counter() - self._began
+        self.missed = 0 if self._rate is None else self._requests - self._begun
 
     async def _as_fast_as_it_goes(self) -> None:
         while self._begun < self._requests and perf_counter() - self._began < self._ends_after:
@@ -150,17 +159,12 @@ class _Run:
             await self._one(number, perf_counter())
             await anyio.lowlevel.checkpoint()  # an application that never waits would let nobody else begin
 
-    async def _when_due(self, tasks: anyio.abc.TaskGroup, rate: float) -> None:
-        while self._begun < self._requests:
-            due = self._began + self._begun / rate
-            if due - self._began >= self._ends_after:
-                return
-            await anyio.sleep(max(due - perf_counter(), 0))
+    async def _when_due(self, rate: float) -> None:
+        while self._begun < self._requests and perf_counter() - self._began < self._given_up_after:
             number, self._begun = self._begun, self._begun + 1
-            if number - self._through - self.missed >= self._concurrency:
-                self.missed += 1
-            else:
-                tasks.start_soon(self._one, number, due)
+            due = self._began + number / rate
+            await anyio.sleep(max(due - perf_counter(), 0))  # a checkpoint, also when it is late
+            await self._one(number, due)
 
     async def _one(self, number: int, due: float) -> None:
         place = number % len(self._asks)
@@ -173,7 +177,7 @@ class _Run:
             error = type(exc).__name__
         now = perf_counter()
         self._through += 1
-        self.routes[place].add(now - due, status, error)
+        self._route_of[place].add(now - due, status, error)
         self._count(now, now - due, is_error=error is not None)
 
     def _count(self, now: float, seconds: float, *, is_error: bool) -> None:

@@ -42,7 +42,8 @@ class LoadRule:
         p50_seconds: the longest median, above 0 to 600; None asks for none.
         p95_seconds: the longest 95th percentile.
         p99_seconds: the longest 99th percentile.
-        error_rate: the largest share of errors, 0 to 1: statuses from 500 on, exceptions, and no answer in time.
+        error_rate: the largest share of errors, 0 to 1: statuses from 500 on, exceptions, and no answer in time; and,
+            of all that were due, the largest share that could never begin.
         min_throughput: the fewest answers a second, of all routes together.
 
     Raises:
@@ -76,6 +77,10 @@ class LoadRule:
                 said = f"{100 * route.error_rate:.2f} % of {route.name} are errors, over {100 * self.error_rate:g} %"
                 worst = f" ({', '.join(f'{count} x {kind}' for kind, count in route.errors.most_common(3))})"
                 found.append((math.inf, said + worst))
+        due = report.requests + report.missed
+        if self.error_rate is not None and due and report.missed / due > self.error_rate:
+            said = f"{report.missed:,} of {due:,} that were due never began: no client was free in time"
+            found.append((math.inf, said))
         slowness = self.min_throughput
         if slowness is not None and report.throughput < slowness:
             said = f"{report.throughput:.4g} answers a second, under {slowness:g}"
@@ -162,7 +167,7 @@ class LoadReport:
         seconds: how long it took, without the warm-up.
         concurrency: how many at once at most.
         rate: the requests that were due a second; None where there was no rate.
-        missed: those that were due and never began, since so many others waited.
+        missed: those that were due and could not begin until the run was over, since so many others waited.
         routes: by what was asked for, in the scenario's order.
         timeline: second by second.
         failures: a sentence for each rule that is broken.
@@ -236,7 +241,7 @@ class LoadReport:
         ]
         lines += [_line(route) for route in (self.all, *self.routes)]
         if self.missed:
-            lines.append(f"{self.missed:,} were due and never began: {self.concurrency} others were under way")
+            lines.append(f"{self.missed:,} were due and never began: {self.concurrency} at once were not enough")
         lines += [f"FAILED: {failure}" for failure in self.failures] or ["passed"]
         return "\n".join(lines)
 

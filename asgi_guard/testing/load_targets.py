@@ -11,20 +11,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from socket import gaierror, getaddrinfo
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.to_thread
 
-from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.networks import is_loopback
 from asgi_guard.settings import Problems
 from asgi_guard.testing.client import call
+from asgi_guard.testing.link import Link
 from asgi_guard.testing.sessions import lifespan
-
-if TYPE_CHECKING:
-    import httpx
 
 METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
@@ -91,11 +87,11 @@ def parsed(
         ask = _ask(given)
         if ask is None or ask.method not in METHODS or not ask.path.startswith("/"):
             remedy = 'Write "/items/1", "POST /orders" or Ask("/orders", "POST", body=b"{}").'
-            problems.add("AG900", f"scenario[{index}]", given, "must be a path, with or without a method", remedy)
+            problems.add("AG920", f"scenario[{index}]", given, "must be a path, with or without a method", remedy)
         else:
             asks.append(Ask(ask.path, ask.method, {**headers, **ask.headers}, ask.body, ask.label))
     if not 1 <= len(asks) <= most:
-        problems.add("AG900", "scenario", len(asks), f"must be 1 to {most} things to ask for", "Name some paths.")
+        problems.add("AG920", "scenario", len(asks), f"must be 1 to {most} things to ask for", "Name some paths.")
     return tuple(asks)
 
 
@@ -123,7 +119,7 @@ def target_of(
     if isinstance(target, str):
         return ServedTarget(target, checked_url(problems, target, may_load), concurrency, timeout_seconds)
     if not callable(target):
-        problems.add("AG901", "target", target, "must be an ASGI application or a URL", "Hand over the application.")
+        problems.add("AG921", "target", target, "must be an ASGI application or a URL", "Hand over the application.")
     return CalledTarget(target, timeout_seconds)
 
 
@@ -132,29 +128,31 @@ def checked_url(problems: Problems, url: str, may_load: str | None) -> str:
 
     Args:
         problems: where it is noted that it may not.
-        url: `http://` or `https://`.
+        url: `http://` or `https://`, without a user and a password.
         may_load: the name of a host elsewhere that may be asked.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host:
-        problems.add("AG901", "target", url, "must be a URL such as http://127.0.0.1:8000", "Name the server.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # a port beyond 65535, a bracket that is not closed
+        parts, host, port = urlsplit(""), "", None
+    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
+        shown = url.rpartition("@")[2]  # what stands before it may be a password
+        problems.add("AG921", "target", shown, "must be a URL such as http://127.0.0.1:8000", "Name the server alone.")
         return url
     if host == may_load:
         return url
     try:
-        addresses: list[str] = sorted({str(found[4][0]) for found in getaddrinfo(host, parts.port or 80)})
+        addresses: list[str] = sorted({str(found[4][0]) for found in getaddrinfo(host, port or 80)})
     except (gaierror, UnicodeError):
         addresses = []
     if not addresses or not all(is_loopback(address.partition("%")[0]) for address in addresses):
-        remedy = "Load what runs here; or name the host as one that may be loaded, if it is yours."
-        problems.add("AG902", "target", url, "must be on this machine", remedy)
+        remedy = "Take what runs here; or name the host as one that may be loaded or attacked, if it is yours."
+        problems.add("AG922", "target", url, "must be on this machine", remedy)
         return url
-    if parts.scheme == "https":
-        return url  # the certificate is of the name
     address = addresses[0]
     place = f"[{address}]" if ":" in address else address
-    return parts._replace(netloc=f"{place}:{parts.port}" if parts.port else place).geturl()
+    return parts._replace(netloc=place if port is None else f"{place}:{port}").geturl()
 
 
 class CalledTarget:
@@ -209,43 +207,27 @@ class ServedTarget:
 
     def __init__(self, name: str, url: str, concurrency: int, timeout_seconds: float) -> None:
         self.name: str = name
-        self._url = url
-        self._concurrency = concurrency
         self._timeout = timeout_seconds
+        self._link = Link("To load a server", name, url, timeout_seconds, concurrency)
 
     async def __aenter__(self) -> Self:
-        """Open the client, in a thread, since it reads certificates.
+        """Open the client.
 
         Raises:
             MissingExtraError: httpx is not installed.
+            OSError: nobody listens there.
         """
-        self._client = await anyio.to_thread.run_sync(self._made)
-        await self._client.__aenter__()
+        await self._link.open()
         return self
-
-    def _made(self) -> httpx.AsyncClient:
-        try:
-            import httpx
-        except ImportError:
-            raise MissingExtraError("To load a server", "httpx") from None
-        limits = httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency)
-        return httpx.AsyncClient(
-            base_url=self._url.rstrip("/"),
-            limits=limits,
-            timeout=self._timeout,
-            follow_redirects=False,
-            headers={"host": urlsplit(self.name).netloc},
-            trust_env=False,  # nor is a proxy asked
-        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the connections."""
-        await self._client.__aexit__(kind, exc, traceback)
+        await self._link.close()
 
     async def ask(self, ask: Ask) -> int:
         """Ask, read the whole answer, and return its status."""
         with anyio.fail_after(self._timeout):
-            answer = await self._client.request(ask.method, ask.path, headers=dict(ask.headers), content=ask.body)
+            answer, _ = await self._link.ask(ask.method, ask.path, ask.headers, ask.body, kept_bytes=0)
         return answer.status_code

@@ -175,10 +175,10 @@ def test_the_report_is_text_data_and_a_page() -> None:
     ("settings", "ids"),
     [
         ({"max_requests": 0, "seconds": 0, "timeout_seconds": 0}, ["AG101", "AG102", "AG102"]),
-        ({"target": "http://10.0.0.1/"}, ["AG902"]),
-        ({"target": "gopher://127.0.0.1/"}, ["AG901"]),
-        ({"target": 7}, ["AG901"]),
-        ({"routes": []}, ["AG903"]),
+        ({"target": "http://10.0.0.1/"}, ["AG922"]),
+        ({"target": "gopher://127.0.0.1/"}, ["AG921"]),
+        ({"target": 7}, ["AG921"]),
+        ({"routes": []}, ["AG923"]),
     ],
 )
 def test_nonsense_and_other_machines_are_refused(settings: dict[str, Any], ids: list[str], monkeypatch) -> None:
