@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,26 @@ def test_what_cannot_be_tried_is_said_in_a_line(arguments: list[str], capsys) ->
     """With a code of its own."""
     assert main(["attack", *arguments]) == 2
     assert capsys.readouterr().err.startswith("asgi-guard: ")
+
+
+def test_what_lets_nobody_in_was_not_attacked(tmp_path: Path, capsys) -> None:
+    """Which is not the same as to have no hole."""
+    (tmp_path / "routes.json").write_text(json.dumps([["GET", "/nowhere", {"q": "query"}]]))
+    arguments = ["--routes", str(tmp_path / "routes.json"), "--max-requests", "60"]
+
+    assert main(["attack", "attack_shops:without_holes()", *arguments]) == 2
+    said = capsys.readouterr()
+    assert "closed: 1 routes" in said.out
+    assert "too little was seen" in said.err
+
+
+@pytest.mark.parametrize("command", ["attack", "load"])
+def test_where_nobody_listens_nothing_was_tried(command: str, capsys) -> None:
+    """Whatever is wrong there, it is no report."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert main([command, f"http://127.0.0.1:{port}"]) == 2
+    assert capsys.readouterr().err == f"asgi-guard: nobody listens at http://127.0.0.1:{port}\n"
 
 
 @pytest.mark.parametrize("text", ["7", "{", '[["GET"]]', '["GET /"]'])
