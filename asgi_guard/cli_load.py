@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -83,9 +84,32 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _loaded(options: argparse.Namespace, rule: LoadRule, headers: dict[str, str]) -> LoadReport:
+    """Load it until it is done, or until somebody has enough: what was done until then is told all the same."""
+    stop = anyio.Event()
+
+    async def until_interrupted() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                stop.set()
+                return  # a second one ends it at once
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(until_interrupted)
+        report = await _report(options, rule, headers, stop)
+        tasks.cancel_scope.cancel()
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    if stop.is_set():
+        print("asgi-guard: interrupted; this is what was done until then", file=sys.stderr)
+    return report
+
+
+async def _report(
+    options: argparse.Namespace, rule: LoadRule, headers: dict[str, str], stop: anyio.Event
+) -> LoadReport:
     from asgi_guard.testing.load import run_load
 
-    report = await run_load(
+    return await run_load(
         target(options.target),
         options.path or ["/"],
         requests=options.requests,
@@ -98,10 +122,8 @@ async def _loaded(options: argparse.Namespace, rule: LoadRule, headers: dict[str
         headers=headers,
         progress=progress_bar() if sys.stderr.isatty() else None,
         may_load=options.i_may_load,
+        stop=stop,
     )
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    return report
 
 
 def target(named: str) -> Any:

@@ -24,9 +24,11 @@ import anyio.lowlevel
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.settings import Problems
 from asgi_guard.testing.attack_listener import AddressBook, listening
-from asgi_guard.testing.attack_probes import FETCHED, PROBES, Answer, Context, leaks, timed
+from asgi_guard.testing.attack_probes import FETCHED, PROBES, Answer, Context, is_page, leaks, timed
+from asgi_guard.testing.attack_queries import by_expression, by_operator
 from asgi_guard.testing.attack_report import AttackReport, BlockedBenign, Hole, Tally
 from asgi_guard.testing.attack_spots import Spot, spots_of
+from asgi_guard.testing.attack_stored import Elements
 from asgi_guard.testing.attack_targets import AttackTarget, CalledApp, Sent, ServedApp, openapi_of
 from asgi_guard.testing.load_targets import checked_url
 from asgi_guard.testing.payloads import ATTACKS, BENIGN, Payload
@@ -107,6 +109,7 @@ async def attack_application(
         problems.raise_if_any()
         run = _Run(found, dict(headers or {}), max_requests, seconds, found.name)
         await run.probe(spots, listener)
+        await run.look_for_stored(spots)
         await run.fire(spots, payloads, benign)
         await run.note_what_was_fetched(listener)
     return run.report(spots)
@@ -148,17 +151,34 @@ class _Run:
                     self._told[text] = spot
                 return await self._ask(spot, text)
 
+            async def put(value: object, spot: Spot = spot) -> Answer:
+                return await self._ask(spot.beside(value), value)
+
             try:
                 ordinary = await ask(spot.ordinary)
                 self._ordinary[spot] = ordinary.status
-                context = Context(ask, spot.ordinary, ordinary, listener)
-                for probe in PROBES:
+                context = Context(ask, spot.ordinary, ordinary, listener, put if spot.place == "json" else None)
+                for probe in (*PROBES, by_expression, by_operator):
                     evidence = await probe(context)
                     if evidence is not None:
                         self._note(spot, evidence.attack, evidence.payload, evidence.said)
             except _Enough:
                 self._unreached |= {f"{one.route} ({one.place} {one.name})" for one in spots[number:]}
                 return
+
+    async def look_for_stored(self, spots: Sequence[Spot]) -> None:
+        """Put an element of its own into each place, and then look for it in every page."""
+        elements = Elements()
+        pages = {spot.route: spot for spot in spots if spot.method == "GET"}
+        try:
+            asked = [(spot, elements.text(number)) for number, spot in enumerate(spots)]
+            for page, text in (*asked, *((page, page.ordinary) for page in pages.values())):
+                answer = await self._ask(page, text)
+                for number in elements.found_in(answer.text) if is_page(answer) else ():
+                    said = f"it stands in {page.route} as an element"
+                    self._note(spots[number], "xss", elements.text(number), said)
+        except _Enough:
+            self._unreached.add("pages that may show what was stored")
 
     async def fire(self, spots: Sequence[Spot], payloads: Sequence[Payload], benign: Sequence[Payload]) -> None:
         """Fire every payload at every place, one payload after the other: what is reached in time is spread."""
@@ -196,13 +216,14 @@ class _Run:
             said = answer.error or f"it is answered with {answer.status}"
             self._note(spot, "crash", payload.text, f"it fails: {said}")
 
-    async def _ask(self, spot: Spot, text: str) -> Answer:
+    async def _ask(self, spot: Spot, value: object) -> Answer:
         if self._left <= 0 or perf_counter() > self._ends or self._is_shut_out:
             raise _Enough
         self._left -= 1
         self._requests += 1
         began = perf_counter()
-        answer = timed(await self._target.send(_sent(spot, text, self._headers)), began)
+        answer = timed(await self._target.send(_sent(spot, value, self._headers)), began)
+        text = str(value)
         said = leaks(answer, text)
         if said is not None:
             self._note(spot, "leak", text, said)
@@ -252,9 +273,9 @@ def _is_of_the_type(answer: Answer) -> bool:
     return answer.status == 422 and '"loc"' in answer.text
 
 
-def _sent(spot: Spot, text: str, headers: Mapping[str, str]) -> Sent:
-    """Write the request that carries a text in one place, and what else is needed in others."""
-    values = spot.with_value(text)
+def _sent(spot: Spot, value: object, headers: Mapping[str, str]) -> Sent:
+    """Write the request that carries a value in one place, and what else is needed in others."""
+    values = spot.with_value(value)
 
     def of(place: str) -> dict[str, object]:
         return {name: value for (known, name), value in values.items() if known == place}

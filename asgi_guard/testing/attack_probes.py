@@ -86,6 +86,9 @@ class Evidence(NamedTuple):
 Ask = Callable[[str], Awaitable[Answer]]
 """Puts a text into a spot, and returns what came back."""
 
+Put = Callable[[object], Awaitable[Answer]]
+"""The same for any value of JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -96,12 +99,14 @@ class Context:
         value: an ordinary value of the spot.
         ordinary: what is answered to that.
         listener: the address of a listener of this machine, and whether it was asked; None where there is none.
+        put: puts any value of JSON into the spot and into the fields beside it; None where it is no field of JSON.
     """
 
     ask: Ask
     value: str
     ordinary: Answer
     listener: Listener | None = None
+    put: Put | None = None
 
 
 class Listener(Protocol):
@@ -119,7 +124,7 @@ class Listener(Protocol):
 async def by_condition(context: Context) -> Evidence | None:
     """SQL: whatever two numbers are compared, only what is true is answered like the ordinary value."""
     value = context.value
-    nothing = [_shape(await context.ask(text), text) for text in (MARK, _NOBODY)]
+    nothing = [shape_of(await context.ask(text), text) for text in (MARK, _NOBODY)]
     for form in (
         f"{value}' AND '{{}}'='{{}}",
         f"{value} AND {{}}={{}}",
@@ -130,14 +135,14 @@ async def by_condition(context: Context) -> Evidence | None:
     ):
         true, false = form.format(1, 1), form.format(1, 2)
         answer = await context.ask(true)
-        found = _shape(answer, true)
+        found = shape_of(answer, true)
         if answer.status != context.ordinary.status or answer.status >= 400 or found in nothing:
             continue
         # What is true finds something, and what is false finds as little as a value that nobody has. One pair may be
         # so by chance, where answers depend on the text in some other way: not so many of them.
         for left, right in _PAIRS:
             text = form.format(left, right)
-            shape = _shape(await context.ask(text), text)
+            shape = shape_of(await context.ask(text), text)
             if shape != found if left == right else shape not in nothing:
                 break
         else:
@@ -153,11 +158,11 @@ async def by_quote(context: Context) -> Evidence | None:
         said = _SQL_ERROR.search(odd.text) or _SQL_ERROR.search(odd.error)
         if said is not None and not _SQL_ERROR.search(context.ordinary.text):
             return Evidence("sqli", context.value + quote, f"the database says {said[0]!r}")
-        if not _is_broken(odd) or _is_broken(even) or _is_broken(context.ordinary):
+        if not is_broken(odd) or is_broken(even) or is_broken(context.ordinary):
             continue
         for sound, unsound in (("||", "|||"), ("+", "+*")):
             joined = [f"{context.value}{quote}{operator}{quote}1" for operator in (sound, unsound, sound, unsound)]
-            if [_is_broken(await context.ask(text)) for text in joined] == [False, True, False, True]:
+            if [is_broken(await context.ask(text)) for text in joined] == [False, True, False, True]:
                 said_so = f"one quote fails and two do not; {joined[0]!r} does not, and {joined[1]!r} does"
                 return Evidence("sqli", context.value + quote, said_so)
     return None
@@ -186,11 +191,13 @@ async def by_waiting(context: Context) -> Evidence | None:
 async def by_markup(context: Context) -> Evidence | None:
     """XSS: what was sent as text is an element, an attribute, a link that runs, or code of a page."""
     first = [await context.ask(text) for text in FIRST]
-    if not any(_is_page(answer) and MARK in answer.text for answer in first):
+    if not any(is_page(answer) and MARK in answer.text for answer in first):
         return None
+    if became((await context.ask(context.value)).text) is not None:
+        return None  # it stands there already: somebody else has put it there, and who is seen by its identity
     for text in BREAKING_OUT:
         answer = await context.ask(text)
-        what = became(answer.text) if _is_page(answer) else None
+        what = became(answer.text) if is_page(answer) else None
         if what is not None and what.startswith("code") and became((await context.ask(CALL)).text) == what:
             continue  # it reads as code without leaving anything: it may be the page that is not understood
         if what is not None:
@@ -198,7 +205,8 @@ async def by_markup(context: Context) -> Evidence | None:
     return None
 
 
-def _is_page(answer: Answer) -> bool:
+def is_page(answer: Answer) -> bool:
+    """Tell whether a browser shows it as a page."""
     return "html" in answer.headers.get("content-type", "")
 
 
@@ -246,11 +254,21 @@ async def by_header(context: Context) -> Evidence | None:
         # A strict server refuses what lets one in: "the value of b'x-lang' holds CR, LF or NUL".
         if f"x-{MARK}" in answer.headers or "CR, LF or NUL" in answer.error:
             return Evidence("header", text, "a line break reaches a header of the answer")
-    for text in (f"https://{MARK}.example/", f"//{MARK}.example/"):
+    for text in (f"https://{MARK}.example/", f"//{MARK}.example/", f"/\\{MARK}.example/", f"https:{MARK}.example/"):
         answer = await context.ask(text)
-        if 300 <= answer.status < 400 and urlsplit(answer.headers.get("location", "")).hostname == f"{MARK}.example":
+        if 300 <= answer.status < 400 and _leads_to(answer.headers.get("location", "")) == f"{MARK}.example":
             return Evidence("redirect", text, "it redirects there")
     return None
+
+
+def _leads_to(location: str) -> str | None:
+    """Return the host that a browser goes to: it takes a backslash for a slash, and needs none behind a scheme."""
+    address = re.sub(r"^(https?:)?[/\\]{2,}", r"\1//", location.strip(), flags=re.IGNORECASE)
+    address = re.sub(r"^(https?:)(?![/\\])", r"\1//", address, flags=re.IGNORECASE)
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 async def by_fetching(context: Context) -> Evidence | None:
@@ -284,11 +302,12 @@ def leaks(answer: Answer, sent: str) -> str | None:
     return None if found is None else f"the database's own words are shown: {found[0]!r}"
 
 
-def _is_broken(answer: Answer) -> bool:
+def is_broken(answer: Answer) -> bool:
+    """Tell whether it failed, or nothing came back."""
     return answer.status >= 500 or answer.status == 0
 
 
-def _shape(answer: Answer, sent: str) -> tuple[int, str]:
+def shape_of(answer: Answer, sent: str) -> tuple[int, str]:
     """Return what is compared: an answer without what was sent, and without what changes from time to time."""
     return answer.status, re.sub(r"[0-9a-f]{16,}|\d+", "#", _without(answer.text, sent))
 

@@ -63,6 +63,11 @@ class Spot:
             return {**self.others, (self.place, self.name): value}
         return {**self.others, ("json", root): _placed(self.others.get(("json", root)), inner, value)}
 
+    def beside(self, value: object) -> Spot:
+        """Return the same with a value in each other field of the body."""
+        others = {key: value if key[0] == "json" else other for key, other in self.others.items()}
+        return Spot(self.method, self.template, self.place, self.name, _hashable(others))
+
     def path(self, values: Mapping[tuple[str, str], object]) -> str:
         """Fill in the path; a value is percent-encoded, so that it is one segment."""
 

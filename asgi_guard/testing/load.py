@@ -53,6 +53,7 @@ async def run_load(
     headers: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     may_load: str | None = None,
+    stop: anyio.Event | None = None,
 ) -> LoadReport:
     """Ask for the same again and again, and tell how that went.
 
@@ -70,6 +71,7 @@ async def run_load(
         headers: of every request.
         progress: told now and then how far it is.
         may_load: the name of a host other than this machine that may be loaded, exactly as in the URL.
+        stop: once it is set, the run ends, and what was done until then is reported; what is under way is dropped.
 
     Raises:
         ConfigError: a value is wrong, or the target is somewhere else.
@@ -93,7 +95,7 @@ async def run_load(
     problems.raise_if_any()
     async with found:
         if warm_up:
-            await _Run(found, asks, requests=warm_up, concurrency=concurrency).finish()
+            await _Run(found, asks, requests=warm_up, concurrency=concurrency, stop=stop).finish()
         run = _Run(
             found,
             asks,
@@ -103,6 +105,7 @@ async def run_load(
             grace=timeout_seconds,
             rate=rate,
             progress=progress,
+            stop=stop,
         )
         await run.finish()
     report = LoadReport(found.name, run.took, concurrency, rate, run.missed, tuple(run.routes), tuple(run.seconds))
@@ -123,7 +126,9 @@ class _Run:
         grace: float = 0.0,
         rate: float | None = None,
         progress: Progress | None = None,
+        stop: anyio.Event | None = None,
     ) -> None:
+        self._stop = stop
         self._target = target
         self._asks = asks
         self._requests = requests if rate is None else min(requests, max(1, math.ceil(seconds * rate)))
@@ -144,14 +149,25 @@ class _Run:
     async def finish(self) -> None:
         """Ask until all was asked, or the time is over."""
         self._began = perf_counter()
-        async with anyio.create_task_group() as tasks:
-            for _ in range(min(self._concurrency, self._requests)):
-                if self._rate is None:
-                    tasks.start_soon(self._as_fast_as_it_goes)
-                else:
-                    tasks.start_soon(self._when_due, self._rate)
+        async with anyio.create_task_group() as outer:
+            if self._stop is not None:
+                outer.start_soon(self._end_when_told, self._stop, outer.cancel_scope)
+            async with anyio.create_task_group() as tasks:
+                for _ in range(min(self._concurrency, self._requests)):
+                    if self._rate is None:
+                        tasks.start_soon(self._as_fast_as_it_goes)
+                    else:
+                        tasks.start_soon(self._when_due, self._rate)
+            outer.cancel_scope.cancel()
         self.took = perf_counter() - self._began
-        self.missed = 0 if self._rate is None else self._requests - self._begun
+        if self._rate is not None:
+            is_stopped = self._stop is not None and self._stop.is_set()
+            due = min(self._requests, math.ceil(self.took * self._rate)) if is_stopped else self._requests
+            self.missed = max(due - self._begun, 0)
+
+    async def _end_when_told(self, stop: anyio.Event, scope: anyio.CancelScope) -> None:
+        await stop.wait()
+        scope.cancel()
 
     async def _as_fast_as_it_goes(self) -> None:
         while self._begun < self._requests and perf_counter() - self._began < self._ends_after:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import psutil
@@ -100,36 +101,51 @@ def postgresql_programs() -> tuple[str, str] | None:
 
 @contextmanager
 def a_postgresql(folder: Path) -> Iterator[int]:
-    """Start a PostgreSQL of one's own, which refuses to be root's; hand out its port."""
+    """Start a PostgreSQL of one's own, which refuses to be root's; hand out its port.
+
+    Where its user must be another, it does not stand in the test's folder: pytest shuts the folders above that one to
+    other users whenever a run begins, and one that begins meanwhile would shut the database out.
+    """
     programs = postgresql_programs()
     if programs is None:
         raise LookupError("PostgreSQL is not installed")
     initdb, postgres = programs
-    port, data = free_port(), folder / "postgresql"
-    data.mkdir(mode=0o700)
-    user: dict[str, Any] = {}
+    port, data, user = free_port(), folder / "postgresql", dict[str, Any]()
     if os.geteuid() == 0:
         user = {"user": "nobody", "group": psutil.Process().gids().real, "extra_groups": []}
+        data = Path(mkdtemp(prefix="postgresql-"))  # mode 0o700, like the one that is made here
         shutil.chown(data, "nobody")
-        _open_way_to(data)
+    else:
+        data.mkdir(mode=0o700)
+    try:
+        with _running(initdb, postgres, data, port, user):
+            yield port
+    finally:
+        if user:
+            shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def _running(initdb: str, postgres: str, data: Path, port: int, user: dict[str, Any]) -> Iterator[None]:
+    made = subprocess.run(
+        [initdb, "-D", str(data), "-A", "trust", "-U", "tests", "--no-sync"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=data,
+        **user,
+    )
+    if made.returncode:
+        raise RuntimeError(f"initdb: {made.returncode}: {made.stderr or made.stdout}")
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": data, **user}
-    subprocess.run([initdb, "-D", str(data), "-A", "trust", "-U", "tests", "--no-sync"], check=True, **quiet)
     options = (f"-p{port}", "-h127.0.0.1", "-k", "", "-F")
     process = subprocess.Popen([postgres, "-D", str(data), *options], start_new_session=True, **quiet)
     try:
         wait_until(lambda: _listens(port), "PostgreSQL did not start", START_SECONDS)
-        yield port
+        yield
     finally:
         process.send_signal(signal.SIGINT)  # its word for a fast end
         process.wait(20)
-
-
-def _open_way_to(folder: Path) -> None:
-    """Let another user pass through the folders above, which are the test's own."""
-    for each in folder.parents:
-        if each.stat().st_uid == os.geteuid() and each != Path("/"):
-            with suppress(OSError):
-                each.chmod(each.stat().st_mode | 0o111)
 
 
 def _listens(port: int) -> bool:
