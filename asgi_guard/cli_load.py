@@ -93,10 +93,16 @@ async def _loaded(options: argparse.Namespace, rule: LoadRule, headers: dict[str
                 stop.set()
                 return  # a second one ends it at once
 
+    report: LoadReport | Exception
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(until_interrupted)
-        report = await _report(options, rule, headers, stop)
+        try:
+            report = await _report(options, rule, headers, stop)
+        except Exception as error:  # noqa: BLE001  raised below, outside of the group, which would wrap it
+            report = error
         tasks.cancel_scope.cancel()
+    if isinstance(report, Exception):
+        raise report
     if sys.stderr.isatty():
         print(file=sys.stderr)
     if stop.is_set():

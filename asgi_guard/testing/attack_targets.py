@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, NamedTuple, Protocol, Self
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import anyio
 
+from asgi_guard.engine.types import Receive, Scope, Send
 from asgi_guard.testing.attack_probes import Answer
 from asgi_guard.testing.client import call
 from asgi_guard.testing.link import Link
@@ -108,7 +109,7 @@ class CalledApp:
         headers = {**sent.headers, **({} if kind is None else {"content-type": kind})}
         try:
             answer = await call(
-                self._app,
+                self._as_served,
                 sent.method,
                 sent.path,
                 headers=[*headers.items()],
@@ -120,6 +121,10 @@ class CalledApp:
             return Answer(0, {}, "", error=f"{type(exc).__name__}: {exc}"[:500])
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
         return Answer(answer.status, named, answer.body.decode("utf-8", "replace"))
+
+    async def _as_served(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Decode the path, as every server does: a slash within a parameter is one for the application."""
+        await self._app({**scope, "path": unquote(scope["path"])}, receive, send)
 
     def _next_client(self) -> tuple[str, int]:
         """Return an address that no request has come from before: limits of one client would hide what the rest do."""

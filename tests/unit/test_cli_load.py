@@ -58,7 +58,7 @@ def test_the_code_says_whether_the_rules_hold(shop: str, arguments: list[str], c
 def test_the_slow_route_is_named(shop: str, capsys) -> None:
     """In the last lines."""
     main(["load", shop, "--path", "/", "--path", "POST /slow", "--requests", "60", "--p95", "0.02"])
-    assert "FAILED: p95 of POST /slow is 0.0" in capsys.readouterr().out
+    assert "FAILED: p95 of POST /slow is 0." in capsys.readouterr().out
 
 
 def test_the_report_is_a_page_and_data(shop: str, tmp_path: Path, capsys) -> None:
@@ -121,3 +121,21 @@ def test_an_application_that_is_not_there_is_said(shop: str, named: str, capsys)
     """In a line."""
     assert main(["load", named]) == 2
     assert capsys.readouterr().err.startswith("asgi-guard: ")
+
+
+def test_somebody_who_has_enough_is_told_what_was_done(capsys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An interrupt, as of Ctrl-C, ends the run with its report."""
+    (tmp_path / "interrupts.py").write_text(
+        "import os, signal\nseen = []\n"
+        "async def app(scope, receive, send):\n"
+        "    if scope['type'] != 'http': raise RuntimeError\n"
+        "    seen.append(1)\n"
+        "    if len(seen) == 50: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b''})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["load", "interrupts:app", "--seconds", "20"]) == 0
+    told = capsys.readouterr()
+    assert "interrupted" in told.err
+    assert "requests to" in told.out
