@@ -87,6 +87,10 @@ _ESCAPED: Final = re.compile(r"%|\.\.|//")
 _BASIC: Final = re.compile(r"(?i)basic +([a-z0-9+/_-]{4,4096}={0,2})\s*\Z")
 
 
+_PAIR: Final = re.compile(r"(\w{1,32})=(?=.)", re.ASCII | re.DOTALL)
+"""The beginning of a pair whose sign was encoded as well: who decodes twice reads a value behind it."""
+
+
 def head(path: bytes, query: bytes, headers: Collection[tuple[bytes, bytes]], limits: Limits) -> Iterator[Value]:
     """Give out the values of a request's head; a limit that is crossed ends the query or the line that does so.
 
@@ -171,6 +175,8 @@ def pairs(encoded: str, place: Place, limits: Limits) -> Iterator[Value]:
         name = percent(name) if len(name) <= PIECE else (yield from percent_slowly(name, BREATH))
         if not equals:
             yield Value(place, "", name)
+            if (inner := _PAIR.match(name)) is not None:
+                yield Value(place, inner[1], name[inner.end() :])
             continue
         yield Value("name", name, name)
         if value:

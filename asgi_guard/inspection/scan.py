@@ -30,7 +30,7 @@ from asgi_guard.inspection.extract import BREATH, Value
 from asgi_guard.inspection.json_body import BLANK, inner_values
 from asgi_guard.inspection.padding import is_padded, unpad, unpad_slowly
 from asgi_guard.inspection.rule import LEVELS, VIEWS, Place, Rule, View
-from asgi_guard.inspection.rules import load
+from asgi_guard.inspection.rules import WORDS, load
 from asgi_guard.inspection.verdict import Finding, excerpt
 
 WINDOW: Final = 4_096
@@ -53,8 +53,8 @@ class Scanner:
         rules: which.
         engine: `re2` or `re`; None takes the better one that is there.
         excerpts: whether findings carry a part of the value, redacted.
-        skips_words: whether short words and numbers are not looked at: none of the rules that come with this is about
-            one, and most values are.
+        skips_words: whether short words and numbers are not looked at, but for `WORDS`: none of the rules that come
+            with this is about another one, and most values are.
 
     Attributes:
         engine: which one it is.
@@ -97,7 +97,10 @@ class Scanner:
                 continue
             place, text = value.place, value.text
             length = len(text)
-            if (length < self._longest_word and text.isalnum() and text.isascii()) or (place, text) in clean:
+            if (length < self._longest_word and text.isalnum() and text.isascii() and text.lower() not in WORDS) or (
+                place,
+                text,
+            ) in clean:
                 continue  # a short word or a number, which no rule is about; or what was looked at before
             if length > _SHORT or value.__class__ is not Value:
                 yield from self._scan_alone(value, opens)

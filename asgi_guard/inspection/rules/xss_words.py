@@ -1,0 +1,194 @@
+"""Script injection (CWE-79), for the stricter levels: elements that no editor writes, and code that reads a page.
+
+Tags that are not closed, attributes behind the end of another one, and values that begin as code of a page.
+Must never hold a row of somebody else's collection; every example was written for its rule.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from asgi_guard.inspection.rule import Rule
+
+_FIELDS: Final = ("query", "body", "path", "cookie", "header", "referer", "name", "filename")
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        id="AG-XSS-071",
+        attack="xss",
+        score=5,
+        level=2,
+        pattern=r"(?:^|[^`])</?(?:applet|isindex|button|select|option|optgroup|datalist|video|audio|bgsound|i?layer|blink|no(?:embed"
+        r"|frames|layer|br)|area|map|animate\w{0,9}|set|dialog|param|title|portal|slot|listing|comment|server|custom"
+        r"|fieldset|legend|output|progress|meter|menuitem|command|rt|shadow|element|content)(?:[\s/>+]|$)"
+        r"|^[^\s<]{0,4}<[a-z][a-z0-9:-]{0,20}(?:[\s/'\"+][^<>]{0,80}[\s/'\"+])?(?:[\s/'\"+](?:on[a-z]{3,20}|src|href|style|background"
+        r"|action|data|formaction|srcdoc|xmlns|ng-\w{2,12})\s{0,3}=?[^<>]{0,40})$"
+        r"|^[^\s<]{0,4}</?(?:x|a|p|br|td|tr|div|img|table|source|track)['\"/\s]{0,3}(?:size\s?=)?$|^<(?:!(?:entity|element|attlist|notation|\[)|[?%][a-z])",
+        needs=("<",),
+        why="An element that no editor of text writes, or one that is not closed.",
+        positives=(
+            "<button form=x>",
+            "<x/onclick=y",
+            "<img src",
+            "<video src=x>",
+            "<?import",
+            "</title>",
+            "<td background",
+        ),
+        negatives=("<b>bold</b>", "<p style='color:red'>x</p>", "a <b", "x < y", "<a href='/x'>x</a>", "`<button>`"),
+        places=_FIELDS,
+    ),
+    Rule(
+        id="AG-XSS-072",
+        attack="xss",
+        score=5,
+        level=2,
+        pattern=r"^[^\s]{0,40}\b(?:document\s?(?:\?\.|\.)\s?[a-z]{3,24}\b(?:\s?[.=(\[]|$)|(?:local|session)storage(?:\.|\[)"
+        r"|location\.(?:href|hash|search|assign|replace|reload|host|pathname)\b|location\s?=\s?['\"`a-z]|history\.\w{3,12}\("
+        r"|navigator\.[a-z]{3,16}\b|xmlhttprequest\s?[(.]|new xmlhttprequest\b|fetch\s?\(\s?['\"`/]|import\s?\(\s?['\"`/]|importscripts\s?\("
+        r"|websocket\s?\(|new\s{1,2}(?:image|worker|eventsource)\b|string\.(?:fromcharcode|raw)\b|array\.from\b|(?:reflect|object"
+        r"|promise|symbol|proxy)\.[a-z]{2,16}\s?[(`]|set(?:immediate|timeout|interval)\s?\(|requestanimationframe\s?\("
+        r"|(?:alert|confirm|prompt|eval|print)\s?(?:\?\.\(|\.(?:call|apply|bind)\b|`)|(?:window|self|top|parent|frames|globalthis"
+        r"|this)\s?(?:\?\.|\.)?\s?\[\s?['\"`/]|parent\.document|globalthis\.|frames\[|\.(?:inner|outer)html\b|\.parentnode\b"
+        r"|insertadjacent\w{4,7}\b|\.textcontent\s?=|(?:unescape|decodeuri(?:component)?|encodeuri(?:component)?)\s?\("
+        r"|[a-z]=alert\b)"
+        r"|^[^\s]{0,24}\]\s?\.\s?(?:map|find|filter|sort|some|every|reduce|foreach|constructor)\b"
+        r"|^\W{0,4}\(?(?:async )?(?:function\s?\(\s?\)\s?\{|\(\s?\)\s?=>)",
+        needs=(
+            "document",
+            "storage",
+            "location",
+            "history.",
+            "navigator.",
+            "xmlhttprequest",
+            "fetch",
+            "import",
+            "websocket",
+            "new ",
+            "string.",
+            "array.",
+            "reflect.",
+            "object.",
+            "promise.",
+            "symbol.",
+            "proxy.",
+            "set",
+            "requestanim",
+            "alert",
+            "confirm",
+            "prompt",
+            "eval",
+            "print",
+            "window",
+            "self",
+            "top",
+            "parent",
+            "frames",
+            "globalthis",
+            "this",
+            "html",
+            "insertadjacent",
+            ".textcontent",
+            "unescape",
+            "uri",
+            "].",
+            "function",
+            "=>",
+        ),
+        why="A value that begins as code of a page.",
+        positives=(
+            "document.title",
+            "fetch('//x.example')",
+            "location.href=x",
+            "localStorage.x",
+            "alert?.(1)",
+            "[].map.call`x`",
+            "x.outerHTML",
+            "(()=>x)()",
+            "String.fromCharCode(7)",
+        ),
+        negatives=(
+            "the document.title is",
+            "fetch it",
+            "location: here",
+            "my navigator",
+            "object.",
+            "settings (of it)",
+        ),
+        views=("plain", "sql"),
+        places=("query", "body", "cookie", "header", "name"),
+    ),
+    Rule(
+        id="AG-XSS-073",
+        attack="xss",
+        score=5,
+        level=2,
+        pattern=r"(?:^|[\s\"'/;])(?:xlink:href|formaction|srcdoc|ng-(?:app|init|click|bind\w{0,12}|focus|controller)|v-(?:on|bind|html)"
+        r"(?::[\w.]{1,16})?|x-(?:data|init|html|on:\w{2,12}))\s{0,3}=|^[\s\"'/;>]{1,4}(?:src|href|style|background|action|data"
+        r"|xmlns(?::\w{1,8})?|pattern|dynsrc|lowsrc|on[a-z]{3,20})[\s/+]{0,4}="
+        r"|^on(?:load|error|click|focus|blur|mouse\w{2,8}|key\w{2,5}|change|submit|toggle|start|end|begin|pointer\w{2,9})\s?="
+        r"|-moz-binding\b|^@import\b|^[^\s]{0,24}\bexpression\s?\(|^behaviou?r\s?:|^;base64\b|^\s{0,4}data\s?:\s?text/html"
+        r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:feed|view-source|wyciwyg|jar):[a-z]|^(?:java|vb|live|j)script\s?:\s?$"
+        r"|^(?:<!\[cdata\[|\]\]>|<!--)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:|^a href\s?="
+        r"|[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname|\.\w{1,20}) {0,2}="
+        r"|^[\"'] {0,4}(?:in )?valueof {0,2}=|^[+!\[\](){}$=~]{5,100}$",
+        needs=(
+            "xlink:",
+            "formaction",
+            "srcdoc",
+            "ng-",
+            "v-",
+            "x-",
+            "src",
+            "href",
+            "style",
+            "background",
+            "action",
+            "data",
+            "xmlns",
+            "pattern",
+            "on",
+            "-moz-",
+            "@import",
+            "expression",
+            "behavio",
+            ";base64",
+            "feed:",
+            "source:",
+            "wyciwyg:",
+            "jar:",
+            "script",
+            "<!",
+            "]]>",
+            "+ad",
+            "'",
+            '"',
+            "[]",
+            "!!",
+            "=~",
+        ),
+        why="An attribute behind the end of another one, a style or an address that runs, a piece of markup as a whole value.",
+        positives=(
+            'xlink:href="x',
+            " formaction=x",
+            '" style=x',
+            "-moz-binding",
+            "@import 'x'",
+            "data:text/html",
+            "<!--",
+            "onload=",
+            '"in x.y=',
+            "(![]+[])[+[]]",
+        ),
+        negatives=(
+            "the style = x",
+            "data: x",
+            "image/png;base64",
+            "on time =",
+            "a 'b' in c=d",
+            "expression of (x)",
+            "[1]",
+        ),
+        places=("query", "body", "cookie", "header", "referer"),
+    ),
+)
