@@ -45,7 +45,39 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """
 
 WORDS: Final = frozenset(
-    ["cmdshell", "ctxsys", "cs7qaf", "cs7qax", "dbo", "isnull", "kztaau", "kztaaf", "msdb", "msysaces", "msyscolumns", "msysmodules", "msysobjects", "msysqueries", "northwind", "notnull", "nvarchar", "openquery", "openrowset", "regexp", "rlike", "ro0abq", "ro0abx", "syscolumns", "sysibm", "sysobjects", "systables", "sysusers", "tempdb", "varchar", "xor"]
+    [
+        "cmdshell",
+        "ctxsys",
+        "cs7qaf",
+        "cs7qax",
+        "dbo",
+        "isnull",
+        "kztaau",
+        "kztaaf",
+        "msdb",
+        "msysaces",
+        "msyscolumns",
+        "msysmodules",
+        "msysobjects",
+        "msysqueries",
+        "northwind",
+        "notnull",
+        "nvarchar",
+        "openquery",
+        "openrowset",
+        "regexp",
+        "rlike",
+        "ro0abq",
+        "ro0abx",
+        "syscolumns",
+        "sysibm",
+        "sysobjects",
+        "systables",
+        "sysusers",
+        "tempdb",
+        "varchar",
+        "xor",
+    ]
 )
 """The short words that a rule is about: all others are not looked at, since most values are such a word."""
 

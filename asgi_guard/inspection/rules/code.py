@@ -174,7 +174,7 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-CODE-008",
         attack="code",
         score=5,
-        level=2,
+        level=1,
         pattern=r"(?:^|[^\w.$>\s`-])"
         + NAMES
         + r"(?:\s|/\*[^*]{0,20}\*/|#[^\n]{0,20}\n|//[^\n]{0,20}\n){0,4}\(\s{0,4}(?:['\"$\d)]|\w{1,20}[\s,)(]|$)"

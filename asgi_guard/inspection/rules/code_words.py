@@ -30,16 +30,16 @@ _SETTINGS: Final = (
     r"(?:allow_url_\w{4,8}|arg_separator\.\w{5,6}|asp_tags|assert\.\w{4,12}|auto_\w{6,16}|browscap|curl\.cainfo"
     r"|date\.timezone|default_(?:charset|mimetype|socket_timeout)|disable_\w{7,9}|display_\w{4,8}_?errors|display_errors"
     r"|doc(?:ref)?_root|enable_dl|enable_post_data_reading|error_(?:log|reporting|\w{6,7}_string)|exit_on_timeout|expose_php"
-    r"|extension(?:_dir)?|fastcgi\.\w{5,16}|file_uploads|filter\.default\w{0,6}|gd\.jpeg_ignore_warning|hard_timeout"
+    r"|extension_dir|fastcgi\.\w{5,16}|file_uploads|filter\.default\w{0,6}|gd\.jpeg_ignore_warning|hard_timeout"
     r"|highlight\.\w{2,8}|html_errors|ignore_(?:repeated_\w{6}|user_abort)|implicit_flush|include_path"
     r"|(?:input|output|internal)_encoding|log_errors\w{0,8}|magic_quotes\w{4,8}|mail\.\w{3,24}|max_(?:execution_time|input_\w{4,13}"
     r"|file_uploads|multipart_body_parts)|memory_limit|open_basedir|output_(?:buffering|handler)|post_max_size"
-    r"|(?:serialize_)?precision|realpath_cache_\w{3,4}|register_(?:argc_argv|globals|long_arrays)|report_\w{8,12}"
-    r"|safe_mode\w{0,24}|sendmail_\w{4}|short_open_tag|smtp(?:_port)?|sys_temp_dir|track_(?:errors|vars)|unserialize_\w{9,13}"
-    r"|upload_(?:max_filesize|tmp_dir)|url_rewriter\.\w{4,5}|user_(?:agent|dir)|user_ini\.\w{8,9}|variables_order|xbithack"
-    r"|xmlrpc_error\w{1,9}|engine|zend_\w{4,12}|(?:apc|bcmath|browscap|com|dba|exif|iconv|ibase|ibm_db2|imagick|imap|intl|ldap"
+    r"|serialize_precision|realpath_cache_\w{3,4}|register_(?:argc_argv|globals|long_arrays)|report_\w{8,12}"
+    r"|safe_mode\w{0,24}|sendmail_\w{4}|short_open_tag|smtp_port|sys_temp_dir|track_(?:errors|vars)|unserialize_\w{9,13}"
+    r"|upload_(?:max_filesize|tmp_dir)|url_rewriter\.\w{4,5}|user_ini\.\w{8,9}|variables_order|xbithack"
+    r"|xmlrpc_error\w{1,9}|zend_\w{4,12}|(?:apc|bcmath|dba|exif|iconv|ibase|ibm_db2|imagick|imap|intl|ldap"
     r"|mbstring|mcrypt|memcached?|mongo|mssql|mysqli?|mysqlnd|odbc|oci8|opcache|openssl|pcre|pdo_\w{3,8}|pgsql|phar|runkit|session"
-    r"|soap|sql|sqlite3?|suhosin|sysvshm|tidy|uploadprogress|wincache|windows|xdebug|xsl|yaml|zend|zlib)\.[a-z_]{3,40})"
+    r"|soap|sql|sqlite3?|suhosin|sysvshm|tidy|uploadprogress|wincache|xdebug|xsl|yaml|zend|zlib)\.[a-z_]{3,40})"
 )
 """Settings of PHP."""
 
@@ -48,8 +48,8 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-CODE-018",
         attack="code",
         score=5,
-        level=2,
-        pattern=rf"^\W{{0,8}}{_CALLS}\(\s{{0,4}}(?:['\"$]|\)\W{{0,4}}$|-?\d{{1,9}}\s{{0,2}}[,)])"
+        level=1,
+        pattern=rf"^\W{{0,8}}{_CALLS}\(\s{{0,4}}(?:['\"$]|\)\W{{0,4}}$|-?\d{{1,9}}\s{{0,2}}(?:,|\)\W{{0,4}}$))"
         rf"|^\W{{0,3}}(?:include|require)(?:_once)?\s{{1,4}}['\"$][^\n]{{1,80}}$|^\W{{0,3}}(?:echo|print)\s{{0,4}}['\"$][^'\"\n]{{0,60}}['\"]?\s?;",
         needs=("(", "include", "require", "echo", "print"),
         why="A function of PHP with what it is given as a whole value.",
@@ -62,10 +62,11 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="code",
         score=5,
         level=2,
-        pattern=rf"^(?:-d\s{{0,2}})?{_SETTINGS}\s{{0,2}}=",
+        pattern=rf"^(?:-d\s{{0,2}})?(?:{_SETTINGS}\s{{0,2}}=|(?:engine|extension|precision|smtp|user_agent|user_dir|from)"
+        r"\s{0,2}=\s{0,2}(?:on|off|true|false|yes|no|[01]|\S{1,40}\.(?:so|dll))$)",
         needs=("=",),
         why="A setting of PHP with its value, which CGI and old panels take from a request.",
-        positives=("display_errors=1", "session.save_path = /x", "engine=1", "smtp=x.example"),
+        positives=("display_errors=1", "session.save_path = /x", "engine=1"),
         negatives=("the engine=1", "engines=2", "user=me", "session=1", "mail=me@x.example"),
         places=_FIELDS,
     ),
@@ -107,20 +108,18 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|(?:readdir|createreadstream|createwritestream|unlink|execfile|rmdir|mkdir)(?:sync)?\s?\(\s?['\"`$]"
         r"|(?:exec|spawn|fork)(?:sync)?\s?\(\s?['\"`]|fs\.[a-z]{4,20}\s?\(|process\.(?:env|exit|cwd|pid|argv|version|platform"
         r"|memoryusage|stdout)\b|module\.(?:constructor|exports|paths|require)\b|\w{3,12}\.prototype\b|_load\s?\(\s?['\"`]"
-        r"|buffer\.from\s?\(|global(?:this)?[.\[]|this\.process\b|child_process)"
+        r"|buffer\.from\s?\(|globalthis[.\[]|this\.process\b|child_process)"
         r"|^\W{0,4}console\s?(?:\.\s?[a-z]{3,10}|\[['\"][a-z]{3,10}['\"]\])\s?\(|^\W{0,4}for\s?\(\s?;\s?;\s?\)"
         r"|^\W{0,4}while\s?\(\s?[!\w+\[\]-]{1,12}\s?\)\W{0,4}$|^\W{0,4}do\s?\{[^}]{0,20}\}\s?while\s?\("
-        r"|^\W{0,4}(?:async )?function\s?\w{0,16}\s?\([\w, ]{0,32}\)\s?\{|^\W{0,4}\([\w, ]{0,16}\)\s?=>\s?[\w{(]",
+        r"|^\W{0,4}\([\w, ]{0,16}\)\s?=>\s?[\w{(]",
         needs=(
             "require",
             "file",
-            "readdir",
             "create",
             "unlink",
             "dir",
             "exec",
             "spawn",
-            "fork",
             "fs.",
             "process",
             "module.",
@@ -174,7 +173,6 @@ RULES: Final[tuple[Rule, ...]] = (
             "object.",
             "open",
             "_eval",
-            "_exec",
             "system",
             "exec",
             "spawn",

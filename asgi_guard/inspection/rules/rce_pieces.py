@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from asgi_guard.inspection.rule import Rule
+from asgi_guard.inspection.rules.rce_script import COMMANDS
 
 _FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "user_agent")
 _START: Final = r"^[\s'\"]{0,3}(?:(?:sudo|time|nohup|env|exec|command|setsid|busybox)['\"]?[\s;]{1,4})?"
@@ -102,14 +103,14 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-020",
         attack="rce",
         score=5,
-        level=2,
+        level=1,
         pattern=r"^(?:\S{0,40}\s{0,2}|(?:time|view|cmd)\s?)(?:[;|&`\n]|\$\()\s{0,4}(?:sudo\s)?"
         + _TOOLS
         + r"(?:\s{1,4}[\w./:@'\"=-]{1,40}){0,5}[\s;|&`)]{0,3}$"
-        r"|^[;|&`]{1,2}\s{0,2}[a-z][a-z0-9_.+-]{1,24}(?:\s{1,2}[\w./:@*-]{1,40}){0,3}\s{0,2}[;|&`]?$",
+        rf"|^[;|&`]{{1,2}}\s{{0,2}}{COMMANDS}(?:\s{{1,2}}[\w./:@*-]{{1,40}}){{0,3}}\s{{0,2}}[;|&`]?$",
         needs=(";", "|", "&", "`", "$(", "\n"),
-        why="A tool of administrators behind a separator, or any word behind one that begins the value.",
-        positives=(";tmux", "x|lsblk -f", "& aptitude", "time; chef-shell one two", "|anything one"),
+        why="A tool of administrators behind a separator, or a command behind one that begins the value.",
+        positives=(";tmux", "x|lsblk -f", "& aptitude", "time; chef-shell one two", "|cat one"),
         negatives=("docker", "the dnf", "screen & keyboard", "nmap by Gordon; a book", "a; b"),
         places=_FIELDS,
     ),
@@ -117,7 +118,7 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-024",
         attack="rce",
         score=5,
-        level=2,
+        level=1,
         pattern=_START + _TOOLS + r"['\"]?(?:\s{1,4}[a-z]{1,24}){0,2}\s{1,4}(?:--?\w|[./~]|\w{1,24}[.:@=/])"
         r"\S{0,40}(?:\s{1,4}[\w./:@=-]{1,40}){0,4}[\s'\"]{0,3}$"
         r"|^['\"]?(?:ansible-(?:config|console|doc|galaxy|inventory|lint|playbook|pull|test|vault)|chef-[a-z]{2,12}|cscli)['\"]?(?:\s[\w./:@'\"=-]{1,40}){0,5}\s{0,2}$"
@@ -132,7 +133,7 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-021",
         attack="rce",
         score=5,
-        level=2,
+        level=1,
         pattern=r"^['\"]?[a-z][\w.-]{1,20}['\"]?(?:\s{1,4}-{1,2}[\w-]{1,12}){0,2}"
         r"\s{1,4}/(?:etc|var|usr|s?bin|home|root|tmp|proc|opt|dev|srv|sys)/\S{0,80}\s{0,2}$"
         r"|^/?(?:usr/(?:local/)?)?s?bin/[a-z][\w.+-]{0,24}(?:\s[^\n]{0,60})?$|/s?bin/[a-z]{0,4}[?*\[][\w?*\]]{0,8}(?:\s|$)",
@@ -159,7 +160,7 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-022",
         attack="rce",
         score=5,
-        level=2,
+        level=1,
         pattern=r"(?:\$\w{1,10}){4}|^[a-z]\w{0,16}=[^\s;]{1,40}\s?;\s?[a-z]{0,8}\$\{?[a-z]|[a-z]\$\(\)\s{0,2}\S"
         r"|^\$\{[a-z]\w{0,16}[#%^,@/]\S{0,24}\}$|^\$\{(?:cmd|shell|path|ifs|home)\}$"
         r"|^[^\n|]{1,24}\|\s{0,2}(?:(?:ba|z|k|da)?sh|python\d?|perl|php|ruby|gcc[\d.]{0,4})\s{0,2}$"
@@ -186,7 +187,7 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-023",
         attack="rce",
         score=5,
-        level=2,
+        level=1,
         pattern=r"(?:^|[;|&\n=]\s{0,3})" + rf"(?:{'|'.join(_WINDOWS)})(?:\.exe)?"
         r"\s{1,4}(?:/[a-z]{1,12}\b|[<>]\s{0,3}\S|-[a-z]{2,12}\s|[a-z]:\\|\\\\)",
         needs=_WINDOWS,

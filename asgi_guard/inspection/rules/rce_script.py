@@ -52,18 +52,26 @@ _TOOLS: Final = (
 )
 """Tools whose names are no words."""
 
+_RARE: Final = (
+    r"(?:authenticodesignature|childitem|cim\w{3,20}|clixml|executionpolicy|filehash|hotfix|itemproperty|localuser"
+    r"|localgroup\w{0,8}|netipaddress|ps(?:breakpoint|drive|provider|session\w{0,14}|snapin)|restmethod|securestring"
+    r"|tracesource|uiculture|webrequest|wmi(?:object|event|method)|wsman\w{0,20}|expression)"
+)
+"""Nouns that nobody else has."""
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="AG-RCE-025",
         attack="rce",
         score=5,
         level=2,
-        pattern=rf"^[\w.:/@-]{{1,60}}\s?(?:;|&&|\|\||\|)\s?(?:/(?:usr/)?s?bin/)?{COMMANDS}(?:\s{{1,3}}[^\s|]{{1,60}}){{0,4}}\s?$"
+        pattern=rf"^[\w.:/@-]{{1,60}}\s?(?:;|&&|\|{{1,2}})\s?(?:/(?:usr/)?s?bin/)?{COMMANDS}(?:\s{{1,3}}[^\s|]{{1,60}}){{1,4}}\s?$"
+        r"|^[;|&`]{1,2}\s{0,2}[a-z0-9][a-z0-9_.+-]{1,24}(?:\s{1,2}[\w./:@*=,!%\\-]{1,40}){0,4}\s{0,2}[;|&`]?$"
         r"|^\S{0,60}[;|`]\s?(?:find|sort|tail|head|more|less|time|host|w|who|last|top|cut|tr|make|split|join|read|test)"
         r"\s(?:-{1,2}\w|[~.]{0,2}(?:/|\s-)|\S{1,24}\.[a-z]{2,4}$)",
-        needs=(";", "&&", "|", "`"),
+        needs=(";", "&", "|", "`"),
         why="A command behind the name of a host or a file.",
-        positives=("shop.example;echo x", "a.txt && cat b", "x;rm y", "boss|perl5.36", "a;find . -name b"),
+        positives=("shop.example;echo x", "a.txt && cat b", "x;rm y", "boss|perl5.36 x", "a;find . -name b"),
         negatives=(
             "a; b",
             "cats; dogs and rm",
@@ -83,33 +91,54 @@ RULES: Final[tuple[Rule, ...]] = (
         r"(?:whoami|ifconfig|ipconfig|uname|hostname|printenv|netstat|lsof|(?:ba|z|k|da|c)?sh|id|ls|ps|pwd|nc|curl|wget"
         r"|chmod|python\d?|perl)(?:\s{1,4}[\w./:-]{1,40}){0,4}\s{0,2}$"
         r"|^(?:env|exec|command|builtin|time|nice|watch|script|eval)\s{1,4}(?:whoami|ifconfig|ipconfig|uname|printenv|netstat|lsof"
-        r"|(?:ba|z|k|da|c)?sh|id|ls|pwd|wget|curl|chmod)(?:\s{1,4}[-/~.$]\S{0,40}){0,4}\s{0,2}$"
-        rf"|^{_TOOLS}\s{1, 4}\S{1, 40}(?:\s{1, 4}\S{1, 40}){0, 3}\s{0, 2}$"
-        rf"|^(?:rc|bzcat|{COMMANDS})\s{{1,4}}(?:-\w{{1,8}}\s{{1,4}})?[\w./-]{{1,40}}\.(?:sh|py|pl|rb|php|txt|gz|bz2|xz|zst|log|conf"
-        r"|so|c|tar|tgz|zip|sql|passwd)\s{0,2}$"
-        r"|^(?:ping6?|dig|host|nslookup|whois|traceroute)\s{1,4}(?:-\w{1,4}\s{1,4}(?:\d{1,4}\s{1,4})?)?[\w-]{1,40}(?:\.[\w-]{1,40}){1,4}\s{0,2}$"
-        r"|^echo\s[^\n>|]{0,60}>{1,2}\s?[\w./-]{1,40}$|^(?:ps\s{1,4}(?:aux|-ef)|ll\s{1,4}[/~.]\S{0,40}|ping\s{1,4}-[cn]\s{0,2}\d{1,4}\s\S{1,40}|uptime\s{1,4}--?\w{1,8}|ls\s{1,4}\.\.|ls\s{1,4}-[a-z]{1,6}|cat\s{1,4}\*)\s{0,2}$",
+        r"|(?:ba|z|k|da|c)?sh|id|ls|pwd|wget|curl|chmod)(?:\s{1,4}[-/~.$]\S{0,40}){0,4}\s{0,2}$",
         needs=(" ",),
         why="A command that another one starts, or that is given a file, as a whole value.",
+        positives=("strace -f id", "timeout 5 whoami", "sudo ls /x", "time id", "nohup sh -c id"),
+        negatives=("time to ls", "watch this", "nice id card", "sudo make me", "exec ls or not"),
+        views=("shell",),
+        places=_FIELDS,
+    ),
+    Rule(
+        id="AG-RCE-030",
+        attack="rce",
+        score=5,
+        level=2,
+        pattern=rf"^{_TOOLS}\s{{1,4}}\S{{1,40}}(?:\s{{1,4}}\S{{1,40}}){{0,3}}\s{{0,2}}$"
+        rf"|^(?:rc|bzcat|{COMMANDS})\s{{1,4}}(?:-\w{{1,8}}\s{{1,4}})?[\w./-]{{1,40}}\.(?:sh|py|pl|rb|php|txt|gz|bz2|xz|zst|log|conf"
+        r"|so|c|tar|tgz|zip|sql|passwd)\s{0,2}$",
+        needs=(" ",),
+        why="A tool that is given a file or a host, as a whole value.",
         positives=(
-            "strace -f id",
-            "timeout 5 whoami",
             "pipx run shop",
             "rc boss.sh",
             "ps aux",
             "zcat shop.gz",
-            "sudo ls /x",
+            "strace -f id",
+            "dig x.example",
+            "echo a > b.c",
         ),
         negatives=(
-            "time to ls",
-            "watch this",
-            "cat food",
-            "nice id card",
             "setup.py",
-            "id card",
             "make it.sh so",
-            "sh it",
+            "host a party",
+            "echo of it",
+            "nmap by Gordon; a book about it, and more",
         ),
+        views=("shell",),
+        places=_FIELDS,
+    ),
+    Rule(
+        id="AG-RCE-031",
+        attack="rce",
+        score=5,
+        level=2,
+        pattern=r"^(?:ping6?|dig|host|nslookup|whois|traceroute)\s{1,4}(?:-\w{1,4}\s{1,4}(?:\d{1,4}\s{1,4})?)?[\w-]{1,40}(?:\.[\w-]{1,40}){1,4}\s{0,2}$"
+        r"|^echo\s[^\n>|]{0,60}>{1,2}\s?[\w./-]{1,40}$|^(?:ps\s{1,4}(?:aux|-ef)|ll\s{1,4}[/~.]\S{0,40}|ping\s{1,4}-[cn]\s{0,2}\d{1,4}\s\S{1,40}|uptime\s{1,4}--?\w{1,8}|ls\s{1,4}\.\.|ls\s{1,4}-[a-z]{1,6}|cat\s{1,4}\*)\s{0,2}$",
+        needs=(" ",),
+        why="A command of few letters with what only a shell is given, as a whole value.",
+        positives=("ps aux", "dig x.example", "echo a > b.c", "ls -la", "ping -c 3 x"),
+        negatives=("host a party", "echo of it", "ping pong", "ps: see x.example", "a > b"),
         views=("shell",),
         places=_FIELDS,
     ),
@@ -157,7 +186,8 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=1,
-        pattern=rf"(?:^|[;|&\n({{`=]\s{{0,3}}){_VERBS}-{_NOUNS}(?:\s{{1,4}}(?:-\w|[$'\"(@{{\\/.]|\S{{1,60}}\s?$)|\s?[|;)]|$)",
+        pattern=rf"(?:^|[;|&\n({{`=]\s{{0,3}}){_VERBS}-(?:{_NOUNS}(?:\s{{1,4}}(?:-[a-z]|[$'\"(@{{\\/.]|[a-z]:\\)|\s?[|;)])"
+        rf"|{_RARE}(?:\s|$))",
         needs=(
             *(
                 "-acl",
@@ -191,9 +221,9 @@ RULES: Final[tuple[Rule, ...]] = (
         why="A command of PowerShell: a verb and a noun that nobody else joins.",
         positives=(
             "Get-ChildItem C:\\",
-            "; Invoke-Command x",
+            "; Invoke-Command -c x",
             "Set-ExecutionPolicy Bypass",
-            "x|Out-File y",
+            "x|Out-File ./y",
             "Get-WmiObject",
         ),
         negatives=(
@@ -203,6 +233,9 @@ RULES: Final[tuple[Rule, ...]] = (
             "set-top box",
             "start-up",
             "re-export-file",
+            "add-item",
+            "clear-history",
+            "update-location x",
         ),
         places=_FIELDS,
     ),
@@ -213,7 +246,7 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=r"\r\n\s?(?:(?:data|quit|rset|noop|starttls|stls|capa|uidl|stat)\s{0,2}(?:$|[\r\n])"
         r"|(?:dele|retr|uidl|top|list)\s\d{1,6}\b|apop\s\S{1,40}\s[0-9a-z]|auth\s(?:login|plain|cram|digest|xoauth|ntlm)"
-        r"|[a-z]{1,4}\d{0,4}\s(?:capability|noop|logout|starttls|authenticate|login|expunge|lsub|(?:un)?subscribe|uid\s\w)\b"
+        r"|[a-z]{0,4}\d{1,4}\s(?:capability|noop|logout|starttls|authenticate|login|expunge|lsub|(?:un)?subscribe|uid\s\w)\b"
         r"|a\d{1,4}\s(?:create|delete|rename|list|check|close|select|status|search|fetch|store|copy|examine|append)\b)",
         needs=("\r\n",),
         why="A command of mail servers on a line of its own.",

@@ -44,7 +44,7 @@ TABLES: Final = (
     r"|enum\w{2,20}|login\w{3,12}|availablemedia|ntsec\w{0,20}|terminate\w{0,16}|servicecontrol|makecab|subdirs|msver"
     r"|execresultset)|sp_(?:password|executesql|makewebtask|oacreate|oamethod|addextendedproc|sqlexec|prepare|addlogin"
     r"|addsrvrolemember|replwritetovarbin|configure|help\w{0,12}|who2?)|open(?:rowset|query|datasource)"
-    r"|utl_(?:http|file|inaddr|smtp|tcp)|dbms_\w{2,20}|ctxsys|is_srvrolemember|suser_s?name)"
+    r"|utl_(?:http|file|inaddr|smtp|tcp)|dbms_\w{2,20}|ctxsys|is_srvrolemember)"
 )
 """The tables in which databases describe themselves, and their procedures."""
 
@@ -52,6 +52,5 @@ IN_TABLES: Final = (
     *("information_schema", "pg_", "msdb", "tempdb", "msys", "mysql.", "sysobjects", "syscolumns", "sysusers"),
     *("sysdatabases", "syslogins", "sysindexes", "sysconstraints", "syscomments", "sys.", "sqlite_", "user_", "all_"),
     *("dba_", "xp_", "sp_", "openrowset", "openquery", "opendatasource", "utl_", "dbms_", "ctxsys", "is_srvrole"),
-    "suser_",
 )
 """One of which stands in each of them."""

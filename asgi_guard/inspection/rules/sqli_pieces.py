@@ -36,8 +36,8 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-081",
         attack="sqli",
         score=5,
-        level=2,
-        pattern=_NAMED + r"[^a-z_=\s]{0,3}" + OFTEN + r"[^a-z0-9(]{0,5}\( ?$|^\W{0,3}[a-z_]\w{2,40} ?\($",
+        level=1,
+        pattern=_NAMED + r"[^a-z_=\s]{0,3}" + OFTEN + r"[^a-z0-9(]{0,5}\( ?$",
         needs=("(",),
         why="The beginning of a call, whatever stands before its bracket.",
         positives=("month=(", "floor (", "x=left')(", "year. ("),
@@ -250,10 +250,10 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-089",
         attack="sqli",
         score=5,
-        level=2,
+        level=1,
         pattern=r"^[\w,'\")(]{0,12}\b\d{1,6} ?(?:[=!]=?|<>|<=>| (?:is|is not|r?like|regexp) ) ?\d{1,6}['\")]{0,2}$"
         r"|^[^a-z]{0,3}(?:not )?in ?\( ?(?:['\"\d-][\w'\" -]{0,24}(?:,[\w'\" -]{1,24}){0,20}|[\w -]{1,24}(?:,[\w -]{1,24}){1,20})\)?$"
-        r"|^values ?\( ?['\"\d]|^\W{0,3}is (?:not )?null\W{0,3}$"
+        r"|^values ?\( ?['\"\d]"
         r"|^(?:\w{1,16}=)?; ?(?:select|drop|insert|delete|update|alter|exec|union)\b[^a-z]{0,3}$"
         r"|^(?:\w{1,16}=)?/\w{1,40} (?:or|and) ?\(? ?$|^or \{ ?if |^[\d.]{1,12} (?:or|and) \{ ?\w{1,10} ",
         needs=(
@@ -266,8 +266,6 @@ RULES: Final[tuple[Rule, ...]] = (
             "in (",
             "in(",
             "values",
-            "is null",
-            "is not null",
             ";",
             " or",
             " and",
@@ -279,7 +277,6 @@ RULES: Final[tuple[Rule, ...]] = (
             "4 is not 5",
             "in (7,8)",
             "values ('a', 'b')",
-            "is null",
             ";drop",
             "/Tea AND ",
             "7 or {if a}",
@@ -292,14 +289,14 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-090",
         attack="sqli",
         score=5,
-        level=2,
-        pattern=r"^['\"](?:union|alter|drop|exec|create|truncate|insert|delete) [^'\"]{1,24}$|^[a-z]{2,16} ['\"]$"
+        level=1,
+        pattern=r"^['\"](?:union|alter|drop|exec|create|truncate|insert|delete) [^'\"]{1,24}$"
         r"|^['\"][ ?=*%-]{0,8}[#=?][ ?=*%-]{0,12}(?:#|--)[ '\"-]{0,3}$|^['\"][ *]{1,3}(?:from|where|or) ?[=<>] ?\d"
         r"|^['\"] ?x?or \w{2,16}(?:!| \d{1,4})$|^\d{1,4}['\"] ['\"] ?\d{1,4}$"
         r"|^[^'\"]{0,24}['\"]{1,3}(?:x?or|and)['\"]\w{0,8}$|^(?:and|or) ['\"]\d{1,6}['\"]\w",
         needs=("'", '"'),
         why="A quote that nothing closes, and what is hardly anything but a keyword or an operator of a query.",
-        positives=("'alter t", "boss '", "'? = # '", "' or clerk 7", "7' ' 3", "x''or'x", "and '7'x"),
+        positives=("'alter t", "'? = # '", "' or clerk 7", "7' ' 3", "x''or'x", "and '7'x"),
         negatives=("'Delete account' is broken", "5' 10", "boss's", "'quoted'", "rock 'n' roll"),
         views=("sql",),
         places=("query", "body", "cookie", "referer", "name"),

@@ -16,10 +16,10 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-060",
         attack="sqli",
         score=5,
-        level=2,
+        level=1,
         pattern=r"^[^a-z_]{0,8}(?:select )?"
-         rf"(?:{ONLY_SQL}|version|schema|bin|md5|sha[12]?|elt|(?:en|de)code|length|lower|upper|chr)"
-         r"(?: ?\( ?$|\((?:\d{1,9}|['\"(@\\]|0x)[^;)]{0,60}\){1,4} ?(?:--|#|/\*|;|=|$))",
+        rf"(?:{ONLY_SQL}|version|schema|bin|md5|sha[12]?|elt|(?:en|de)code|length|lower|upper|chr)"
+        r"(?: ?\( ?$|\((?:\d{1,9}|['\"(@\\]|0x)[^;)]{0,60}\){1,4} ?(?:--|#|/\*|;|=|$))",
         needs=("(",),
         why="A value is the call of a function, or the beginning of one.",
         positives=("+md5(3) --", "+ltrim(", "length('a')", "select md5("),
@@ -30,13 +30,14 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-061",
         attack="sqli",
         score=5,
-        level=2,
+        level=1,
         pattern=rf"^\W{{0,4}}{TABLES}\b[\w.`]{{0,40}}\W{{0,3}}$",
         needs=IN_TABLES,
         why="A value is the name of a part of the database.",
-        positives=("`information_schema`", "pg_catalog.pg_tables"),
-        negatives=("the information_schema views", "msdb for beginners"),
+        positives=("`information_schema`", "pg_catalog.pg_tables", "all_tables", "xp_dirtree"),
+        negatives=("the information_schema views", "msdb for beginners", "user_name", "xp_points", "sp_atk"),
         views=("sql",),
+        places=("query", "body", "cookie", "header", "referer", "path"),
     ),
     Rule(
         id="AG-SQLI-062",

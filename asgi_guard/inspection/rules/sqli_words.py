@@ -15,7 +15,7 @@ from asgi_guard.inspection.rules.sql import QUOTES
 _FIELDS: Final = ("query", "body", "cookie", "referer", "name")
 _THING: Final = r"[\w`.\[\]\"]{1,48}"
 _VERB: Final = r"(?:select|drop|insert|delete|update|alter|exec|union|create|truncate|rename|desc|load|grant|replace)"
-_SYMBOLS: Final = ("!=", "<>", "<=>", "&&", "||", "<<", ">>", "->", "<=", ">=", ":=")
+_SYMBOLS: Final = ("!=", "<>", "&&", "||", "<<", ">>", "->", "<=", ">=", ":=")
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -23,7 +23,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=2,
-        pattern=r"^\W{0,3}(?:msdb|tempdb|northwind|dbo|sqloledb|msdasql|schema_name|table_name|column_name"
+        pattern=r"^\W{0,3}(?:msdb|tempdb|northwind|dbo|sqloledb|msdasql|schema_name|table_name"
         r"|constraint_type|attnotnull|atttypid|attrelid|textpos|autonomous_transaction|n?varchar|cmdshell|systables"
         r"|sysibm|inner join)\W{0,3}$",
         needs=(
@@ -34,7 +34,7 @@ RULES: Final[tuple[Rule, ...]] = (
         positives=("'dbo'", "northwind", "`table_name`", "nvarchar"),
         negatives=("table_names", "inner joints", "the northwind example", "dbo.users", "varchars"),
         views=("sql",),
-        places=_FIELDS,
+        places=("query", "body", "cookie", "referer"),
     ),
     Rule(
         id="AG-SQLI-093",
@@ -56,11 +56,12 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=2,
-        pattern=r"^['\"][) ]{0,3}(?:x?or|and|not|r?like|regexp|glob|in|is|between|having|group by|order by|limit"
+        pattern=r"^\"[) ]{0,3}(?:x?or|rlike|regexp|having|group by|order by|procedure|union|collate) [^'\"\n]{1,40}$"
+        r"|^'[) ]{0,3}(?:x?or|and|not|r?like|regexp|glob|in|is|between|having|group by|order by|limit"
         r"|procedure|union|into|collate|escape|sounds like|where) [^'\"\n]{1,40}$"
         r"|^\d{1,6}['\"] ?(?:x?or|and|r?like|having|union|[|&^*<>=]{1,2}) ?[\w(@]{0,12}$"
         r"|^['\"] ?(?:[|&^%*/+<>=~-]{1,3}|div|mod|xor|r?like|regexp|glob) ?[-@]?\w{1,12}$"
-        r"|^'\w{0,16}' '\w{1,16}'?$|^['\"]{1,2} ?[=|<>]{1,2} ?['\"]{1,2}[a-z'\"=]{0,6}$"
+        r"|^[a-z]{2,16} ['\"]$|^'\w{0,16}' '\w{1,16}'?$|^['\"]{1,2} ?[=|<>]{1,2} ?['\"]{1,2}[a-z'\"=]{0,6}$"
         r"|^['\"][ ?=*%<>+|&!-]{0,8}(?:#|--)[ ?=*%<>'\"#-]{0,8}$",
         needs=QUOTES,
         why="A quote that ends a text of the query, and what goes on with it.",
@@ -127,11 +128,11 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^[\w.,-]{1,20} (?:or|and) ?\{ ?\w{1,10} |^/[\w.-]{1,40} (?:x?or|and|div|mod|like|between|&&|\|\|) ?\(? ?$"
         r"|^(?:div|mod|r?like|regexp|xor) -?\d{1,9}$|^\d{1,6} (?:r?like|regexp|div|mod|xor|sounds like) \d{1,6}$"
         r"|^['\"`]?\w{1,12}['\"`] ?(?:=|<>|!=|<|>|r?like) ?['\"`]\w{1,12}['\"`]?$|^@\w{0,16} ?:= ?"
-        r"|^@['\"`]\w{1,16}['\"`]$|\b\d ?::(?:int|text|varchar|numeric|bool)\b|\bnull ?::(?:int|text|varchar)"
-        r"|^\W{0,3}(?:cast|convert) ?\( ?['\"\w@]{1,24} ?(?:as|,)|\b\d\.?e\d{0,2}(?:\(|union\b)",
+        r"|^@['\"`]\w{1,16}['\"`]$|^\W{0,3}[a-z_]\w{2,40} ?\($|\b\d ?::(?:int|text|varchar|numeric|bool)\b|\bnull ?::(?:int|text|varchar)"
+        r"|^\W{0,3}(?:cast|convert) ?\( ?['\"\w@]{1,24} ?(?:as|,)|^\d\.?e\d{0,2}(?:\(|union\b)",
         needs=(
             *("union", ";", " or", " and", " div", " mod", "like", "regexp", "xor", "&&", "||", "div ", "mod "),
-            *("between", "=", "<", ">", "@", "::", "cast", "convert", "e(", "e0(", "e1("),
+            *("between", "=", "<", ">", "@", "::", "(", "convert"),
         ),
         why="Numbers, texts and variables as databases write them, joined to a keyword.",
         positives=(

@@ -11,11 +11,11 @@ from asgi_guard.inspection.rule import Rule
 
 _HIDDEN: Final = (
     r"\.(?:env(?:\.\w{2,12})?|ht(?:access|passwd|group|digest)|git(?:ignore|config|modules|attributes|-credentials)?|svn|hg|bzr"
-    r"|ssh|aws|kube|docker(?:env|ignore|cfg)?|gnupg|vscode|idea|config|cache|local|mozilla|mysql_history|psql_history|rediscli_history"
-    r"|[a-z]{2,8}_history|history|(?:ba|z|c|k|tc|fi)sh(?:rc|_profile|_login|_logout|env)?|profile|login|logout|netrc|npmrc"
+    r"|ssh|aws|kube|docker(?:env|ignore|cfg)?|gnupg|vscode|idea|(?:config|cache|local|mozilla|github)/\w[\w.-]{0,24}|mysql_history|psql_history|rediscli_history"
+    r"|[a-z]{2,8}_history|(?:ba|z|c|k|tc|fi)sh(?:rc|_profile|_login|_logout|env)?|netrc|npmrc"
     r"|yarnrc|pypirc|pgpass|my\.cnf|vim(?:rc|info)|nanorc|inputrc|screenrc|wgetrc|curlrc|s3cfg|boto|ds_store|travis\.yml"
-    r"|gitlab-ci\.yml|drone\.yml|editorconfig|rhosts|shosts|forward|lesshst|xauthority|xinitrc|xsession|bowerrc|eslintrc|babelrc"
-    r"|muttrc|fetchmailrc|pki|rnd|tmux\.conf|gem|bundle|cargo|m2|gradle|composer|terraform|ansible|chef|puppet|circleci|github)"
+    r"|gitlab-ci\.yml|drone\.yml|editorconfig|rhosts|shosts|lesshst|xauthority|xinitrc|xsession|bowerrc|eslintrc|babelrc"
+    r"|muttrc|fetchmailrc|tmux\.conf|(?:pki|gem|bundle|cargo|m2|gradle|composer|terraform|ansible|circleci)/\w[\w.-]{0,24})"
 )
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -54,10 +54,10 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|gruntfile\.js|gulpfile\.js|dockerfile|makefile|rakefile|procfile|vagrantfile|jenkinsfile|pipfile(?:\.lock)?|pyproject\.toml"
         r"|requirements\.txt|setup\.(?:py|cfg)|manage\.py|wsgi\.py|pom\.xml|build\.gradle|cargo\.(?:toml|lock)|go\.(?:mod|sum)"
         r"|phpunit\.xml|phpinfo\.php|adminer\.php|web\.config|server\.key|id_[dr]sa|error_log|access_log|changelog\.txt"
-        r"|install\.(?:php|sql|mysql|pgsql|txt)|config\.(?:ya?ml|php|inc|ini|toml)|secrets\.(?:ya?ml|json|toml)"
-        r"|(?:database|local|secrets|credentials|parameters|settings)\.(?:ya?ml|php|xml|json|py|inc))$"
-        r"|/[\w.-]{1,60}(?:\.(?:bak|old|orig|save|sav|swp|swo|sql|dump|mdb|db|sqlite3?|inc|dist|pem|key|pfx|p12|jks|kdbx|ovpn|log"
-        r"|ini|conf|cfg|passwd|htpasswd)|~|\.(?:php|aspx?|jsp|inc|conf|xml|yml)\.\w{1,6})$",
+        r"|install\.(?:sql|mysql|pgsql|txt)|config\.(?:ya?ml|inc|ini|toml)|secrets\.(?:ya?ml|json|toml)"
+        r"|(?:database|local|secrets|credentials|parameters|settings)\.(?:ya?ml|xml|py|inc))$"
+        r"|/[\w.-]{1,60}(?:\.(?:bak|old|orig|save|sav|swp|swo|sql|dump|mdb|sqlite3?|inc|pem|key|pfx|p12|jks|kdbx|ovpn"
+        r"|passwd|htpasswd)|~|\.(?:php|aspx?|jsp|inc|conf|xml|yml)\.\w{1,6})$",
         needs=(
             *(
                 ".json",
@@ -76,7 +76,6 @@ RULES: Final[tuple[Rule, ...]] = (
             ),
             *(
                 ".php",
-                ".config",
                 ".key",
                 "id_",
                 "_log",
@@ -92,7 +91,6 @@ RULES: Final[tuple[Rule, ...]] = (
             *(
                 ".mdb",
                 ".db",
-                ".sqlite",
                 ".inc",
                 ".dist",
                 ".pem",

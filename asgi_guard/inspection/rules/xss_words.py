@@ -14,6 +14,32 @@ _FIELDS: Final = ("query", "body", "path", "cookie", "header", "referer", "name"
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
+        id="AG-XSS-074",
+        attack="xss",
+        score=5,
+        level=1,
+        pattern=r"^[(\s]{0,2}(?:\w{1,16}\s?=\s?)?(?:document[\s\])]{0,3}(?:\.|\[[\"'`])\s?(?:cookie|write(?:ln)?|domain|body|location"
+        r"|queryselector(?:all)?|getelement\w{3,20}|createelement|forms|referrer|documentelement|execcommand)\b[^;,\n]{0,80}"
+        r"|(?:window|self|top|parent)\.(?:location|name|open)\b[^;,\n]{0,80}|(?:local|session)storage\.\w{1,24}\b[^;,\n]{0,60}"
+        r"|reflect\.\w{2,14}\.(?:call|apply)\b[^\n]{0,80}|(?:alert|confirm|prompt|eval|atob|btoa|set(?:timeout|interval)"
+        r"|execscript)\s?(?:\([^)]{0,60}\)|`[^`]{0,60}`)\W{0,3})$|^new\s{1,3}function\s?\(",
+        needs=(
+            *("document", "window.", "self.", "top.", "parent.", "storage.", "reflect.", "alert", "confirm", "prompt"),
+            *("eval", "atob", "btoa", "settimeout", "setinterval", "execscript", "function"),
+        ),
+        why="One expression that reads or changes a page is the whole value.",
+        positives=("document.cookie", "x=window.location", 'prompt("who")', "(document)['cookie']", "new Function (x)"),
+        negatives=(
+            "the document.cookie",
+            "document.write(a);b()",
+            "a prompt (for the user)",
+            "documents.write",
+            "function of x",
+        ),
+        views=("plain", "sql"),
+        places=("query", "body", "cookie", "header", "name"),
+    ),
+    Rule(
         id="AG-XSS-071",
         attack="xss",
         score=5,
@@ -43,10 +69,13 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="xss",
         score=5,
         level=2,
-        pattern=r"^[^\s]{0,40}\b(?:document\s?(?:\?\.|\.)\s?[a-z]{3,24}\b(?:\s?[.=(\[]|$)|(?:local|session)storage(?:\.|\[)"
+        pattern=r"^[^\s]{0,40}\b(?:document\s?(?:\?\.|\.)\s?(?:title|ur[il]|baseuri|documentelement|documenturi|implementation"
+        r"|all|anchors|links|images|scripts|stylesheets|execcommand|open|close|body|head|forms|referrer|location|domain|cookie"
+        r"|write(?:ln)?|queryselector(?:all)?|getelements?by\w{2,12}|create\w{4,20}|doctype|defaultview|activeelement|evaluate"
+        r"|currentscript|adoptnode|importnode|append\w{0,5}|designmode)\b(?:\s?[.=(\[;]|$)|(?:local|session)storage(?:\.|\[)"
         r"|location\.(?:href|hash|search|assign|replace|reload|host|pathname)\b|location\s?=\s?['\"`a-z]|history\.\w{3,12}\("
-        r"|navigator\.[a-z]{3,16}\b|xmlhttprequest\s?[(.]|new xmlhttprequest\b|fetch\s?\(\s?['\"`/]|import\s?\(\s?['\"`/]|importscripts\s?\("
-        r"|websocket\s?\(|new\s{1,2}(?:image|worker|eventsource)\b|string\.(?:fromcharcode|raw)\b|array\.from\b|(?:reflect|object"
+        r"|navigator\.(?:useragent|sendbeacon|cookieenabled|geolocation|mediadevices|credentials|clipboard|serviceworker)\b|xmlhttprequest\s?[(.]|new xmlhttprequest\b|fetch\s?\(\s?['\"`/]|import\s?\(\s?['\"`/]|importscripts\s?\("
+        r"|websocket\s?\(|new\s{1,2}(?:image|worker|eventsource)\s?\(|string\.(?:fromcharcode|raw)\b|array\.from\b|(?:reflect|object"
         r"|promise|symbol|proxy)\.[a-z]{2,16}\s?[(`]|set(?:immediate|timeout|interval)\s?\(|requestanimationframe\s?\("
         r"|(?:alert|confirm|prompt|eval|print)\s?(?:\?\.\(|\.(?:call|apply|bind)\b|`)|(?:window|self|top|parent|frames|globalthis"
         r"|this)\s?(?:\?\.|\.)?\s?\[\s?['\"`/]|parent\.document|globalthis\.|frames\[|\.(?:inner|outer)html\b|\.parentnode\b"
@@ -84,7 +113,6 @@ RULES: Final[tuple[Rule, ...]] = (
             "top",
             "parent",
             "frames",
-            "globalthis",
             "this",
             "html",
             "insertadjacent",
@@ -124,18 +152,16 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=2,
         pattern=r"(?:^|[\s\"'/;])(?:xlink:href|formaction|srcdoc|ng-(?:app|init|click|bind\w{0,12}|focus|controller)|v-(?:on|bind|html)"
-        r"(?::[\w.]{1,16})?|x-(?:data|init|html|on:\w{2,12}))\s{0,3}=|^[\s\"'/;>]{1,4}(?:src|href|style|background|action|data"
+        r"(?::[\w.]{1,16})?|x-(?:data|init|html|on:\w{2,12}))\s{0,3}=|^[\s\"'>]{1,4}/?(?:src|href|style|background|action|data"
         r"|xmlns(?::\w{1,8})?|pattern|dynsrc|lowsrc|on[a-z]{3,20})[\s/+]{0,4}="
         r"|^on(?:load|error|click|focus|blur|mouse\w{2,8}|key\w{2,5}|change|submit|toggle|start|end|begin|pointer\w{2,9})\s?="
-        r"|-moz-binding\b|^@import\b|^[^\s]{0,24}\bexpression\s?\(|^behaviou?r\s?:|^;base64\b|^\s{0,4}data\s?:\s?text/html"
-        r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:feed|view-source|wyciwyg|jar):[a-z]|^(?:java|vb|live|j)script\s?:\s?$"
+        r"|-moz-binding\b|^@import\b|^[^\s]{0,24}\bexpression\s?\(|^behaviou?r\s?:\s?url|^;base64\b|^\s{0,4}data\s?:\s?text/html"
+        r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:view-source|wyciwyg):[a-z]|^feed:(?:javascript|https?|data):|^(?:java|vb|live|j)script\s?:\s?$"
         r"|^(?:<!\[cdata\[|\]\]>|<!--)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:|^a href\s?="
-        r"|[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname|\.\w{1,20}) {0,2}="
-        r"|^[\"'] {0,4}(?:in )?valueof {0,2}=|^[+!\[\](){}$=~]{5,100}$",
+        r"|^[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname|\.\w{1,20}) {0,2}="
+        r"|^[\"'] {0,4}(?:in )?valueof {0,2}=|^[+!\[\](){}$=~]{0,40}(?:[+!~]\[\]|\+\{\}|!!\[)[+!\[\](){}$=~]{0,80}$",
         needs=(
             "xlink:",
-            "formaction",
-            "srcdoc",
             "ng-",
             "v-",
             "x-",
@@ -143,14 +169,12 @@ RULES: Final[tuple[Rule, ...]] = (
             "href",
             "style",
             "background",
-            "action",
             "data",
             "xmlns",
             "pattern",
             "on",
             "-moz-",
             "@import",
-            "expression",
             "behavio",
             ";base64",
             "feed:",
