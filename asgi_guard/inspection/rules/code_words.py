@@ -50,7 +50,7 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=rf"^\W{{0,8}}{_CALLS}\(\s{{0,4}}(?:['\"$]|\)\W{{0,4}}$|-?\d{{1,9}}\s{{0,2}}(?:,|\)\W{{0,4}}$))"
-        rf"|^\W{{0,3}}(?:include|require)(?:_once)?\s{{1,4}}['\"$][^\n]{{1,80}}$|^\W{{0,3}}(?:echo|print)\s{{0,4}}['\"$][^'\"\n]{{0,60}}['\"]?\s?;",
+        rf"|^\W{{0,3}}(?:include|require)(?:_once)?\s{{1,4}}['\"$][^\n]{{1,80}}$|^\W{{0,3}}(?:echo|print)\s{{0,4}}['\"][^'\"\n]{{0,60}}['\"]\s?;\s?(?:$|[}}?/])",
         needs=("(", "include", "require", "echo", "print"),
         why="A function of PHP with what it is given as a whole value.",
         positives=("getcwd()", "fread($a)", "date('y')", "usleep(9)", "include 'shop.inc'", "echo 'x';"),
@@ -106,8 +106,7 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=r"^[^\s]{0,40}\b(?:require\s?\(\s?['\"`][\w:./-]{1,40}['\"`]\s?\)|(?:read|write|append)file(?:sync)?\s?\(\s?['\"`$]"
         r"|(?:readdir|createreadstream|createwritestream|unlink|execfile|rmdir|mkdir)(?:sync)?\s?\(\s?['\"`$]"
-        r"|(?:exec|spawn|fork)(?:sync)?\s?\(\s?['\"`]|fs\.[a-z]{4,20}\s?\(|process\.(?:env|exit|cwd|pid|argv|version|platform"
-        r"|memoryusage|stdout)\b|module\.(?:constructor|exports|paths|require)\b|\w{3,12}\.prototype\b|_load\s?\(\s?['\"`]"
+        r"|(?:execsync|spawn(?:sync)?|fork)\s?\(\s?['\"`]|fs\.[a-z]{4,20}\s?\(|process\.(?:env(?:\.\w{1,24})?$|(?:exit|cwd|kill|hrtime|memoryusage|uptime)\s?\(|(?:pid|argv|version|platform)$)|module\.(?:constructor|exports|paths|require)\b|\w{3,12}\.prototype(?:$|\s?[\[=])|_load\s?\(\s?['\"`]"
         r"|buffer\.from\s?\(|globalthis[.\[]|this\.process\b|child_process)"
         r"|^\W{0,4}console\s?(?:\.\s?[a-z]{3,10}|\[['\"][a-z]{3,10}['\"]\])\s?\(|^\W{0,4}for\s?\(\s?;\s?;\s?\)"
         r"|^\W{0,4}while\s?\(\s?[!\w+\[\]-]{1,12}\s?\)\W{0,4}$|^\W{0,4}do\s?\{[^}]{0,20}\}\s?while\s?\("

@@ -133,7 +133,7 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-021",
         attack="rce",
         score=5,
-        level=1,
+        level=2,
         pattern=r"^['\"]?[a-z][\w.-]{1,20}['\"]?(?:\s{1,4}-{1,2}[\w-]{1,12}){0,2}"
         r"\s{1,4}/(?:etc|var|usr|s?bin|home|root|tmp|proc|opt|dev|srv|sys)/\S{0,80}\s{0,2}$"
         r"|^/?(?:usr/(?:local/)?)?s?bin/[a-z][\w.+-]{0,24}(?:\s[^\n]{0,60})?$|/s?bin/[a-z]{0,4}[?*\[][\w?*\]]{0,8}(?:\s|$)",
@@ -161,7 +161,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=1,
-        pattern=r"(?:\$\w{1,10}){4}|^[a-z]\w{0,16}=[^\s;]{1,40}\s?;\s?[a-z]{0,8}\$\{?[a-z]|[a-z]\$\(\)\s{0,2}\S"
+        pattern=r"(?:^|[\s;|&=])(?:\$\w{1,10}){4}|^[a-z]\w{0,16}=[^\s;]{1,40}\s?;\s?[a-z]{0,8}\$\{?[a-z]|[a-z]\$\(\)\s{0,2}\S"
         r"|^\$\{[a-z]\w{0,16}[#%^,@/]\S{0,24}\}$|^\$\{(?:cmd|shell|path|ifs|home)\}$"
         r"|^[^\n|]{1,24}\|\s{0,2}(?:(?:ba|z|k|da)?sh|python\d?|perl|php|ruby|gcc[\d.]{0,4})\s{0,2}$"
         r"|\{[a-z]{2,10},-[a-z]{1,6}\}|^find\s{1,4}\S{1,40}\s{1,4}-[a-z]{3,10}\s[^\n]{1,60}-exec\b"

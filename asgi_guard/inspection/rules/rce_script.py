@@ -109,15 +109,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|so|c|tar|tgz|zip|sql|passwd)\s{0,2}$",
         needs=(" ",),
         why="A tool that is given a file or a host, as a whole value.",
-        positives=(
-            "pipx run shop",
-            "rc boss.sh",
-            "ps aux",
-            "zcat shop.gz",
-            "strace -f id",
-            "dig x.example",
-            "echo a > b.c",
-        ),
+        positives=("pipx run shop", "rc boss.sh", "zcat shop.gz", "strace -f id"),
         negatives=(
             "setup.py",
             "make it.sh so",
@@ -169,8 +161,8 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=2,
-        pattern=r"^(?:export|declare|typeset|readonly|local)(?:\s-\w{1,3})?\s[a-z_]\w{0,30}=\S"
-        r"|^\{[a-z0-9/._-]{0,24}(?:,[a-z0-9/._'\"$-]{0,24}){0,6},(?:\}|-[a-z0-9][^{}\n]{0,24}\}|/[^{}\n]{1,24}\})\w{0,8}$"
+        pattern=r"^(?:export|declare|typeset|readonly|local)(?:\s-\w{1,3})?\s[a-z_]\w{0,30}=\S{1,60}$"
+        r"|^\{(?:[a-z/._-][a-z0-9/._-]{0,24})?(?:,[a-z0-9/._'\"$-]{0,24}){0,6},(?:\}|-[a-z0-9][^{},\s]{0,24}\}|/[^{},\s]{1,24}\})\w{0,8}$"
         r"|\{[a-z]{1,10},-[a-z]{1,6}\}|^%(?:path|username|userdomain|system(?:root|drive)|windir|comspec|temp|tmp|appdata"
         r"|localappdata|userprofile|programfiles|programdata|computername|homepath|errorlevel)%$"
         r"|^(?:[a-z]\w{0,16}=[^\s;&]{1,40}(?:;|&&)\s?){1,6}[^\s=$]{0,8}\$\{?[a-z]"

@@ -43,8 +43,9 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=r"^ ?(?:!=|<>|<=>|&&|\|\||<<|>>|->>?|[<>]=|:="
         r"|n?xor|rlike|regexp(?: binary)?|is null|is not null|isnull|notnull|not (?:like|between|in|null|regexp)"
-        r"|collate \w{3,24}|(?:not )?between \S{1,12} and \S{1,12}) ?$",
-        needs=(*_SYMBOLS, "xor", "rlike", "regexp", "null", "not ", "collate", "between"),
+        r"|collate \w{3,24}|(?:not )?between \S{1,12} and \S{1,12}"
+        r"|(?:not )?in ?\( ?(?:['\"]?\d{1,12}['\"]?|-?\w{1,4}(?: ?, ?-?\w{1,4}){1,20}) ?\)?) ?$",
+        needs=(*_SYMBOLS, "xor", "rlike", "regexp", "null", "not ", "collate", "between", "in (", "in("),
         why="An operator of a query as a whole value.",
         positives=("<>", " || ", "not between 3 and 8", "rlike", "collate utf8_bin"),
         negatives=("a <> b", "=", "like", "not like this", "between you and me, it is", "->x"),

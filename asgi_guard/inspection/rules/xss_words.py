@@ -47,9 +47,9 @@ RULES: Final[tuple[Rule, ...]] = (
         pattern=r"(?:^|[^`])</?(?:applet|isindex|button|select|option|optgroup|datalist|video|audio|bgsound|i?layer|blink|no(?:embed"
         r"|frames|layer|br)|area|map|animate\w{0,9}|set|dialog|param|title|portal|slot|listing|comment|server|custom"
         r"|fieldset|legend|output|progress|meter|menuitem|command|rt|shadow|element|content)(?:[\s/>+]|$)"
-        r"|^[^\s<]{0,4}<[a-z][a-z0-9:-]{0,20}(?:[\s/'\"+][^<>]{0,80}[\s/'\"+])?(?:[\s/'\"+](?:on[a-z]{3,20}|src|href|style|background"
+        r"|^[^\s<]{0,4}<[a-z][a-z0-9:-]{0,20}(?:[\s/'\"+][^<>]{0,60}[\s/'\"+])?(?:[\s/'\"+](?:on[a-z]{3,20}|src|href|style|background"
         r"|action|data|formaction|srcdoc|xmlns|ng-\w{2,12})\s{0,3}=?[^<>]{0,40})$"
-        r"|^[^\s<]{0,4}</?(?:x|a|p|br|td|tr|div|img|table|source|track)['\"/\s]{0,3}(?:size\s?=)?$|^<(?:!(?:entity|element|attlist|notation|\[)|[?%][a-z])",
+        r"|^[^\s<]{0,4}</?(?:x|a|p|br|td|tr|div|img|table|source|track)['\"/\s]{0,3}(?:size\s?=)?$|^<(?:!(?:entity|element|attlist|notation|\[)|\?(?:import|xml-stylesheet)|%[a-z])",
         needs=("<",),
         why="An element that no editor of text writes, or one that is not closed.",
         positives=(
@@ -73,10 +73,10 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|all|anchors|links|images|scripts|stylesheets|execcommand|open|close|body|head|forms|referrer|location|domain|cookie"
         r"|write(?:ln)?|queryselector(?:all)?|getelements?by\w{2,12}|create\w{4,20}|doctype|defaultview|activeelement|evaluate"
         r"|currentscript|adoptnode|importnode|append\w{0,5}|designmode)\b(?:\s?[.=(\[;]|$)|(?:local|session)storage(?:\.|\[)"
-        r"|location\.(?:href|hash|search|assign|replace|reload|host|pathname)\b|location\s?=\s?['\"`a-z]|history\.\w{3,12}\("
+        r"|location\.(?:href|hash|search|assign|replace|reload|host|pathname)\b|location\s?=\s?['\"`]|history\.\w{3,12}\("
         r"|navigator\.(?:useragent|sendbeacon|cookieenabled|geolocation|mediadevices|credentials|clipboard|serviceworker)\b|xmlhttprequest\s?[(.]|new xmlhttprequest\b|fetch\s?\(\s?['\"`/]|import\s?\(\s?['\"`/]|importscripts\s?\("
         r"|websocket\s?\(|new\s{1,2}(?:image|worker|eventsource)\s?\(|string\.(?:fromcharcode|raw)\b|array\.from\b|(?:reflect|object"
-        r"|promise|symbol|proxy)\.[a-z]{2,16}\s?[(`]|set(?:immediate|timeout|interval)\s?\(|requestanimationframe\s?\("
+        r"|promise|symbol|proxy)\.[a-z]{2,16}\s?(?:`|\.(?:call|apply|bind)\b)|set(?:immediate|timeout|interval)\s?\(|requestanimationframe\s?\("
         r"|(?:alert|confirm|prompt|eval|print)\s?(?:\?\.\(|\.(?:call|apply|bind)\b|`)|(?:window|self|top|parent|frames|globalthis"
         r"|this)\s?(?:\?\.|\.)?\s?\[\s?['\"`/]|parent\.document|globalthis\.|frames\[|\.(?:inner|outer)html\b|\.parentnode\b"
         r"|insertadjacent\w{4,7}\b|\.textcontent\s?=|(?:unescape|decodeuri(?:component)?|encodeuri(?:component)?)\s?\("
@@ -159,7 +159,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:view-source|wyciwyg):[a-z]|^feed:(?:javascript|https?|data):|^(?:java|vb|live|j)script\s?:\s?$"
         r"|^(?:<!\[cdata\[|\]\]>|<!--)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:|^a href\s?="
         r"|^[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname|\.\w{1,20}) {0,2}="
-        r"|^[\"'] {0,4}(?:in )?valueof {0,2}=|^[+!\[\](){}$=~]{0,40}(?:[+!~]\[\]|\+\{\}|!!\[)[+!\[\](){}$=~]{0,80}$",
+        r"|^[\"'] {0,4}(?:in )?valueof {0,2}=|^[+!\[\](){}$=~]{0,24}(?:[+!~]\[\]|\+\{\}|!!\[)[+!\[\](){}$=~]{0,80}$",
         needs=(
             "xlink:",
             "ng-",
