@@ -43,6 +43,9 @@ _ALONE: Final = {view: frozenset((view,)) for view in VIEWS}
 _PLAIN: Final = frozenset(VIEWS)  # where no view changes a text, it is the same in each
 _SHORT: Final = 256
 _MEMO_SIZE: Final = 4_096
+_EDGES: Final = "\t\n\v\f\r \0;"
+"""What stands around a value and means nothing to a shell, a database or whoever trims what a client sends."""
+
 _BEGINS_JSON: Final = frozenset('{["')
 
 
@@ -118,7 +121,7 @@ class Scanner:
         """Look at short values: once at those that are plain, at each of the others in all that it may become."""
         for value in values:
             place, text = value.place, value.text
-            if is_odd(text) or is_padded(text) or unbase64(text):
+            if is_odd(text) or is_padded(text) or text[-1:] in _EDGES or text[:1] in _EDGES or unbase64(text):
                 yield from self._scan_alone(value, opens)
             elif found := self._find(fold(text), place, _PLAIN):
                 yield [self._finding(index, "plain", value) for index in found]
@@ -161,6 +164,9 @@ class Scanner:
             following: list[str] = []
             for each in texts:
                 yield from self._look_at_windows(each, value, found)
+                trimmed = each.strip(_EDGES)
+                if trimmed != each and len(trimmed) <= WINDOW and not any(value.is_cut):
+                    yield from self._look_at_windows(trimmed, value, found)
                 if '"' in each and each.lstrip(BLANK)[:1] in _BEGINS_JSON:
                     documents.append(each)
                 inside = unbase64(each) if levels else ()

@@ -49,7 +49,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="code",
         score=5,
         level=1,
-        pattern=rf"^\W{{0,8}}{_CALLS}\(\s{{0,4}}(?:['\"$]|\)\W{{0,4}}$|-?\d{{1,9}}\s{{0,2}}(?:,|\)\W{{0,4}}$))"
+        pattern=rf"^\W{{0,8}}{_CALLS}\(\s{{0,4}}(?:['\"$][^\n]{{0,80}}\)\W{{0,4}}$|['\"$][^)\n]{{0,80}}$|\)\W{{0,4}}$|-?\d{{1,9}}\s{{0,2}}(?:,|\)\W{{0,4}}$))"
         rf"|^\W{{0,3}}(?:include|require)(?:_once)?\s{{1,4}}['\"$][^\n]{{1,80}}$|^\W{{0,3}}(?:echo|print)\s{{0,4}}['\"][^'\"\n]{{0,60}}['\"]\s?;\s?(?:$|[}}?/])",
         needs=("(", "include", "require", "echo", "print"),
         why="A function of PHP with what it is given as a whole value.",

@@ -12,7 +12,7 @@ from typing import Final
 from asgi_guard.inspection.rule import Rule
 from asgi_guard.inspection.rules.rce_script import COMMANDS
 
-_FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "user_agent")
+_FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "user_agent", "name")
 _START: Final = r"^[\s'\"]{0,3}(?:(?:sudo|time|nohup|env|exec|command|setsid|busybox)['\"]?[\s;]{1,4})?"
 """The beginning of a value, with what starts another command."""
 

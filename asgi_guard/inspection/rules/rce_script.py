@@ -11,7 +11,7 @@ from typing import Final
 
 from asgi_guard.inspection.rule import Rule
 
-_FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "user_agent")
+_FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "user_agent", "name")
 
 COMMANDS: Final = (
     r"(?:id|ls|ll|rm|cp|mv|ps|pwd|cat|tac|nl|sed|gawk|mawk|nawk|awk|grep|egrep|fgrep|sh|bash|zsh|ksh|csh|tcsh|dash|ash|fish"
