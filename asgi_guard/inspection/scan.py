@@ -46,6 +46,7 @@ _MEMO_SIZE: Final = 4_096
 _EDGES: Final = "\t\n\v\f\r \0;"
 """What stands around a value and means nothing to a shell, a database or whoever trims what a client sends."""
 
+_AT_EDGES: Final = frozenset(_EDGES)
 _BEGINS_JSON: Final = frozenset('{["')
 
 
@@ -121,7 +122,7 @@ class Scanner:
         """Look at short values: once at those that are plain, at each of the others in all that it may become."""
         for value in values:
             place, text = value.place, value.text
-            if is_odd(text) or is_padded(text) or text[-1:] in _EDGES or text[:1] in _EDGES or unbase64(text):
+            if is_odd(text) or is_padded(text) or text[-1:] in _AT_EDGES or text[:1] in _AT_EDGES or unbase64(text):
                 yield from self._scan_alone(value, opens)
             elif found := self._find(fold(text), place, _PLAIN):
                 yield [self._finding(index, "plain", value) for index in found]

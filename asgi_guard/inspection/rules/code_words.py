@@ -75,7 +75,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="code",
         score=5,
         level=1,
-        pattern=r"\$(?:globals|http_(?:(?:cookie|env|get|post|request|server|session)_vars|post_files|raw_post_data"
+        pattern=r"^\W{0,3}\$(?:globals|http_(?:(?:cookie|env|get|post|request|server|session)_vars|post_files|raw_post_data"
         r"|response_header)|php_errormsg)\b|^\$arg[cv]\b|^(?:globals|_(?:server|request|session|cookie|files|env))\[\w{1,32}\]"
         r"|^[\"'](?:\\x[0-9a-f]{2}|\\[0-7]{2,3}){3,24}[\"']\s?\(",
         needs=(

@@ -104,7 +104,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=1,
-        pattern=r"^(?:\S{0,40}\s{0,2}|(?:time|view|cmd)\s?)(?:[;|&`\n]|\$\()\s{0,4}(?:sudo\s)?"
+        pattern=r"^(?:\S{0,40}\s{0,2}|(?:time|view|cmd)\s?)(?:[;|&`]|\$\()\s{0,4}(?:sudo\s)?"
         + _TOOLS
         + r"(?:\s{1,4}[\w./:@'\"=-]{1,40}){0,5}[\s;|&`)]{0,3}$"
         rf"|^[;|&`]{{1,2}}\s{{0,2}}{COMMANDS}(?:\s{{1,2}}[\w./:@*-]{{1,40}}){{0,3}}\s{{0,2}}[;|&`]?$",
@@ -119,9 +119,9 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=1,
-        pattern=_START + _TOOLS + r"['\"]?(?:\s{1,4}[a-z]{1,24}){0,2}\s{1,4}(?:--?\w|[./~]|\w{1,24}[.:@=/])"
-        r"\S{0,40}(?:\s{1,4}[\w./:@=-]{1,40}){0,4}[\s'\"]{0,3}$"
-        r"|^['\"]?(?:ansible-(?:config|console|doc|galaxy|inventory|lint|playbook|pull|test|vault)|chef-[a-z]{2,12}|cscli)['\"]?(?:\s[\w./:@'\"=-]{1,40}){0,5}\s{0,2}$"
+        pattern=_START + _TOOLS + r"['\"]?(?:\s{1,4}[a-z]{1,24}){0,2}\s{1,4}(?:--?\w|[./~]|\w{1,24}(?:[.@=/]|:[/\d]))"
+        r"\S{0,40}(?:\s{1,4}(?:-{1,2}\w[\w=./-]{0,30}|[\w-]{0,30}[./:@=][\w./:@=-]{0,40})){0,4}(?:\s{1,4}\w{1,30})?[\s'\"]{0,3}$"
+        r"|^['\"]?(?:ansible-(?:config|console|doc|galaxy|inventory|lint|playbook|pull|vault)|chef-[a-z]{2,12}|cscli)['\"]?(?:\s-{0,2}[\w./@'\"][\w./@'\"=-]{0,40}){0,3}\s{0,2}$"
         r"|^(?:visudo|lastlog)$",
         needs=(" ", "visudo", "lastlog", "cscli", "ansible-", "chef-"),
         why="A tool of administrators as a whole value, with what only a tool is given.",

@@ -178,7 +178,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=1,
-        pattern=rf"(?:^|[;|&\n({{`=]\s{{0,3}}){_VERBS}-(?:{_NOUNS}(?:\s{{1,4}}(?:-[a-z]|[$'\"(@{{\\/.]|[a-z]:\\)|\s?[|;)])"
+        pattern=rf"(?:^|[;|&=]\s{{0,3}}){_VERBS}-(?:{_NOUNS}(?:\s{{1,4}}(?:-[a-z]|[$'\"(@{{\\/.]|[a-z]:\\)|\s?[|;)])"
         rf"|{_RARE}(?:\s|$))",
         needs=(
             *(
