@@ -34,7 +34,8 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=r"(?:[;&]|\|\||\$\(|[^\s`(\[>*_:,-]`)[\s;&|(@{]{0,6}"
         + FOLDER
-        + r"(?:cat|ls|id|rm|nc|sh|bash|wget|curl|ping|chmod|sleep|perl|python[23]?|ruby|php|nslookup|telnet|ftp|tftp)"
+        + r"(?:cat|ls|id|rm|nc|sh|bash|wget|curl|ping6?|chmod|chown|sleep|perl|python[23]?|ruby|php|nslookup|telnet|t?ftp|scp|ssh|tar"
+        r"|gcc|awk|sed|e?grep|uname|whoami|ifconfig|netstat|ps|kill|mkdir|rmdir|useradd|adduser|zsh|ksh|lynx|lwp-download|xxd|base64)"
         r"[\s<]{1,4}(?:-[a-z0-9]|[~.]{0,2}/\w|\$|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:)",
         needs=(
             "cat",
@@ -55,6 +56,23 @@ RULES: Final[tuple[Rule, ...]] = (
             "nslookup",
             "net",
             "ftp",
+            *(
+                "chown",
+                "scp",
+                "tar",
+                "gcc",
+                "awk",
+                "sed",
+                "grep",
+                "uname",
+                "whoami",
+                "ifconfig",
+                "ps",
+                "kill",
+                "mkdir",
+                "adduser",
+            ),
+            *("useradd", "lynx", "lwp-", "xxd", "base64"),
         ),
         why="A command with its argument after a separator, however much stands before it.",
         positives=("two words here; cat /srv/x", "a b c && rm -rf /srv", "a b c=`curl -s x`"),

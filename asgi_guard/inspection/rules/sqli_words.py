@@ -151,4 +151,89 @@ RULES: Final[tuple[Rule, ...]] = (
         views=("sql",),
         places=_FIELDS,
     ),
+    Rule(
+        id="AG-SQLI-097",
+        attack="sqli",
+        score=5,
+        level=2,
+        pattern=r"\b(?:group_concat|concat_ws|load_file|extractvalue|updatexml|name_const|make_set|pg_(?:sleep|read_\w{4,16}|ls_dir)"
+        r"|substring_index|find_in_set|(?:from|to)_base64|unhex|[ad]es_(?:en|de)crypt|xmltype|randomblob|zeroblob|char(?:acter)?_length"
+        r"|octet_length|bit_length|str_to_date|unix_timestamp|last_insert_(?:id|rowid)|inet6?_(?:aton|ntoa)|export_set|period_(?:add|diff)"
+        r"|sec_to_time|time_to_sec|to_(?:days|seconds|number)|weight_string|is_(?:free|used)_lock|(?:get|release)_lock|uuid_short"
+        r"|connection_id|coercibility|old_password|rawtohex|json_(?:extract|arrayagg|objectagg|keys|value)|(?:session|system)_user"
+        r"|suser_s?name|db_name|sys_context|sqlite_\w{4,24}|lo_(?:import|export)|query_to_xml|dblink_\w{3,12}|row_count"
+        r"|gtid_sub\w{3,5}|sp_password) ?\((?:[^)]|$)"
+        r"|\b(?:information_schema|pg_catalog|sqlite_(?:temp_)?master|mysql\.(?:db|user)|all_tab_columns|user_tab_columns"
+        r"|sysobjects|syscolumns|msysobjects|master\.\.?(?:sys|xp_)|sys\.user_objects)\b[\w.`]{0,40}(?:\W{0,3}$|[ )\]'\"`](?:where|limit"
+        r"|--|#|group|order|union))",
+        needs=(
+            *(
+                "_concat",
+                "concat_ws",
+                "load_file",
+                "extractvalue",
+                "updatexml",
+                "name_const",
+                "make_set",
+                "pg_",
+                "_index",
+            ),
+            *(
+                "find_in_set",
+                "base64",
+                "unhex",
+                "crypt",
+                "xmltype",
+                "blob",
+                "_length",
+                "_to_",
+                "_timestamp",
+                "last_insert",
+            ),
+            *(
+                "inet",
+                "export_set",
+                "period_",
+                "to_days",
+                "to_seconds",
+                "to_number",
+                "weight_string",
+                "_lock",
+                "uuid_short",
+            ),
+            *(
+                "connection_id",
+                "coercibility",
+                "_password",
+                "rawtohex",
+                "json_",
+                "_user",
+                "suser_",
+                "db_name",
+                "sys_context",
+            ),
+            *(
+                "sqlite_",
+                "lo_import",
+                "lo_export",
+                "dblink_",
+                "row_count",
+                "gtid_",
+                "information_schema",
+                "mysql.",
+                "tab_columns",
+            ),
+            *("sysobjects", "syscolumns", "master.", "sys.user"),
+        ),
+        why="A function or a table that only a database has, wherever it stands.",
+        positives=("a b unhex(41)", "x from information_schema where", "me group_concat(a", "in sqlite_master"),
+        negatives=(
+            "the group_concat() function",
+            "information_schema is a schema",
+            "unhexed (x)",
+            "the session_user is",
+            "mysql.users",
+        ),
+        views=("sql",),
+    ),
 )

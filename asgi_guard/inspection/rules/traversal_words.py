@@ -27,9 +27,33 @@ RULES: Final[tuple[Rule, ...]] = (
         pattern=rf"^(?:~|\./)?/?{_HIDDEN}(?:/[\w./-]{{0,60}})?[~?]?$"
         r"|^/?(?:etc|proc|sys|var|root|usr|boot|dev)/(?:passwd|shadow|group|hosts|issue|sudoers|crontab|fstab|self|cpuinfo|version|net"
         r"|kernel|class|log|spool|run|lib|\.\w{2,16}|local|bin|mem|ssh|apache2|nginx|httpd|mysql)(?:/[\w./-]{0,60})?$"
-        r"|^(?:[\w./-]{0,40}/)?(?:boot|win|system|php|desktop)\.ini$|^(?:[\w./-]{0,40}/)?(?:config(?:uration)?|settings|database|db"
+        r"|^/?(?:windows|winnt)/(?:system32|repair|debug|panther|security|[a-z]{2,8}\.ini)(?:/[\w./-]{0,60})?$|^/?inetpub/(?:logs|wwwroot)\b"
+        r"|^/?(?:php\d?|mysql|apache\d?|xampp|wamp|nginx)/(?:conf|logs|bin|data|[a-z]{2,6}\.(?:cnf|ini|conf))(?:/[\w./-]{0,60})?$"
+        r"|(?:^|[/\\=])0x(?:2e|2f|5c)[^\s]{0,4}(?:0x(?:2e|2f|5c)|[./])|^(?:[\w./-]{0,40}/)?(?:boot|win|system|php|desktop)\.ini$|^(?:[\w./-]{0,40}/)?(?:config(?:uration)?|settings|database|db"
         r"|local|localsettings|wp-config|conn(?:ect(?:ion)?)?)(?:\.inc|\.local|\.sample)?\.(?:php\d?|inc|ya?ml|xml|bak|old)$",
-        needs=(".", "etc/", "proc/", "sys/", "var/", "root/", "usr/", "boot/", "dev/"),
+        needs=(
+            ".",
+            "etc/",
+            "proc/",
+            "sys/",
+            "var/",
+            "root/",
+            "usr/",
+            "boot/",
+            "dev/",
+            "0x2e",
+            "0x2f",
+            "0x5c",
+            "windows/",
+            "winnt/",
+            "inetpub/",
+            "php",
+            "mysql/",
+            "apache",
+            "xampp/",
+            "wamp/",
+            "nginx/",
+        ),
         why="A file of settings, of secrets or of the system, by its name alone.",
         positives=(
             ".env",

@@ -155,7 +155,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"(?::[\w.]{1,16})?|x-(?:data|init|html|on:\w{2,12}))\s{0,3}=|^[\s\"'>]{1,4}/?(?:src|href|style|background|action|data"
         r"|xmlns(?::\w{1,8})?|pattern|dynsrc|lowsrc|on[a-z]{3,20})[\s/+]{0,4}="
         r"|^on(?:load|error|click|focus|blur|mouse\w{2,8}|key\w{2,5}|change|submit|toggle|start|end|begin|pointer\w{2,9})\s?="
-        r"|-moz-binding\b|^@import\b|^[^\s]{0,24}\bexpression\s?\(|^behaviou?r\s?:\s?url|^;base64\b|^\s{0,4}data\s?:\s?text/html"
+        r"|-moz-binding\b|^@import\b|^[^\s]{0,24}\bexpression\s?\(|^behaviou?r\s?:\s?url|^;base64\b|^\s{0,4}data\s?:\s?(?:text|\*|;|application/(?:x-)?(?:php|javascript|xhtml|xml))"
         r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:view-source|wyciwyg):[a-z]|^feed:(?:javascript|https?|data):|^(?:vb|live)script\s?:\s?$"
         r"|^(?:<!\[cdata\[|\]\]>|<!--)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:|^a href\s?="
         r"|^[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname|\.\w{1,20}) {0,2}="
