@@ -166,7 +166,7 @@ class Scanner:
             for each in texts:
                 yield from self._look_at_windows(each, value, found)
                 trimmed = each.strip(_EDGES)
-                if trimmed != each and len(trimmed) <= WINDOW and not any(value.is_cut):
+                if trimmed != each and len(trimmed) <= _SHORT and not any(value.is_cut):
                     yield from self._look_at_windows(trimmed, value, found)
                 if '"' in each and each.lstrip(BLANK)[:1] in _BEGINS_JSON:
                     documents.append(each)

@@ -112,7 +112,7 @@ RULES: Final[tuple[Rule, ...]] = (
         why="A tool of administrators behind a separator, or a command behind one that begins the value.",
         positives=(";tmux", "x|lsblk -f", "& aptitude", "time; chef-shell one two", "|cat one"),
         negatives=("docker", "the dnf", "screen & keyboard", "nmap by Gordon; a book", "a; b"),
-        places=_FIELDS,
+        places=("query", "body", "cookie", "header", "referer", "filename"),
     ),
     Rule(
         id="AG-RCE-024",
@@ -165,7 +165,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^\$\{[a-z]\w{0,16}[#%^,@/]\S{0,24}\}$|^\$\{(?:cmd|shell|path|ifs|home)\}$"
         r"|^[^\n|]{1,24}\|\s{0,2}(?:(?:ba|z|k|da)?sh|python\d?|perl|php|ruby|gcc[\d.]{0,4})\s{0,2}$"
         r"|\{[a-z]{2,10},-[a-z]{1,6}\}|^find\s{1,4}\S{1,40}\s{1,4}-[a-z]{3,10}\s[^\n]{1,60}-exec\b"
-        r"|^python[23](?:\.\d{1,2})?\s{1,4}\S{1,40}$",
+        r"|^python[23](?:\.\d{1,2}\s{1,4}\S{1,40}$|\s{1,4}(?:-[a-z]\s|[\w-]{0,40}[./])\S{0,40}$)",
         needs=("$", "|", ",-", "-exec", "python"),
         why="A command that is put together from variables, ends in a shell, or begins as commands do.",
         positives=(
@@ -179,7 +179,18 @@ RULES: Final[tuple[Rule, ...]] = (
             "find /x -type f -exec cat {} +",
             "python3.11 x",
         ),
-        negatives=("$a + $b", "x=3; y=4", "$() of it", "${name}", "a | b", "{a,b}", "python 3", "~5", "find -x"),
+        negatives=(
+            "$a + $b",
+            "x=3; y=4",
+            "$() of it",
+            "${name}",
+            "a | b",
+            "{a,b}",
+            "python 3",
+            "python3 support",
+            "~5",
+            "find -x",
+        ),
         views=("plain", "shell"),
         places=_FIELDS,
     ),

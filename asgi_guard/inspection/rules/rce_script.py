@@ -59,6 +59,12 @@ _RARE: Final = (
 )
 """Nouns that nobody else has."""
 
+_NAMES: Final = (
+    *("path", "username", "userdomain", "systemroot", "systemdrive", "windir", "comspec", "temp", "tmp", "appdata"),
+    *("userprofile", "programfiles", "programdata", "computername", "errorlevel"),
+)
+"""Variables of Windows."""
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="AG-RCE-025",
@@ -90,9 +96,50 @@ RULES: Final[tuple[Rule, ...]] = (
         pattern=rf"^{_STARTS}\s{{1,4}}(?:-{{1,2}}\S{{1,16}}\s{{1,4}}|\d{{1,4}}\s{{1,4}}|/\s)?"
         r"(?:whoami|ifconfig|ipconfig|uname|hostname|printenv|netstat|lsof|(?:ba|z|k|da|c)?sh|id|ls|ps|pwd|nc|curl|wget"
         r"|chmod|python\d?|perl)(?:\s{1,4}[\w./:-]{1,40}){0,4}\s{0,2}$"
-        r"|^(?:env|exec|command|builtin|time|nice|watch|script|eval)\s{1,4}(?:whoami|ifconfig|ipconfig|uname|printenv|netstat|lsof"
+        r"|^(?:env|exec|command|builtin|time|nice|watch|script|eval)[ \t]{1,4}(?:whoami|ifconfig|ipconfig|uname|printenv|netstat|lsof"
         r"|(?:ba|z|k|da|c)?sh|id|ls|pwd|wget|curl|chmod)(?:\s{1,4}[-/~.$]\S{0,40}){0,4}\s{0,2}$",
-        needs=(" ",),
+        needs=(
+            *(
+                "sudo",
+                "doas",
+                "nohup",
+                "trace",
+                "ionice",
+                "stdbuf",
+                "setarch",
+                "setsid",
+                "chroot",
+                "unshare",
+                "xargs",
+                "busybox",
+            ),
+            *(
+                "timeout",
+                "flock",
+                "unbuffer",
+                "taskset",
+                "chrt",
+                "linux32",
+                "linux64",
+                "fakeroot",
+                "runuser",
+                "gosu",
+            ),
+            *(
+                "faketime",
+                "proxychains",
+                "torsocks",
+                "rlwrap",
+                "valgrind",
+                "env",
+                "exec",
+                "command",
+                "builtin",
+                "time ",
+                "time\t",
+            ),
+            *("nice ", "nice\t", "watch ", "watch\t", "script ", "script\t", "eval ", "eval\t"),
+        ),
         why="A command that another one starts, or that is given a file, as a whole value.",
         positives=("strace -f id", "timeout 5 whoami", "sudo ls /x", "time id", "nohup sh -c id"),
         negatives=("time to ls", "watch this", "nice id card", "sudo make me", "exec ls or not"),
@@ -125,9 +172,26 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=2,
-        pattern=r"^(?:ping6?|dig|host|nslookup|whois|traceroute)\s{1,4}(?:-\w{1,4}\s{1,4}(?:\d{1,4}\s{1,4})?)?[\w-]{1,40}(?:\.[\w-]{1,40}){1,4}\s{0,2}$"
-        r"|^echo\s[^\n>|]{0,60}>{1,2}\s?[\w./-]{1,40}$|^(?:ps\s{1,4}(?:aux|-ef)|ll\s{1,4}[/~.]\S{0,40}|ping\s{1,4}-[cn]\s{0,2}\d{1,4}\s\S{1,40}|uptime\s{1,4}--?\w{1,8}|ls\s{1,4}\.\.|ls\s{1,4}-[a-z]{1,6}|cat\s{1,4}\*)\s{0,2}$",
-        needs=(" ",),
+        pattern=r"^(?:ping6?|dig|host|nslookup|whois|traceroute)[ \t]{1,4}(?:-\w{1,4}\s{1,4}(?:\d{1,4}\s{1,4})?)?[\w-]{1,40}(?:\.[\w-]{1,40}){1,4}\s{0,2}$"
+        r"|^echo\s[^\n>|]{0,60}>{1,2}\s?[\w./-]{1,40}$|^(?:ps[ \t]{1,4}(?:aux|-ef)|ll[ \t]{1,4}[/~.]\S{0,40}|ping\s{1,4}-[cn]\s{0,2}\d{1,4}\s\S{1,40}|uptime\s{1,4}--?\w{1,8}|ls[ \t]{1,4}\.\.|ls[ \t]{1,4}-[a-z]{1,6}|cat[ \t]{1,4}\*)\s{0,2}$",
+        needs=(
+            *(
+                "ping",
+                "dig ",
+                "dig\t",
+                "host ",
+                "host\t",
+                "nslookup",
+                "whois",
+                "traceroute",
+                "echo",
+                "ps ",
+                "ps\t",
+                "ll ",
+                "ll\t",
+            ),
+            *("uptime", "ls ", "ls\t", "cat ", "cat\t"),
+        ),
         why="A command of few letters with what only a shell is given, as a whole value.",
         positives=("ps aux", "dig x.example", "echo a > b.c", "ls -la", "ping -c 3 x"),
         negatives=("host a party", "echo of it", "ping pong", "ps: see x.example", "a > b"),
@@ -139,11 +203,29 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=1,
-        pattern=r"^(?:(?:while|until)\s(?:true|:|!|read|sleep|\d|\[|[^\s;]{0,8}\$)[^;\n]{0,60};\s?do|for\s\w{1,16}\sin\s[^;\n]{1,60};\s?do"
-        r"|if\s(?:true|!|\[|test\s|[^\s;]{0,8}\$)[^;\n]{0,60};\s?then)(?:\s|$)|^case\s\S{1,20}\sin\s\S{1,20}\)"
-        r"|^\[{1,2}\s-[a-z]\s\S{1,40}\s\]{1,2}\s?(?:&&|\|\||;)|^if\s{1,16}[^\n]{1,60}\s(?:equ|neq|lss|leq|gtr|geq)\s"
+        pattern=r"^(?:(?:while|until)\s(?:true|:|!|read|sleep|\d|\[|[^\s;]{0,8}\$)[^;\n]{0,60};[ \t\n]?do|for\s\w{1,16}\sin\s[^;\n]{1,60};[ \t\n]?do"
+        r"|if\s(?:true|!|\[|test\s|[^\s;]{0,8}\$)[^;\n]{0,60};[ \t\n]?then)(?:\s|$)|^case\s\S{1,20}\sin\s\S{1,20}\)"
+        r"|^\[{1,2}[ \t]-[a-z]\s\S{1,40}\s\]{1,2}\s?(?:&&|\|\||;)|^if\s{1,16}[^\n]{1,60} (?:equ|neq|lss|leq|gtr|geq) "
         r"|^[<>]\([a-z][^)\n]{0,60}\)$|^\w{1,16}=\$\([a-z][^()\n]{0,60}\)$",
-        needs=(";", ")", " -", " equ ", " neq ", " lss ", " leq ", " gtr ", " geq "),
+        needs=(
+            *(
+                "; do",
+                ";do",
+                "; then",
+                ";then",
+                ";\tdo",
+                ";\ndo",
+                ";\tthen",
+                ";\nthen",
+                "case",
+                "[ -",
+                "[\t-",
+                "<(",
+                ">(",
+                "=$(",
+            ),
+            *(" equ ", " neq ", " lss ", " leq ", " gtr ", " geq "),
+        ),
         why="A loop, a condition or a command in the place of a file, as only shells write them.",
         positives=(
             "while true; do id; done",
@@ -161,13 +243,25 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=2,
-        pattern=r"^(?:export|declare|typeset|readonly|local)(?:\s-\w{1,3})?\s[a-z_]\w{0,30}=\S{1,60}$"
+        pattern=r"^(?:export|declare|typeset|readonly|local)(?: -\w{1,3})? [a-z_]\w{0,30}=\S{1,60}$"
         r"|^\{(?:[a-z/._-][a-z0-9/._-]{0,24})?(?:,[a-z0-9/._'\"$-]{0,24}){0,6},(?:\}|-[a-z0-9][^{},\s]{0,24}\}|/[^{},\s]{1,24}\})\w{0,8}$"
         r"|\{[a-z]{1,10},-[a-z]{1,6}\}|^%(?:path|username|userdomain|system(?:root|drive)|windir|comspec|temp|tmp|appdata"
         r"|localappdata|userprofile|programfiles|programdata|computername|homepath|errorlevel)%$"
         r"|^(?:[a-z]\w{0,16}=[^\s;&]{1,40}(?:;|&&)\s?){1,6}[^\s=$]{0,8}\$\{?[a-z]"
         r"|^(?:\$\{?[a-z]\w{0,12}\}?){2,8}$|\s<<<\s?['\"\w$]|^\$(?:ifs|shell|path|home|user|pwd|oldpwd)$",
-        needs=("=", "{", "%", "$", "<<<"),
+        needs=(
+            "export ",
+            "declare ",
+            "typeset ",
+            "readonly ",
+            "local ",
+            ",}",
+            ",-",
+            ",/",
+            "$",
+            "<<<",
+            *(f"{name}%" for name in _NAMES),
+        ),
         why="Variables, lists and lines of input, as only shells write them.",
         positives=("export shop=x", "{ls,}", "{l,-la}s", "%PATH%", "a=c;b=d;$a$b", "$a$b", "tr a b <<<c", "$HOME"),
         negatives=("{a,b}", "100%", "export to x", "a=b;c=d", "$5$6", "{1,}", "local news = x", "<<< back"),

@@ -34,8 +34,8 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=r"(?:[;&]|\|\||\$\(|[^\s`(\[>*_:,-]`)[\s;&|(@{]{0,6}"
         + FOLDER
-        + r"(?:cat|ls|id|rm|nc|sh|bash|wget|curl|ping6?|chmod|chown|sleep|perl|python[23]?|ruby|php|nslookup|telnet|t?ftp|scp|ssh|tar"
-        r"|gcc|awk|sed|e?grep|uname|whoami|ifconfig|netstat|ps|kill|mkdir|rmdir|useradd|adduser|zsh|ksh|lynx|lwp-download|xxd|base64)"
+        + r"(?:cat|ls|id|rm|nc|sh|bash|wget|curl|ping6?|chmod|chown|sleep|perl|python[23]?|ruby|php|nslookup|telnet|t?ftp"
+        r"|gcc|e?grep|uname|whoami|ifconfig|netstat|kill|mkdir|rmdir|useradd|adduser|zsh|ksh|lynx|lwp-download|xxd|base64)"
         r"[\s<]{1,4}(?:-[a-z0-9]|[~.]{0,2}/\w|\$|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:)",
         needs=(
             "cat",
@@ -58,16 +58,11 @@ RULES: Final[tuple[Rule, ...]] = (
             "ftp",
             *(
                 "chown",
-                "scp",
-                "tar",
                 "gcc",
-                "awk",
-                "sed",
                 "grep",
                 "uname",
                 "whoami",
                 "ifconfig",
-                "ps",
                 "kill",
                 "mkdir",
                 "adduser",

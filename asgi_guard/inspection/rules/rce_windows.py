@@ -10,7 +10,7 @@ from typing import Final
 
 from asgi_guard.inspection.rule import Rule
 
-_FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "path", "name")
+_FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "path")
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from asgi_guard.inspection.rule import Rule
-from asgi_guard.inspection.rules.sql import OPEN, OPERAND, QUOTES, SIGN
+from asgi_guard.inspection.rules.sql import EQUATIONS, OPEN, OPERAND, QUOTES, SIGN
 from asgi_guard.inspection.rules.sql_words import OFTEN, ONLY_SQL
 
 _NAMED: Final = r"^(?:\w{1,16}=)?"
@@ -257,19 +257,16 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^(?:\w{1,16}=)?; ?(?:select|drop|insert|delete|update|alter|exec|union)\b[^a-z]{0,3}$"
         r"|^(?:\w{1,16}=)?/\w{1,40} (?:or|and) ?\(? ?$|^or \{ ?if |^[\d.]{1,12} (?:or|and) \{ ?\w{1,10} ",
         needs=(
-            "=",
-            "<>",
-            "!",
-            " is ",
-            "like ",
-            "regexp ",
-            "in (",
-            "in(",
-            "values",
-            ";",
-            " or",
-            " and",
-            "or {",
+            *EQUATIONS,
+            *(f"{digit}{word}" for digit in "0123456789" for word in (" is", " like", " rlike", " regexp")),
+            *("in (", "in(", "values", "or {"),
+            *(
+                f";{blank}{verb}"
+                for blank in ("", " ")
+                for verb in ("select", "drop", "insert", "delete", "update", "alter")
+            ),
+            *(f";{blank}{verb}" for blank in ("", " ") for verb in ("exec", "union")),
+            *(" or", " and"),
         ),
         why="What is hardly anything but a condition, a list or a keyword of a query.",
         positives=(

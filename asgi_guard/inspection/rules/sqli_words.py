@@ -14,7 +14,10 @@ from asgi_guard.inspection.rules.sql import QUOTES
 
 _FIELDS: Final = ("query", "body", "cookie", "referer", "name")
 _THING: Final = r"[\w`.\[\]\"]{1,48}"
-_VERB: Final = r"(?:select|drop|insert|delete|update|alter|exec|union|create|truncate|rename|desc|load|grant|replace)"
+_VERBS: Final = (
+    *("select", "drop", "insert", "delete", "update", "alter", "exec", "union", "create", "truncate", "rename", "desc"),
+    *("load", "grant", "replace"),
+)
 _SYMBOLS: Final = ("!=", "<>", "&&", "||", "<<", ">>", "->", "<=", ">=", ":=")
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -125,23 +128,44 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=2,
-        pattern=rf"^(?:[-\d.]{{1,10}}|[\d.]{{0,4}}e[\d(]{{1,3}}|\\n|@?`\w{{0,12}}`|@\.|null) ?union\b|; ?{_VERB}$"
-        r"|^[\w.,-]{1,20} (?:or|and) ?\{ ?\w{1,10} |^/[\w.-]{1,40} (?:x?or|and|div|mod|like|between|&&|\|\|) ?\(? ?$"
-        r"|^(?:div|mod|r?like|regexp|xor) -?\d{1,9}$|^\d{1,6} (?:r?like|regexp|div|mod|xor|sounds like) \d{1,6}$"
+        pattern=rf"^(?:[-\d.]{{1,10}}|[\d.]{{0,4}}e[\d(]{{1,3}}|\\n|@?`\w{{0,12}}`|@\.|null) ?union\b|; ?(?:{'|'.join(_VERBS)})$"
+        r"|^[\w.,-]{1,20} (?:or|and) ?\{ ?\w{1,10} |^/[\w.-]{1,40} (?:xor|div|mod|like|&&|\|\|) ?\(? ?$"
+        r"|^(?:div|mod|rlike|regexp|xor) -?\d{1,9}$|^\d{1,6} (?:div|mod|xor|sounds like) \d{1,6}$"
         r"|^['\"`]?\w{1,12}['\"`] ?(?:=|<>|!=|<|>|r?like) ?['\"`]\w{1,12}['\"`]?$|^@\w{0,16} ?:= ?"
         r"|^@['\"`]\w{1,16}['\"`]$|^\W{0,3}[a-z_]\w{2,40} ?\($|\b\d ?::(?:int|text|varchar|numeric|bool)\b|\bnull ?::(?:int|text|varchar)"
         r"|^\W{0,3}(?:cast|convert) ?\( ?['\"\w@]{1,24} ?(?:as|,)|^\d\.?e\d{0,2}(?:\(|union\b)",
         needs=(
-            *("union", ";", " or", " and", " div", " mod", "like", "regexp", "xor", "&&", "||", "div ", "mod "),
-            *("between", "=", "<", ">", "@", "::", "(", "convert"),
+            *(
+                "union",
+                " or{",
+                " or {",
+                " and{",
+                " and {",
+                " xor",
+                " div",
+                " mod",
+                " like",
+                "&&",
+                "||",
+                "rlike ",
+                "regexp ",
+            ),
+            *("xor ", "div ", "mod ", ":=", "@'", '@"', "@`", "(", "::"),
+            *(f";{blank}{verb}" for blank in ("", " ") for verb in _VERBS if verb != "union"),
+            *(
+                f"{quote}{blank}{sign}"
+                for quote in QUOTES
+                for blank in ("", " ")
+                for sign in ("=", "<", ">", "!=", "rlike")
+            ),
         ),
         why="Numbers, texts and variables as databases write them, joined to a keyword.",
         positives=(
             "-1union",
             ";truncate",
             "3 or{x 1}",
-            "/tea or (",
-            "4 rlike 4",
+            "/tea mod (",
+            "4 div 4",
             "'a'='a'",
             "@x:=1",
             "7::int",

@@ -73,55 +73,88 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|all|anchors|links|images|scripts|stylesheets|execcommand|open|close|body|head|forms|referrer|location|domain|cookie"
         r"|write(?:ln)?|queryselector(?:all)?|getelements?by\w{2,12}|create\w{4,20}|doctype|defaultview|activeelement|evaluate"
         r"|currentscript|adoptnode|importnode|append\w{0,5}|designmode)\b(?:\s?[.=(\[;]|$)|(?:local|session)storage(?:\.|\[)"
-        r"|location\.(?:href|hash|search|assign|replace|reload|host|pathname)\b|location\s?=\s?['\"`]|history\.\w{3,12}\("
+        r"|location\.(?:href|hash|search|assign|replace|reload|host|pathname)\b|location ?=\s?['\"`]|history\.\w{3,12}\("
         r"|navigator\.(?:useragent|sendbeacon|cookieenabled|geolocation|mediadevices|credentials|clipboard|serviceworker)\b|xmlhttprequest\s?[(.]|new xmlhttprequest\b|fetch\s?\(\s?['\"`/]|import\s?\(\s?['\"`/]|importscripts\s?\("
-        r"|websocket\s?\(|new\s{1,2}(?:image|worker|eventsource)\s?\(|string\.(?:fromcharcode|raw)\b|array\.from\b|(?:reflect|object"
+        r"|websocket\s?\(|new (?:image|worker|eventsource)\s?\(|string\.(?:fromcharcode|raw)\b|array\.from\b|(?:reflect|object"
         r"|promise|symbol|proxy)\.[a-z]{2,16}\s?(?:`|\.(?:call|apply|bind)\b)|set(?:immediate|timeout|interval)\s?\(|requestanimationframe\s?\("
-        r"|(?:alert|confirm|prompt|eval|print)\s?(?:\?\.\(|\.(?:call|apply|bind)\b|`)|(?:window|self|top|parent|frames|globalthis"
-        r"|this)\s?(?:\?\.|\.)?\s?\[\s?['\"`/]|parent\.document|globalthis\.|frames\[|\.(?:inner|outer)html\b|\.parentnode\b"
+        r"|(?:alert|confirm|prompt|eval|print) ?(?:\?\.\(|\.(?:call|apply|bind)\b|`)|(?:window|self|top|parent|frames|globalthis"
+        r"|this) ?(?:\?\.|\.)?\[\s?['\"`/]|parent\.document|globalthis\.|frames\[|\.(?:inner|outer)html\b|\.parentnode\b"
         r"|insertadjacent\w{4,7}\b|\.textcontent\s?=|(?:unescape|decodeuri(?:component)?|encodeuri(?:component)?)\s?\("
         r"|[a-z]=alert\b)"
         r"|^[^\s]{0,24}\]\s?\.\s?(?:map|find|filter|sort|some|every|reduce|foreach|constructor)\b"
         r"|^\W{0,4}\(?(?:async )?(?:function\s?\(\s?\)\s?\{|\(\s?\)\s?=>)",
         needs=(
-            "document",
-            "storage",
-            "location",
-            "history.",
-            "navigator.",
-            "xmlhttprequest",
-            "fetch",
-            "import",
-            "websocket",
-            "new ",
-            "string.",
-            "array.",
-            "reflect.",
-            "object.",
-            "promise.",
-            "symbol.",
-            "proxy.",
-            "set",
-            "requestanim",
-            "alert",
-            "confirm",
-            "prompt",
-            "eval",
-            "print",
-            "window",
-            "self",
-            "top",
-            "parent",
-            "frames",
-            "this",
-            "html",
-            "insertadjacent",
-            ".textcontent",
-            "unescape",
-            "uri",
-            "].",
-            "function",
-            "=>",
+            *(
+                "document",
+                "storage",
+                "location.",
+                "location=",
+                "location =",
+                "history.",
+                "navigator.",
+                "xmlhttprequest",
+                "fetch",
+            ),
+            *(
+                "import",
+                "websocket",
+                "new image",
+                "new worker",
+                "new eventsource",
+                "string.",
+                "array.",
+                "reflect.",
+                "object.",
+            ),
+            *(
+                "promise.",
+                "symbol.",
+                "proxy.",
+                "setimmediate",
+                "settimeout",
+                "setinterval",
+                "requestanim",
+                "alert",
+                "confirm",
+            ),
+            *(
+                "prompt",
+                "eval",
+                "print?.",
+                "print.",
+                "print`",
+                "print ",
+                "window",
+                "self[",
+                "self.[",
+                "self?.[",
+                "self ",
+                "top[",
+            ),
+            *(
+                "top.[",
+                "top?.[",
+                "top ",
+                "parent",
+                "frames",
+                "globalthis",
+                "this[",
+                "this.[",
+                "this?.[",
+                "this ",
+                "html",
+            ),
+            *(
+                "insertadjacent",
+                ".textcontent",
+                "unescape",
+                "decodeuri",
+                "encodeuri",
+                "].",
+                "] .",
+                "function",
+                "=>",
+            ),
         ),
         why="A value that begins as code of a page.",
         positives=(
@@ -153,43 +186,70 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=r"(?:^|[\s\"'/;])(?:xlink:href|formaction|srcdoc|ng-(?:app|init|click|bind\w{0,12}|focus|controller)|v-(?:on|bind|html)"
         r"(?::[\w.]{1,16})?|x-(?:data|init|html|on:\w{2,12}))\s{0,3}=|^[\s\"'>]{1,4}/?(?:src|href|style|background|action|data"
-        r"|xmlns(?::\w{1,8})?|pattern|dynsrc|lowsrc|on[a-z]{3,20})[\s/+]{0,4}="
-        r"|^on(?:load|error|click|focus|blur|mouse\w{2,8}|key\w{2,5}|change|submit|toggle|start|end|begin|pointer\w{2,9})\s?="
+        r"|xmlns(?::\w{1,8})?|pattern|dynsrc|lowsrc) ?="
+        r"|^[\s\"'>/]{0,4}on(?:load|error|click|focus|blur|mouse\w{2,8}|key\w{2,5}|change|submit|toggle|start|end|begin|pointer\w{2,9}) ?="
         r"|-moz-binding\b|^@import\b|^[^\s]{0,24}\bexpression\s?\(|^behaviou?r\s?:\s?url|^;base64\b|^\s{0,4}data\s?:\s?(?:text|\*|;|application/(?:x-)?(?:php|javascript|xhtml|xml))"
         r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:view-source|wyciwyg):[a-z]|^feed:(?:javascript|https?|data):|^(?:vb|live)script\s?:\s?$"
         r"|^(?:<!\[cdata\[|\]\]>|<!--)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:|^a href\s?="
-        r"|^[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname|\.\w{1,20}) {0,2}="
+        r"|^[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname) ?="
         r"|^[\"'] {0,4}(?:in )?valueof {0,2}=|^[+!\[\](){}$=~]{0,24}(?:[+!~]\[\]|\+\{\}|!!\[)[+!\[\](){}$=~]{0,80}$",
         needs=(
-            "xlink:",
-            "ng-",
-            "v-",
-            "x-",
-            "src",
-            "href",
-            "style",
-            "background",
-            "data",
-            "xmlns",
-            "pattern",
-            "on",
-            "-moz-",
-            "@import",
-            "behavio",
-            ";base64",
-            "feed:",
-            "source:",
-            "wyciwyg:",
-            "jar:",
-            "script",
-            "<!",
-            "]]>",
-            "+ad",
-            "'",
-            '"',
-            "[]",
-            "!!",
-            "=~",
+            *(
+                "xlink:href",
+                "formaction",
+                "srcdoc",
+                "ng-",
+                "v-on",
+                "v-bind",
+                "v-html",
+                "x-data",
+                "x-init",
+                "x-html",
+                "x-on:",
+            ),
+            *(
+                f"{name}{blank}="
+                for name in ("src", "href", "style", "background", "data", "xmlns", "pattern")
+                for blank in ("", " ")
+            ),
+            *(" action=", " action =", "'action", '"action', ">action", "/action", "\taction", "\naction", "xmlns:"),
+            *(
+                "onload",
+                "onerror",
+                "onclick",
+                "onfocus",
+                "onblur",
+                "onmouse",
+                "onkey",
+                "onchange",
+                "onsubmit",
+                "ontoggle",
+            ),
+            *(
+                "onstart",
+                "onend",
+                "onbegin",
+                "onpointer",
+                "-moz-",
+                "@import",
+                "expression",
+                "behavio",
+                ";base64",
+                "data:",
+            ),
+            *(
+                "data :",
+                "view-source:",
+                "feed:",
+                "wyciwyg:",
+                "vbscript",
+                "livescript",
+                "javascript:",
+                "<!",
+                "]]>",
+                "+ad",
+            ),
+            *("location=", "location =", "valueof", "name=", "name =", "[]", "!![", "+{}"),
         ),
         why="An attribute behind the end of another one, a style or an address that runs, a piece of markup as a whole value.",
         positives=(
@@ -201,7 +261,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "data:text/html",
             "<!--",
             "onload=",
-            '"in x.y=',
+            '"in x.name=',
             "(![]+[])[+[]]",
         ),
         negatives=(
