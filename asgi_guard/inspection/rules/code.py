@@ -182,7 +182,8 @@ RULES: Final[tuple[Rule, ...]] = (
         + NAMES
         + r"|exec|system|eval|assert|printf|file|fopen|chr)"
         + _GAP
-        + r"\(\s{0,4}(?:$|\)\W{0,4}$|\)\[\d{1,3}\]$|(?:['\"$\d]|\w{1,20}[,)(.])[^\n]{0,80}\)\W{0,4}$|['\"$][^)\n]{0,80}$)",
+        + r"\(\s{0,4}(?:$|\)\W{0,4}$|\)\[\d{1,3}\]$|(?:['\"$\d]|\w{1,20}[,)(.])[^\n]{0,80}\)\W{0,4}$"
+        r"|['\"$][^)\n]{0,80}$)",
         needs=("(",),
         why="A function that only PHP has, with its argument as a whole value.",
         positives=("strip_tags('a')", "file_get_contents($a)", "gzuncompress/*a*/(1)", "eval (1)"),

@@ -14,11 +14,15 @@ from asgi_guard.inspection.rule import Rule
 _FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "user_agent", "name")
 
 COMMANDS: Final = (
-    r"(?:id|ls|ll|rm|cp|mv|ps|pwd|cat|tac|nl|sed|gawk|mawk|nawk|awk|grep|egrep|fgrep|sh|bash|zsh|ksh|csh|tcsh|dash|ash|fish"
-    r"|nc|ncat|netcat|wget|curl|ping6?|dig|nslookup|telnet|t?ftp|ssh|scp|rsync|tar|gzip|gunzip|bzip2|bunzip2|xz|unxz|unlzma"
-    r"|unzip|[bx]?z(?:cat|less|more|e?grep|diff)|7z[ar]?|chmod|chown|chgrp|mkdir|rmdir|unlink|mkfifo|whoami|uname|hostname"
+    r"(?:id|ls|ll|rm|cp|mv|ps|pwd|cat|tac|nl|sed|gawk|mawk|nawk|awk|grep|egrep|fgrep|sh|bash|zsh|ksh|csh|tcsh|dash"
+    r"|ash|fish"
+    r"|nc|ncat|netcat|wget|curl|ping6?|dig|nslookup|telnet|t?ftp|ssh|scp|rsync|tar|gzip|gunzip|bzip2|bunzip2|xz|unxz"
+    r"|unlzma"
+    r"|unzip|[bx]?z(?:cat|less|more|e?grep|diff)|7z[ar]?|chmod|chown|chgrp|mkdir|rmdir|unlink|mkfifo|whoami|uname"
+    r"|hostname"
     r"|ifconfig|ipconfig|netstat|uptime|printenv|env|df|du|wc|xargs|sudo|su|perl[\d.]{0,4}|python[\d.]{0,4}|php\d?|ruby"
-    r"|node|lua|tclsh|gcc|cc|g\+\+|vim?|rvim|nano|emacs|ed|base64|xxd|od|hexdump|strings|nohup|crontab|kill|killall|pkill"
+    r"|node|lua|tclsh|gcc|cc|g\+\+|vim?|rvim|nano|emacs|ed|base64|xxd|od|hexdump|strings|nohup|crontab|kill|killall"
+    r"|pkill"
     r"|useradd|adduser|usermod|passwd|getent|lsof|mount|umount|systemctl|htop|tee|echo|printf)"
 )
 """Commands of Unix, most of which are no words."""
@@ -28,27 +32,38 @@ _STARTS: Final = (
     r"|taskset|chrt|linux(?:32|64)|fakeroot|pkexec|runuser|gosu|faketime|proxychains4?|torsocks|rlwrap|valgrind)"
 )
 _VERBS: Final = (
-    r"(?:get|set|new|add|remove|invoke|start|stop|restart|import|export|out|clear|copy|move|rename|test|write|read|select"
-    r"|sort|measure|compare|convertto|convertfrom|enable|disable|register|unregister|enter|exit|wait|resume|suspend|update)"
+    r"(?:get|set|new|add|remove|invoke|start|stop|restart|import|export|out|clear|copy|move|rename|test|write|read"
+    r"|select"
+    r"|sort|measure|compare|convertto|convertfrom|enable|disable|register|unregister|enter|exit|wait|resume|suspend"
+    r"|update)"
 )
 _NOUNS: Final = (
     r"(?:acl|alias|authenticodesignature|childitem|cim\w{3,20}|clixml|computer|content|credential|csv|culture|eventlog"
-    r"|executionpolicy|expression|filehash|file|formatdata|hotfix|itemproperty|item|job|localuser|localgroup\w{0,8}|location"
+    r"|executionpolicy|expression|filehash|file|formatdata|hotfix|itemproperty|item|job|localuser|localgroup\w{0,8}"
+    r"|location"
     r"|module|netadapter|netipaddress|object|path|process|ps(?:breakpoint|drive|provider|session\w{0,14}|snapin)|random"
     r"|restmethod|scheduledtask|securestring|service|stringdata|string|tracesource|transcript|type(?:data)?|uiculture"
     r"|variable|webrequest|wmi(?:object|event|method)|wmievent|wsman\w{0,20}|xml|command|host|history|help|member)"
 )
 
 _TOOLS: Final = (
-    r"(?:strace|ltrace|pipx|busctl|dmsetup|knife|crowdsec|cscli|minikube|kubectl|podman|start-stop-daemon|update-alternatives"
-    r"|run-(?:parts|mailcap)|ldconfig|readelf|jrunscript|rpm(?:query|verify)?|tshark|whiptail|logsave|pidstat|mpstat|iostat"
-    r"|vmstat|(?:xe|pdf|lua)?latex|(?:xe|pdf|lua)tex|latexmk|hping3|sqlmap|pg_(?:dump|restore)|mysqldump|rsync|socat|tclsh"
-    r"|ghci?|irb|jjs|kotlinc|octave|[gmn]awk|dmidecode|genisoimage|ginsh|iftop|iotop|nasm|openvpn|pkexec|redcarpet|restic"
-    r"|rlwrap|sash|tasksh|valgrind|vigr|xmodmap|xmore|xpad|zathura|zypper|cowsay|cowthink|efax|facter|mtr|nroff|troff|groff"
-    r"|sshpass|smbclient|rvim|rview|vimdiff|cupsfilter|csplit|dosbox|dvips|elvish|enscript|exiftool|fping|hexdump|ispell"
-    r"|ksshell|msfconsole|msg(?:attrib|cat|conv|filter|merge|uniq)|ntpdate|perlbug|psftp|ptx|pwsh|scanmem|soelim|softlimit"
+    r"(?:strace|ltrace|pipx|busctl|dmsetup|knife|crowdsec|cscli|minikube|kubectl|podman|start-stop-daemon"
+    r"|update-alternatives"
+    r"|run-(?:parts|mailcap)|ldconfig|readelf|jrunscript|rpm(?:query|verify)?|tshark|whiptail|logsave|pidstat|mpstat"
+    r"|iostat"
+    r"|vmstat|(?:xe|pdf|lua)?latex|(?:xe|pdf|lua)tex|latexmk|hping3|sqlmap|pg_(?:dump|restore)|mysqldump|rsync|socat"
+    r"|tclsh"
+    r"|ghci?|irb|jjs|kotlinc|octave|[gmn]awk|dmidecode|genisoimage|ginsh|iftop|iotop|nasm|openvpn|pkexec|redcarpet"
+    r"|restic"
+    r"|rlwrap|sash|tasksh|valgrind|vigr|xmodmap|xmore|xpad|zathura|zypper|cowsay|cowthink|efax|facter|mtr|nroff|troff"
+    r"|groff"
+    r"|sshpass|smbclient|rvim|rview|vimdiff|cupsfilter|csplit|dosbox|dvips|elvish|enscript|exiftool|fping|hexdump"
+    r"|ispell"
+    r"|ksshell|msfconsole|msg(?:attrib|cat|conv|filter|merge|uniq)|ntpdate|perlbug|psftp|ptx|pwsh|scanmem|soelim"
+    r"|softlimit"
     r"|tcpdump|tmate|torify|uudecode|uuencode|varnishncsa|volatility|w3m|xdotool|unlzma|bzcat|lzcat|zless|bzless|xzless"
-    r"|bzmore|gdb|nmap|masscan|systemd-(?:run|resolve)|loginctl|systemd-\w{3,12}|apt-(?:get|cache)|dpkg|perf|bpftrace|crash)"
+    r"|bzmore|gdb|nmap|masscan|systemd-(?:run|resolve)|loginctl|systemd-\w{3,12}|apt-(?:get|cache)|dpkg|perf|bpftrace"
+    r"|crash)"
 )
 """Tools whose names are no words."""
 
@@ -96,7 +111,8 @@ RULES: Final[tuple[Rule, ...]] = (
         pattern=rf"^{_STARTS}\s{{1,4}}(?:-{{1,2}}\S{{1,16}}\s{{1,4}}|\d{{1,4}}\s{{1,4}}|/\s)?"
         r"(?:whoami|ifconfig|ipconfig|uname|hostname|printenv|netstat|lsof|(?:ba|z|k|da|c)?sh|id|ls|ps|pwd|nc|curl|wget"
         r"|chmod|python\d?|perl)(?:\s{1,4}[\w./:-]{1,40}){0,4}\s{0,2}$"
-        r"|^(?:env|exec|command|builtin|time|nice|watch|script|eval)[ \t]{1,4}(?:whoami|ifconfig|ipconfig|uname|printenv|netstat|lsof"
+        r"|^(?:env|exec|command|builtin|time|nice|watch|script|eval)[ \t]{1,4}(?:whoami|ifconfig|ipconfig|uname"
+        r"|printenv|netstat|lsof"
         r"|(?:ba|z|k|da|c)?sh|id|ls|pwd|wget|curl|chmod)(?:\s{1,4}[-/~.$]\S{0,40}){0,4}\s{0,2}$",
         needs=(
             *(
@@ -152,7 +168,8 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=2,
         pattern=rf"^{_TOOLS}\s{{1,4}}\S{{1,40}}(?:\s{{1,4}}\S{{1,40}}){{0,3}}\s{{0,2}}$"
-        rf"|^(?:rc|bzcat|{COMMANDS})\s{{1,4}}(?:-\w{{1,8}}\s{{1,4}})?[\w./-]{{1,40}}\.(?:sh|py|pl|rb|php|txt|gz|bz2|xz|zst|log|conf"
+        rf"|^(?:rc|bzcat|{COMMANDS})\s{{1,4}}(?:-\w{{1,8}}\s{{1,4}})?[\w./-]{{1,40}}\.(?:sh|py|pl|rb|php|txt|gz|bz2"
+        rf"|xz|zst|log|conf"
         r"|so|c|tar|tgz|zip|sql|passwd)\s{0,2}$",
         needs=(" ",),
         why="A tool that is given a file or a host, as a whole value.",
@@ -172,8 +189,11 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=2,
-        pattern=r"^(?:ping6?|dig|host|nslookup|whois|traceroute)[ \t]{1,4}(?:-\w{1,4}\s{1,4}(?:\d{1,4}\s{1,4})?)?[\w-]{1,40}(?:\.[\w-]{1,40}){1,4}\s{0,2}$"
-        r"|^echo\s[^\n>|]{0,60}>{1,2}\s?[\w./-]{1,40}$|^(?:ps[ \t]{1,4}(?:aux|-ef)|ll[ \t]{1,4}[/~.]\S{0,40}|ping\s{1,4}-[cn]\s{0,2}\d{1,4}\s\S{1,40}|uptime\s{1,4}--?\w{1,8}|ls[ \t]{1,4}\.\.|ls[ \t]{1,4}-[a-z]{1,6}|cat[ \t]{1,4}\*)\s{0,2}$",
+        pattern=r"^(?:ping6?|dig|host|nslookup|whois|traceroute)[ \t]{1,4}(?:-\w{1,4}\s{1,4}(?:\d{1,4}\s{1,4})?)?"
+        r"[\w-]{1,40}(?:\.[\w-]{1,40}){1,4}\s{0,2}$"
+        r"|^echo\s[^\n>|]{0,60}>{1,2}\s?[\w./-]{1,40}$|^(?:ps[ \t]{1,4}(?:aux|-ef)|ll[ \t]{1,4}[/~.]\S{0,40}"
+        r"|ping\s{1,4}-[cn]\s{0,2}\d{1,4}\s\S{1,40}|uptime\s{1,4}--?\w{1,8}|ls[ \t]{1,4}\.\.|ls[ \t]{1,4}-[a-z]{1,6}"
+        r"|cat[ \t]{1,4}\*)\s{0,2}$",
         needs=(
             *(
                 "ping",
@@ -203,7 +223,8 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="rce",
         score=5,
         level=1,
-        pattern=r"^(?:(?:while|until)\s(?:true|:|!|read|sleep|\d|\[|[^\s;]{0,8}\$)[^;\n]{0,60};[ \t\n]?do|for\s\w{1,16}\sin\s[^;\n]{1,60};[ \t\n]?do"
+        pattern=r"^(?:(?:while|until)\s(?:true|:|!|read|sleep|\d|\[|[^\s;]{0,8}\$)[^;\n]{0,60};[ \t\n]?do"
+        r"|for\s\w{1,16}\sin\s[^;\n]{1,60};[ \t\n]?do"
         r"|if\s(?:true|!|\[|test\s|[^\s;]{0,8}\$)[^;\n]{0,60};[ \t\n]?then)(?:\s|$)|^case\s\S{1,20}\sin\s\S{1,20}\)"
         r"|^\[{1,2}[ \t]-[a-z]\s\S{1,40}\s\]{1,2}\s?(?:&&|\|\||;)|^if\s{1,16}[^\n]{1,60} (?:equ|neq|lss|leq|gtr|geq) "
         r"|^[<>]\([a-z][^)\n]{0,60}\)$|^\w{1,16}=\$\([a-z][^()\n]{0,60}\)$",
@@ -244,8 +265,10 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=2,
         pattern=r"^(?:export|declare|typeset|readonly|local)(?: -\w{1,3})? [a-z_]\w{0,30}=\S{1,60}$"
-        r"|^\{(?:[a-z/._-][a-z0-9/._-]{0,24})?(?:,[a-z0-9/._'\"$-]{0,24}){0,6},(?:\}|-[a-z0-9][^{},\s]{0,24}\}|/[^{},\s]{1,24}\})\w{0,8}$"
-        r"|\{[a-z]{1,10},-[a-z]{1,6}\}|^%(?:path|username|userdomain|system(?:root|drive)|windir|comspec|temp|tmp|appdata"
+        r"|^\{(?:[a-z/._-][a-z0-9/._-]{0,24})?(?:,[a-z0-9/._'\"$-]{0,24}){0,6},(?:\}|-[a-z0-9][^{},\s]{0,24}\}"
+        r"|/[^{},\s]{1,24}\})\w{0,8}$"
+        r"|\{[a-z]{1,10},-[a-z]{1,6}\}|^%(?:path|username|userdomain|system(?:root|drive)|windir|comspec|temp|tmp"
+        r"|appdata"
         r"|localappdata|userprofile|programfiles|programdata|computername|homepath|errorlevel)%$"
         r"|^(?:[a-z]\w{0,16}=[^\s;&]{1,40}(?:;|&&)\s?){1,6}[^\s=$]{0,8}\$\{?[a-z]"
         r"|^(?:\$\{?[a-z]\w{0,12}\}?){2,8}$|\s<<<\s?['\"\w$]|^\$(?:ifs|shell|path|home|user|pwd|oldpwd)$",
@@ -331,8 +354,10 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=2,
         pattern=r"\r\n\s?(?:(?:data|quit|rset|noop|starttls|stls|capa|uidl|stat)\s{0,2}(?:$|[\r\n])"
-        r"|(?:dele|retr|uidl|top|list)\s\d{1,6}\b|apop\s\S{1,40}\s[0-9a-z]|auth\s(?:login|plain|cram|digest|xoauth|ntlm)"
-        r"|[a-z]{0,4}\d{1,4}\s(?:capability|noop|logout|starttls|authenticate|login|expunge|lsub|(?:un)?subscribe|uid\s\w)\b"
+        r"|(?:dele|retr|uidl|top|list)\s\d{1,6}\b|apop\s\S{1,40}\s[0-9a-z]|auth\s(?:login|plain|cram|digest|xoauth"
+        r"|ntlm)"
+        r"|[a-z]{0,4}\d{1,4}\s(?:capability|noop|logout|starttls|authenticate|login|expunge|lsub|(?:un)?subscribe"
+        r"|uid\s\w)\b"
         r"|a\d{1,4}\s(?:create|delete|rename|list|check|close|select|status|search|fetch|store|copy|examine|append)\b)",
         needs=("\r\n",),
         why="A command of mail servers on a line of its own.",

@@ -18,6 +18,7 @@ _VERBS: Final = (
     *("select", "drop", "insert", "delete", "update", "alter", "exec", "union", "create", "truncate", "rename", "desc"),
     *("load", "grant", "replace"),
 )
+_VERB: Final = "|".join(_VERBS)
 _SYMBOLS: Final = ("!=", "<>", "&&", "||", "<<", ">>", "->", "<=", ">=", ":=")
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -79,7 +80,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=2,
-        pattern=r"^[) ;'\"]{0,4}(?:select ?(?:\* ?from\b|(?:distinct |all )[\w`\[*.]{1,30}$|null\b[ ,;]{0,2}$"
+        pattern=r"^[) ;'\"]{0,4}(?:select ?(?:\* ?from\b|(?:distinct |all )[\w`\[*.]{1,30}$|null\b[ ,;]{0,2}$"  # noqa: S608
         r"|case$|\( ?select\b|\[\w{1,30}\]|top \d{1,4} [\w*]{1,30}$|[\w`.,]{1,60} from [\w`.]{1,40} where$)"
         rf"|update {_THING} set(?:$| {_THING} ?=)|delete from {_THING} ?(?:;|where\b)|(?:create|alter|truncate|rename)"
         rf" (?:table|database|schema|login|view|function|procedure) {_THING} ?(?:[(;]|(?:as|to|add|drop|character"
@@ -128,11 +129,12 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=2,
-        pattern=rf"^(?:[-\d.]{{1,10}}|[\d.]{{0,4}}e[\d(]{{1,3}}|\\n|@?`\w{{0,12}}`|@\.|null) ?union\b|; ?(?:{'|'.join(_VERBS)})$"
+        pattern=rf"^(?:[-\d.]{{1,10}}|[\d.]{{0,4}}e[\d(]{{1,3}}|\\n|@?`\w{{0,12}}`|@\.|null) ?union\b|; ?(?:{_VERB})$"
         r"|^[\w.,-]{1,20} (?:or|and) ?\{ ?\w{1,10} |^/[\w.-]{1,40} (?:xor|div|mod|like|&&|\|\|) ?\(? ?$"
         r"|^(?:div|mod|rlike|regexp|xor) -?\d{1,9}$|^\d{1,6} (?:div|mod|xor|sounds like) \d{1,6}$"
         r"|^['\"`]?\w{1,12}['\"`] ?(?:=|<>|!=|<|>|r?like) ?['\"`]\w{1,12}['\"`]?$|^@\w{0,16} ?:= ?"
-        r"|^@['\"`]\w{1,16}['\"`]$|^\W{0,3}[a-z_]\w{2,40} ?\($|\b\d ?::(?:int|text|varchar|numeric|bool)\b|\bnull ?::(?:int|text|varchar)"
+        r"|^@['\"`]\w{1,16}['\"`]$|^\W{0,3}[a-z_]\w{2,40} ?\($|\b\d ?::(?:int|text|varchar|numeric|bool)\b"
+        r"|\bnull ?::(?:int|text|varchar)"
         r"|^\W{0,3}(?:cast|convert) ?\( ?['\"\w@]{1,24} ?(?:as|,)|^\d\.?e\d{0,2}(?:\(|union\b)",
         needs=(
             *(
@@ -180,15 +182,22 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=2,
-        pattern=r"\b(?:group_concat|concat_ws|load_file|extractvalue|updatexml|name_const|make_set|pg_(?:sleep|read_\w{4,16}|ls_dir)"
-        r"|substring_index|find_in_set|(?:from|to)_base64|unhex|[ad]es_(?:en|de)crypt|xmltype|randomblob|zeroblob|char(?:acter)?_length"
-        r"|octet_length|bit_length|str_to_date|unix_timestamp|last_insert_(?:id|rowid)|inet6?_(?:aton|ntoa)|export_set|period_(?:add|diff)"
-        r"|sec_to_time|time_to_sec|to_(?:days|seconds|number)|weight_string|is_(?:free|used)_lock|(?:get|release)_lock|uuid_short"
-        r"|connection_id|coercibility|old_password|rawtohex|json_(?:extract|arrayagg|objectagg|keys|value)|(?:session|system)_user"
+        pattern=r"\b(?:group_concat|concat_ws|load_file|extractvalue|updatexml|name_const|make_set|pg_(?:sleep"
+        r"|read_\w{4,16}|ls_dir)"
+        r"|substring_index|find_in_set|(?:from|to)_base64|unhex|[ad]es_(?:en|de)crypt|xmltype|randomblob|zeroblob"
+        r"|char(?:acter)?_length"
+        r"|octet_length|bit_length|str_to_date|unix_timestamp|last_insert_(?:id|rowid)|inet6?_(?:aton|ntoa)"
+        r"|export_set|period_(?:add|diff)"
+        r"|sec_to_time|time_to_sec|to_(?:days|seconds|number)|weight_string|is_(?:free|used)_lock|(?:get"
+        r"|release)_lock|uuid_short"
+        r"|connection_id|coercibility|old_password|rawtohex|json_(?:extract|arrayagg|objectagg|keys|value)|(?:session"
+        r"|system)_user"
         r"|suser_s?name|db_name|sys_context|sqlite_\w{4,24}|lo_(?:import|export)|query_to_xml|dblink_\w{3,12}|row_count"
         r"|gtid_sub\w{3,5}|sp_password) ?\((?:[^)]|$)"
-        r"|\b(?:information_schema|pg_catalog|sqlite_(?:temp_)?master|mysql\.(?:db|user)|all_tab_columns|user_tab_columns"
-        r"|sysobjects|syscolumns|msysobjects|master\.\.?(?:sys|xp_)|sys\.user_objects)\b[\w.`]{0,40}(?:\W{0,3}$|[ )\]'\"`](?:where|limit"
+        r"|\b(?:information_schema|pg_catalog|sqlite_(?:temp_)?master|mysql\.(?:db|user)|all_tab_columns"
+        r"|user_tab_columns"
+        r"|sysobjects|syscolumns|msysobjects|master\.\.?(?:sys|xp_)|sys\.user_objects)\b[\w.`]{0,40}(?:\W{0,3}$"
+        r"|[ )\]'\"`](?:where|limit"
         r"|--|#|group|order|union))",
         needs=(
             *(

@@ -18,10 +18,14 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="xss",
         score=5,
         level=1,
-        pattern=r"^[(\s]{0,2}(?:\w{1,16}\s?=\s?)?(?:document[\s\])]{0,3}(?:\.|\[[\"'`])\s?(?:cookie|write(?:ln)?|domain|body|location"
-        r"|queryselector(?:all)?|getelement\w{3,20}|createelement|forms|referrer|documentelement|execcommand)\b[^;,\n]{0,80}"
-        r"|(?:window|self|top|parent)\.(?:location|name|open)\b[^;,\n]{0,80}|(?:local|session)storage\.\w{1,24}\b[^;,\n]{0,60}"
-        r"|reflect\.\w{2,14}\.(?:call|apply)\b[^\n]{0,80}|(?:alert|confirm|prompt|eval|atob|btoa|set(?:timeout|interval)"
+        pattern=r"^[(\s]{0,2}(?:\w{1,16}\s?=\s?)?(?:document[\s\])]{0,3}(?:\.|\[[\"'`])\s?(?:cookie|write(?:ln)?"
+        r"|domain|body|location"
+        r"|queryselector(?:all)?|getelement\w{3,20}|createelement|forms|referrer|documentelement"
+        r"|execcommand)\b[^;,\n]{0,80}"
+        r"|(?:window|self|top|parent)\.(?:location|name|open)\b[^;,\n]{0,80}|(?:local"
+        r"|session)storage\.\w{1,24}\b[^;,\n]{0,60}"
+        r"|reflect\.\w{2,14}\.(?:call|apply)\b[^\n]{0,80}|(?:alert|confirm|prompt|eval|atob|btoa|set(?:timeout"
+        r"|interval)"
         r"|execscript)\s?(?:\([^)]{0,60}\)|`[^`]{0,60}`)\W{0,3})$|^new\s{1,3}function\s?\(",
         needs=(
             *("document", "window.", "self.", "top.", "parent.", "storage.", "reflect.", "alert", "confirm", "prompt"),
@@ -44,12 +48,15 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="xss",
         score=5,
         level=2,
-        pattern=r"(?:^|[^`])</?(?:applet|isindex|button|select|option|optgroup|datalist|video|audio|bgsound|i?layer|blink|no(?:embed"
+        pattern=r"(?:^|[^`])</?(?:applet|isindex|button|select|option|optgroup|datalist|video|audio|bgsound|i?layer"
+        r"|blink|no(?:embed"
         r"|frames|layer|br)|area|map|animate\w{0,9}|set|dialog|param|title|portal|slot|listing|comment|server|custom"
         r"|fieldset|legend|output|progress|meter|menuitem|command|rt|shadow|element|content)(?:[\s/>+]|$)"
-        r"|^[^\s<]{0,4}<[a-z][a-z0-9:-]{0,20}(?:[\s/'\"+][^<>]{0,60}[\s/'\"+])?(?:[\s/'\"+](?:on[a-z]{3,20}|src|href|style|background"
+        r"|^[^\s<]{0,4}<[a-z][a-z0-9:-]{0,20}(?:[\s/'\"+][^<>]{0,60}[\s/'\"+])?(?:[\s/'\"+](?:on[a-z]{3,20}|src|href"
+        r"|style|background"
         r"|action|data|formaction|srcdoc|xmlns|ng-\w{2,12})\s{0,3}=?[^<>]{0,40})$"
-        r"|^[^\s<]{0,4}</?(?:x|a|p|br|td|tr|div|img|table|source|track)['\"/\s]{0,3}(?:size\s?=)?$|^<(?:!(?:entity|element|attlist|notation|\[)|\?(?:import|xml-stylesheet)|%[a-z])",
+        r"|^[^\s<]{0,4}</?(?:x|a|p|br|td|tr|div|img|table|source|track)['\"/\s]{0,3}(?:size\s?=)?$|^<(?:!(?:entity"
+        r"|element|attlist|notation|\[)|\?(?:import|xml-stylesheet)|%[a-z])",
         needs=("<",),
         why="An element that no editor of text writes, or one that is not closed.",
         positives=(
@@ -69,16 +76,27 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="xss",
         score=5,
         level=2,
-        pattern=r"^[^\s]{0,40}\b(?:document\s?(?:\?\.|\.)\s?(?:title|ur[il]|baseuri|documentelement|documenturi|implementation"
-        r"|all|anchors|links|images|scripts|stylesheets|execcommand|open|close|body|head|forms|referrer|location|domain|cookie"
-        r"|write(?:ln)?|queryselector(?:all)?|getelements?by\w{2,12}|create\w{4,20}|doctype|defaultview|activeelement|evaluate"
-        r"|currentscript|adoptnode|importnode|append\w{0,5}|designmode)\b(?:\s?[.=(\[;]|$)|(?:local|session)storage(?:\.|\[)"
-        r"|location\.(?:href|hash|search|assign|replace|reload|host|pathname)\b|location ?=\s?['\"`]|history\.\w{3,12}\("
-        r"|navigator\.(?:useragent|sendbeacon|cookieenabled|geolocation|mediadevices|credentials|clipboard|serviceworker)\b|xmlhttprequest\s?[(.]|new xmlhttprequest\b|fetch\s?\(\s?['\"`/]|import\s?\(\s?['\"`/]|importscripts\s?\("
-        r"|websocket\s?\(|new (?:image|worker|eventsource)\s?\(|string\.(?:fromcharcode|raw)\b|array\.from\b|(?:reflect|object"
-        r"|promise|symbol|proxy)\.[a-z]{2,16}\s?(?:`|\.(?:call|apply|bind)\b)|set(?:immediate|timeout|interval)\s?\(|requestanimationframe\s?\("
-        r"|(?:alert|confirm|prompt|eval|print) ?(?:\?\.\(|\.(?:call|apply|bind)\b|`)|(?:window|self|top|parent|frames|globalthis"
-        r"|this) ?(?:\?\.|\.)?\[\s?['\"`/]|parent\.document|globalthis\.|frames\[|\.(?:inner|outer)html\b|\.parentnode\b"
+        pattern=r"^[^\s]{0,40}\b(?:document\s?(?:\?\.|\.)\s?(?:title|ur[il]|baseuri|documentelement|documenturi"
+        r"|implementation"
+        r"|all|anchors|links|images|scripts|stylesheets|execcommand|open|close|body|head|forms|referrer|location"
+        r"|domain|cookie"
+        r"|write(?:ln)?|queryselector(?:all)?|getelements?by\w{2,12}|create\w{4,20}|doctype|defaultview|activeelement"
+        r"|evaluate"
+        r"|currentscript|adoptnode|importnode|append\w{0,5}|designmode)\b(?:\s?[.=(\[;]|$)|(?:local"
+        r"|session)storage(?:\.|\[)"
+        r"|location\.(?:href|hash|search|assign|replace|reload|host|pathname)\b|location ?=\s?['\"`]"
+        r"|history\.\w{3,12}\("
+        r"|navigator\.(?:useragent|sendbeacon|cookieenabled|geolocation|mediadevices|credentials|clipboard"
+        r"|serviceworker)\b|xmlhttprequest\s?[(.]|new xmlhttprequest\b|fetch\s?\(\s?['\"`/]|import\s?\(\s?['\"`/]"
+        r"|importscripts\s?\("
+        r"|websocket\s?\(|new (?:image|worker|eventsource)\s?\(|string\.(?:fromcharcode|raw)\b|array\.from\b"
+        r"|(?:reflect|object"
+        r"|promise|symbol|proxy)\.[a-z]{2,16}\s?(?:`|\.(?:call|apply|bind)\b)|set(?:immediate|timeout|interval)\s?\("
+        r"|requestanimationframe\s?\("
+        r"|(?:alert|confirm|prompt|eval|print) ?(?:\?\.\(|\.(?:call|apply|bind)\b|`)|(?:window|self|top|parent|frames"
+        r"|globalthis"
+        r"|this) ?(?:\?\.|\.)?\[\s?['\"`/]|parent\.document|globalthis\."
+        r"|frames\[|\.(?:inner|outer)html\b|\.parentnode\b"
         r"|insertadjacent\w{4,7}\b|\.textcontent\s?=|(?:unescape|decodeuri(?:component)?|encodeuri(?:component)?)\s?\("
         r"|[a-z]=alert\b)"
         r"|^[^\s]{0,24}\]\s?\.\s?(?:map|find|filter|sort|some|every|reduce|foreach|constructor)\b"
@@ -184,13 +202,19 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="xss",
         score=5,
         level=2,
-        pattern=r"(?:^|[\s\"'/;])(?:xlink:href|formaction|srcdoc|ng-(?:app|init|click|bind\w{0,12}|focus|controller)|v-(?:on|bind|html)"
-        r"(?::[\w.]{1,16})?|x-(?:data|init|html|on:\w{2,12}))\s{0,3}=|^[\s\"'>]{1,4}/?(?:src|href|style|background|action|data"
+        pattern=r"(?:^|[\s\"'/;])(?:xlink:href|formaction|srcdoc|ng-(?:app|init|click|bind\w{0,12}|focus|controller)"
+        r"|v-(?:on|bind|html)"
+        r"(?::[\w.]{1,16})?|x-(?:data|init|html|on:\w{2,12}))\s{0,3}=|^[\s\"'>]{1,4}/?(?:src|href|style|background"
+        r"|action|data"
         r"|xmlns(?::\w{1,8})?|pattern|dynsrc|lowsrc) ?="
-        r"|^[\s\"'>/]{0,4}on(?:load|error|click|focus|blur|mouse\w{2,8}|key\w{2,5}|change|submit|toggle|start|end|begin|pointer\w{2,9}) ?="
-        r"|-moz-binding\b|^@import\b|^[^\s]{0,24}\bexpression\s?\(|^behaviou?r\s?:\s?url|^;base64\b|^\s{0,4}data\s?:\s?(?:text|\*|;|application/(?:x-)?(?:php|javascript|xhtml|xml))"
-        r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:view-source|wyciwyg):[a-z]|^feed:(?:javascript|https?|data):|^(?:vb|live)script\s?:\s?$"
-        r"|^(?:<!\[cdata\[|\]\]>|<!--)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:|^a href\s?="
+        r"|^[\s\"'>/]{0,4}on(?:load|error|click|focus|blur|mouse\w{2,8}|key\w{2,5}|change|submit|toggle|start|end"
+        r"|begin|pointer\w{2,9}) ?="
+        r"|-moz-binding\b|^@import\b|^[^\s]{0,24}\bexpression\s?\(|^behaviou?r\s?:\s?url|^;base64\b"
+        r"|^\s{0,4}data\s?:\s?(?:text|\*|;|application/(?:x-)?(?:php|javascript|xhtml|xml))"
+        r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:view-source|wyciwyg):[a-z]|^feed:(?:javascript|https?|data):|^(?:vb"
+        r"|live)script\s?:\s?$"
+        r"|^(?:<!\[cdata\[|\]\]>|<!--)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:"
+        r"|^a href\s?="
         r"|^[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname) ?="
         r"|^[\"'] {0,4}(?:in )?valueof {0,2}=|^[+!\[\](){}$=~]{0,24}(?:[+!~]\[\]|\+\{\}|!!\[)[+!\[\](){}$=~]{0,80}$",
         needs=(
@@ -251,7 +275,7 @@ RULES: Final[tuple[Rule, ...]] = (
             ),
             *("location=", "location =", "valueof", "name=", "name =", "[]", "!![", "+{}"),
         ),
-        why="An attribute behind the end of another one, a style or an address that runs, a piece of markup as a whole value.",
+        why="An attribute behind the end of another one, a style or an address that runs, a piece of markup.",
         positives=(
             'xlink:href="x',
             " formaction=x",
