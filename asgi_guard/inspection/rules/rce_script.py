@@ -74,6 +74,23 @@ _RARE: Final = (
 )
 """Nouns that nobody else has."""
 
+_MORE_TOOLS: Final = (
+    r"(?:aa-exec|aoss|arj|atobm|base(?:32|58|nc)|bsd(?:cat|diff|tar)|bundler|byebug|capsh|certbot|check_[a-z]{2,12}"
+    r"|choom|cobc"
+    r"|cpan|cpio|cpulimit|dmesg|dstat|easy_install|fmt|gcore|grc|gtester|iconv|ip6?tables(?:-save)?|jq|julia|last(?:b"
+    r"|comm|log)"
+    r"|ld\.so|lscpu|lsmod|lspci|lsusb|lwp-[a-z]{4,8}|lz(?:4cat|cat|cmp|diff|e?grep|less|more)|mail[qx]|mawk|multitime"
+    r"|mysql(?:dump\w{0,8}|show|hotcopy|admin)|neofetch|nsenter|nstat|opkg|pax|pftp|pip\d?|pkill|pgrep|psed"
+    r"|ptar(?:diff|grep)?|puppet"
+    r"|rake|rbash|rcp|realpath|redis-cli|rlogin|rmuser|rtorrent|runc|sendmail|setcap|setfattr|sftp|shuf|smbmap"
+    r"|sqlite3|ssh-[a-z]{3,8}"
+    r"|stty|svn|sysctl|systemctl|taskset|tcpdump|tcpping|tcptraceroute|timedatectl|tmux|traceroute6?|ttyname|unexpand"
+    r"|unlz4|unpigz"
+    r"|unrar|unxz|unzstd|uucp|vagrant|vgimport|vimtutor|vipw|virsh|visudo|vncviewer|wireshark|xargs|xfce4-\w{3,12}"
+    r"|xz(?:cmp|dec|diff)"
+    r"|zip(?:cloak|details|grep|info|merge|note|split|tool)|zmore|zrun|zsoelim|zstd(?:cat|e?grep|less|mt)?|znew"
+    r"|zforce|yarn|npx|npm)"
+)
 _NAMES: Final = (
     *("path", "username", "userdomain", "systemroot", "systemdrive", "windir", "comspec", "temp", "tmp", "appdata"),
     *("userprofile", "programfiles", "programdata", "computername", "errorlevel"),
@@ -181,6 +198,19 @@ RULES: Final[tuple[Rule, ...]] = (
             "echo of it",
             "nmap by Gordon; a book about it, and more",
         ),
+        views=("shell",),
+        places=_FIELDS,
+    ),
+    Rule(
+        id="AG-RCE-032",
+        attack="rce",
+        score=5,
+        level=2,
+        pattern=rf"^{_MORE_TOOLS}\s{{1,4}}\S{{1,40}}(?:\s{{1,4}}\S{{1,40}}){{0,2}}\s{{0,2}}$",
+        needs=(" ", "\t"),
+        why="A tool of few sites with what it is given, as a whole value.",
+        positives=("base32 shop.txt", "zstdless x.zst", "systemctl stop x", "xzdiff a b", "lwp-mirror x y"),
+        negatives=("based on it", "npm is a tool that is often used", "the systemctl stop x", "julian day"),
         views=("shell",),
         places=_FIELDS,
     ),
