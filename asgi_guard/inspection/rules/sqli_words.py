@@ -66,7 +66,8 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|procedure|union|into|collate|escape|sounds like|where) [^'\"\n]{1,40}$"
         r"|^\d{1,6}['\"] ?(?:x?or|and|r?like|having|union|[|&^*<>=]{1,2}) ?[\w(@]{0,12}$"
         r"|^['\"] ?(?:[|&^%*/+<>=~-]{1,3}|div|mod|xor|r?like|regexp|glob) ?[-@]?\w{1,12}$"
-        r"|^[a-z]{2,16} ['\"]$|^'\w{0,16}' '\w{1,16}'?$|^['\"]{1,2} ?[=|<>]{1,2} ?['\"]{1,2}[a-z'\"=]{0,6}$"
+        r"|^[a-z]{2,16} ['\"]$|^(?:\"'|'\")['\"]{0,4}$|^'\w{0,16}' '\w{1,16}'?$"
+        r"|^['\"]{1,2} ?[=|<>]{1,2} ?['\"]{1,2}[a-z'\"=]{0,6}$"
         r"|^['\"][ ?=*%<>+|&!-]{0,8}(?:#|--)[ ?=*%<>'\"#-]{0,8}$",
         needs=QUOTES,
         why="A quote that ends a text of the query, and what goes on with it.",
@@ -80,7 +81,8 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=2,
-        pattern=r"^[) ;'\"]{0,4}(?:select ?(?:\* ?from\b|(?:distinct |all )[\w`\[*.]{1,30}$|null\b[ ,;]{0,2}$"  # noqa: S608
+        pattern=r"^[) ;'\"]{0,4}(?:select ?(?:\* ?from\b|(?:distinct |all )[\w`\[*.]{1,30}$"
+        r"|null\b[ ,;]{0,2}$"  # noqa: S608
         r"|case$|\( ?select\b|\[\w{1,30}\]|top \d{1,4} [\w*]{1,30}$|[\w`.,]{1,60} from [\w`.]{1,40} where$)"
         rf"|update {_THING} set(?:$| {_THING} ?=)|delete from {_THING} ?(?:;|where\b)|(?:create|alter|truncate|rename)"
         rf" (?:table|database|schema|login|view|function|procedure) {_THING} ?(?:[(;]|(?:as|to|add|drop|character"

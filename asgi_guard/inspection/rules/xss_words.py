@@ -213,7 +213,7 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|^\s{0,4}data\s?:\s?(?:text|\*|;|application/(?:x-)?(?:php|javascript|xhtml|xml))"
         r"|^\s{0,4}data:image/svg\+xml[,;]|^(?:view-source|wyciwyg):[a-z]|^feed:(?:javascript|https?|data):|^(?:vb"
         r"|live)script\s?:\s?$"
-        r"|^(?:<!\[cdata\[|\]\]>|<!--)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:"
+        r"|^(?:<!\[cdata\[|\]\]>|<!--|['\"`]{1,2}\s?/?>{1,2}\s?<?)\s{0,3}$|^\+ad[wx]-|^(?:src|href|url)\s?[=(]\s?[\"']?(?:java|vb)script:"
         r"|^a href\s?="
         r"|^[\"'] {0,4}(?:[^\w~_:' ]|in\b)[^=\n]{0,40}(?:location|valueof|onerror|\bname) ?="
         r"|^[\"'] {0,4}(?:in )?valueof {0,2}=|^[+!\[\](){}$=~]{0,24}(?:[+!~]\[\]|\+\{\}|!!\[)[+!\[\](){}$=~]{0,80}$",
@@ -271,6 +271,18 @@ RULES: Final[tuple[Rule, ...]] = (
                 "javascript:",
                 "<!",
                 "]]>",
+                "'>",
+                '">',
+                "`>",
+                "'/>",
+                '"/>',
+                "`/>",
+                "' >",
+                '" >',
+                "` >",
+                "' />",
+                '" />',
+                "` />",
                 "+ad",
             ),
             *("location=", "location =", "valueof", "name=", "name =", "[]", "!![", "+{}"),
