@@ -81,8 +81,8 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=2,
-        pattern=r"^[) ;'\"]{0,4}(?:select ?(?:\* ?from\b|(?:distinct |all )[\w`\[*.]{1,30}$"
-        r"|null\b[ ,;]{0,2}$"  # noqa: S608
+        pattern=r"^[) ;'\"]{0,4}(?:select ?(?:\* ?from\b|(?:distinct |all )[\w`\[*.]{1,30}$"  # noqa: S608
+        r"|null\b[ ,;]{0,2}$"
         r"|case$|\( ?select\b|\[\w{1,30}\]|top \d{1,4} [\w*]{1,30}$|[\w`.,]{1,60} from [\w`.]{1,40} where$)"
         rf"|update {_THING} set(?:$| {_THING} ?=)|delete from {_THING} ?(?:;|where\b)|(?:create|alter|truncate|rename)"
         rf" (?:table|database|schema|login|view|function|procedure) {_THING} ?(?:[(;]|(?:as|to|add|drop|character"
@@ -270,5 +270,18 @@ RULES: Final[tuple[Rule, ...]] = (
             "mysql.users",
         ),
         views=("sql",),
+    ),
+    Rule(
+        id="AG-SQLI-098",
+        attack="sqli",
+        score=5,
+        level=2,
+        pattern=r"/\*!(?:\d{4,6}|select|union|or|and|from|where|sleep|insert|drop)\b|[a-z]/\*[^*\n]{0,40}\*/?[a-z]"
+        r"|[a-z]/\*[^*\n/]{1,40}\*[a-z]",
+        needs=("/*",),
+        why="A comment within a word, or one that only MySQL reads.",
+        positives=("/*!50000 1", "dr/**/op t", "dr/*a*op", "/*!union*/ x"),
+        negatives=("/*! a licence */", "a /* b */ c", "text/*", "image/*, text/*"),
+        places=("query", "body", "cookie", "referer", "name"),
     ),
 )
