@@ -74,7 +74,7 @@ HARMLESS: Final = frozenset(
 _COOKIE, _REFERER, _USER_AGENT, _AUTHORIZATION = b"cookie", b"referer", b"user-agent", b"authorization"
 _LOOKED_UP: Final = re.compile(rb"\$\{|\(\) ?\{")
 _QUOTED: Final = re.compile(rb"['\"<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]")
-_BROKEN: Final = re.compile(rb"['<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]")
+_BROKEN: Final = re.compile(rb"['<>`]|[$%#]\{|\(\) ?\{|\.\.[/\\]|;[^/]{0,200}/")
 _TOLD: Final[tuple[bytes, ...]] = (b"user-agent", b"referer", b"host", b"origin", b"accept-language", b"accept")
 _PARSED: Final[tuple[bytes, ...]] = (b"content-type", b"content-disposition", b"forwarded", b"if-none-match")
 _UNUSUAL: Final[Mapping[bytes, re.Pattern[bytes]]] = {
@@ -85,6 +85,10 @@ _UNUSUAL: Final[Mapping[bytes, re.Pattern[bytes]]] = {
 
 _ESCAPED: Final = re.compile(r"%|\.\.|//")
 _BASIC: Final = re.compile(r"(?i)basic +([a-z0-9+/_-]{4,4096}={0,2})\s*\Z")
+
+
+_PAIR: Final = re.compile(r"(\w{1,32})=(?=.)", re.ASCII | re.DOTALL)
+"""The beginning of a pair whose sign was encoded as well: who decodes twice reads a value behind it."""
 
 
 def head(path: bytes, query: bytes, headers: Collection[tuple[bytes, bytes]], limits: Limits) -> Iterator[Value]:
@@ -171,6 +175,8 @@ def pairs(encoded: str, place: Place, limits: Limits) -> Iterator[Value]:
         name = percent(name) if len(name) <= PIECE else (yield from percent_slowly(name, BREATH))
         if not equals:
             yield Value(place, "", name)
+            if (inner := _PAIR.match(name)) is not None:
+                yield Value(place, inner[1], name[inner.end() :])
             continue
         yield Value("name", name, name)
         if value:

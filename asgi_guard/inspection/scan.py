@@ -30,7 +30,7 @@ from asgi_guard.inspection.extract import BREATH, Value
 from asgi_guard.inspection.json_body import BLANK, inner_values
 from asgi_guard.inspection.padding import is_padded, unpad, unpad_slowly
 from asgi_guard.inspection.rule import LEVELS, VIEWS, Place, Rule, View
-from asgi_guard.inspection.rules import load
+from asgi_guard.inspection.rules import WORDS, load
 from asgi_guard.inspection.verdict import Finding, excerpt
 
 WINDOW: Final = 4_096
@@ -43,6 +43,10 @@ _ALONE: Final = {view: frozenset((view,)) for view in VIEWS}
 _PLAIN: Final = frozenset(VIEWS)  # where no view changes a text, it is the same in each
 _SHORT: Final = 256
 _MEMO_SIZE: Final = 4_096
+_EDGES: Final = "\t\n\v\f\r \0;"
+"""What stands around a value and means nothing to a shell, a database or whoever trims what a client sends."""
+
+_AT_EDGES: Final = frozenset(_EDGES)
 _BEGINS_JSON: Final = frozenset('{["')
 
 
@@ -53,8 +57,8 @@ class Scanner:
         rules: which.
         engine: `re2` or `re`; None takes the better one that is there.
         excerpts: whether findings carry a part of the value, redacted.
-        skips_words: whether short words and numbers are not looked at: none of the rules that come with this is about
-            one, and most values are.
+        skips_words: whether short words and numbers are not looked at, but for `WORDS`: none of the rules that come
+            with this is about another one, and most values are.
 
     Attributes:
         engine: which one it is.
@@ -97,7 +101,10 @@ class Scanner:
                 continue
             place, text = value.place, value.text
             length = len(text)
-            if (length < self._longest_word and text.isalnum() and text.isascii()) or (place, text) in clean:
+            if (length < self._longest_word and text.isalnum() and text.isascii() and text.lower() not in WORDS) or (
+                place,
+                text,
+            ) in clean:
                 continue  # a short word or a number, which no rule is about; or what was looked at before
             if length > _SHORT or value.__class__ is not Value:
                 yield from self._scan_alone(value, opens)
@@ -115,7 +122,7 @@ class Scanner:
         """Look at short values: once at those that are plain, at each of the others in all that it may become."""
         for value in values:
             place, text = value.place, value.text
-            if is_odd(text) or is_padded(text) or unbase64(text):
+            if is_odd(text) or is_padded(text) or text[-1:] in _AT_EDGES or text[:1] in _AT_EDGES or unbase64(text):
                 yield from self._scan_alone(value, opens)
             elif found := self._find(fold(text), place, _PLAIN):
                 yield [self._finding(index, "plain", value) for index in found]
@@ -158,6 +165,9 @@ class Scanner:
             following: list[str] = []
             for each in texts:
                 yield from self._look_at_windows(each, value, found)
+                trimmed = each.strip(_EDGES)
+                if trimmed != each and len(trimmed) <= _SHORT and not any(value.is_cut):
+                    yield from self._look_at_windows(trimmed, value, found)
                 if '"' in each and each.lstrip(BLANK)[:1] in _BEGINS_JSON:
                     documents.append(each)
                 inside = unbase64(each) if levels else ()

@@ -14,12 +14,12 @@ from asgi_guard.inspection.rule import Rule
 
 MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "sqli": ("sqli", "sqli_statements", "sqli_functions", "sqli_pieces", "sqli_strict"),
-        "xss": ("xss", "xss_script", "xss_pieces", "xss_strict"),
-        "traversal": ("traversal", "traversal_files", "traversal_pieces"),
+        "sqli": ("sqli", "sqli_statements", "sqli_functions", "sqli_pieces", "sqli_strict", "sqli_words"),
+        "xss": ("xss", "xss_script", "xss_pieces", "xss_strict", "xss_words"),
+        "traversal": ("traversal", "traversal_files", "traversal_pieces", "traversal_words"),
         "rfi": ("rfi",),
-        "rce": ("rce", "rce_windows", "rce_pieces", "rce_strict"),
-        "code": ("code", "code_java", "code_script", "code_pieces"),
+        "rce": ("rce", "rce_windows", "rce_pieces", "rce_script", "rce_strict"),
+        "code": ("code", "code_java", "code_script", "code_pieces", "code_words"),
         "log4shell": ("log4shell",),
         "nosql": ("nosql",),
         "ldap": ("ldap",),
@@ -43,6 +43,41 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 `ssrf` internal addresses, `ssti` templates, `ssi` server-side includes, `crlf` lines for response and mail headers,
 `prototype` pollution, `graphql` introspection and abuse, `session` fixation of it, `scanner` tools by their user agent.
 """
+
+WORDS: Final = frozenset(
+    [
+        "cmdshell",
+        "ctxsys",
+        "cs7qaf",
+        "dbo",
+        "isnull",
+        "kztaau",
+        "msdb",
+        "msysaces",
+        "msyscolumns",
+        "msysmodules",
+        "msysobjects",
+        "msysqueries",
+        "northwind",
+        "notnull",
+        "nvarchar",
+        "openquery",
+        "openrowset",
+        "regexp",
+        "rlike",
+        "ro0abq",
+        "ro0abx",
+        "syscolumns",
+        "sysibm",
+        "sysobjects",
+        "systables",
+        "sysusers",
+        "tempdb",
+        "varchar",
+        "xor",
+    ]
+)
+"""The short words that a rule is about: all others are not looked at, since most values are such a word."""
 
 ATTACKS: Final[tuple[str, ...]] = tuple(MODULES)
 

@@ -28,6 +28,9 @@ NAMES: Final = (
 )
 """Functions that only PHP has."""
 
+_GAP: Final = r"(?:\s|/\*[^*]{0,20}\*/|#[^\n]{0,20}\n|//[^\n]{0,20}\n){0,4}"
+"""What PHP passes over between a name and its bracket."""
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="AG-CODE-001",
@@ -174,15 +177,35 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-CODE-008",
         attack="code",
         score=5,
-        level=2,
-        pattern=r"(?:^|[^\w.$>\s`-])"
+        level=1,
+        pattern=r"^\W{0,8}(?:"
         + NAMES
-        + r"(?:\s|/\*[^*]{0,20}\*/|#[^\n]{0,20}\n|//[^\n]{0,20}\n){0,4}\(\s{0,4}(?:['\"$\d)]|\w{1,20}[\s,)(]|$)"
-        r"|^\W{0,8}(?:exec|system|eval|assert|printf|file|fopen|chr)(?:\s|/\*[^*]{0,20}\*/|#[^\n]{0,20}\n){0,4}"
-        r"\(\s{0,4}(?:['\"$\d]|\w{1,20}[,)(.]|\)\W{0,4}$|$)",
+        + r"|exec|system|eval|assert|printf|file|fopen|chr)"
+        + _GAP
+        + r"\(\s{0,4}(?:$|\)\W{0,4}$|\)\[\d{1,3}\]$|(?:['\"$\d]|\w{1,20}[,)(.])[^\n]{0,80}\)\W{0,4}$"
+        r"|['\"$][^)\n]{0,80}$)",
         needs=("(",),
-        why="A function that only PHP has, with its argument.",
-        positives=("strip_tags('a')", "x;file_get_contents($a)", "gzuncompress/*a*/(1)", "eval (1)"),
+        why="A function that only PHP has, with its argument as a whole value.",
+        positives=("strip_tags('a')", "file_get_contents($a)", "gzuncompress/*a*/(1)", "eval (1)"),
+        negatives=(
+            "the file_get_contents function",
+            "chr is (a)",
+            "obj.is_array(x)",
+            "the system (b)",
+            "eval (short for it)",
+        ),
+        views=("plain", "sql"),
+        places=("query", "body", "cookie", "header", "name"),
+    ),
+    Rule(
+        id="AG-CODE-021",
+        attack="code",
+        score=5,
+        level=2,
+        pattern=r"(?:^|[^\w.$>\s`-])" + NAMES + _GAP + r"\(\s{0,4}(?:['\"$\d)]|\w{1,20}[\s,)(]|$)",
+        needs=("(",),
+        why="A function that only PHP has, with its argument, wherever it stands.",
+        positives=("strip_tags('a')", "x;file_get_contents($a)", "gzuncompress/*a*/(1)"),
         negatives=(
             "the file_get_contents function",
             "chr is (a)",

@@ -93,7 +93,7 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=r"(?:^|[^a-z0-9+/])ro0ab[a-z0-9][\w+/=-]{0,20}|(?:^|[^a-z0-9])aced0005[0-9a-f]{2}"
-        r"|\ufffd\ufffd\x00?\x05[sturw]|(?:^|[^a-z0-9+/])(?:kztaau|cs7qaf|aaeaaad/{4,6}|gasv[\w+/-]{12}"
+        r"|\ufffd\ufffd\x00?\x05[sturw]|(?:^|[^a-z0-9+/])(?:kztaau|cs7qaf)(?:$|[^a-z0-9+/])|(?:^|[^a-z0-9+/])(?:kztaau|cs7qaf|aaeaaad/{4,6}|gasv[\w+/-]{12}"
         r"|h4siaaaaaaaa\w{1,2}/?1vz|yv66vgaa)[\w+/=-]{4}".replace(r"\ufffd", "\ufffd"),
         needs=("ro0ab", "aced0005", "\x05", "kztaau", "cs7qaf", "aaeaaad", "gasv", "h4siaaaaaaaa", "yv66vgaa"),
         why="A serialized object of Java, .NET or Python, in base64, in hexadecimal or as it is.",
@@ -101,6 +101,7 @@ RULES: Final[tuple[Rule, ...]] = (
             "rO0ABXNyABFqYXZhLnV0aWw=",
             "aced00057372",
             "a=rO0ABQ==",
+            "Cs7QAF",
             "AAEAAAD/////AQAAAAAAAAAMAgAA",
             "gASVJAAAAAAAAACMBXBvc2l4",
         ),

@@ -129,8 +129,9 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="code",
         score=5,
         level=2,
-        pattern=rf"^\W{{0,3}}[a-z]{{2,20}}(?:_[a-z0-9]{{1,20}}){{1,4}}{_BETWEEN}\([^()\n]{{0,60}}\){{1,3}}\s?;?\s?$",
-        needs=("_",),
+        pattern=rf"^\W{{0,3}}[a-z]{{2,20}}(?:_[a-z0-9]{{1,20}}){{1,4}}{_BETWEEN}\([^()]{{0,60}}\){{1,3}}\s?;?\s?$"
+        r"|^\W{0,3}[a-z][a-z0-9]{2,30}\s?\(\s?(?:['\"$][^()\n]{0,60})?\s?\)\W{0,3}$",
+        needs=("(",),
         why="A call of a function with the names that PHP, Python and databases give to theirs is the whole value.",
         positives=("disk_free_space('/')", "do_it()", "get_it /*a*/ (1);"),
         negatives=("snake_case (see above) is", "snake_case", "my_file(1).txt", "call x_y() there"),

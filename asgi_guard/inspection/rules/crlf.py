@@ -167,4 +167,27 @@ RULES: Final[tuple[Rule, ...]] = (
         negatives=("the line GET / HTTP/1.1", "get / http/2 only", "GET /a\nHost: x"),
         places=("query", "body"),
     ),
+    Rule(
+        id="AG-CRLF-009",
+        attack="crlf",
+        score=5,
+        level=1,
+        pattern=r"^(?:application|text|image|audio|video|font|model)/[^;,]{1,80};[^,]{0,80}\b(?:boundary|charset|name)\s?=\s?"
+        r"[\"']?[a-z][\w-]{1,32}/[\w.+-]{1,80}[\"']?\s{0,4}$"
+        r"|^(?:application|text|image|audio|video|font|model|multipart)/[^;,\"']{1,80};[^,\"']{0,80};?\s?(?:application|text|multipart)/[a-z]",
+        needs=("boundary", "charset", "name", ";application/", "; application/", ";text/", "; text/", "multipart/"),
+        why="A content type within another one: a filter reads the body by one, the application by the other.",
+        positives=(
+            'text/plain;boundary="text/html"',
+            "application/json; charset=application/xml",
+            "text/plain; text/html",
+        ),
+        negatives=(
+            "multipart/form-data; boundary=a/b",
+            'multipart/related; boundary="x"; type="text/xml"',
+            "application/json; charset=utf-8",
+            'application/soap+xml; action="http://x.example/a/b"',
+        ),
+        places=("header",),
+    ),
 )

@@ -133,4 +133,16 @@ RULES: Final[tuple[Rule, ...]] = (
         negatives=("name__startswith", "user__name", "price__gte", "tokens__count"),
         places=("name",),
     ),
+    Rule(
+        id="AG-NOSQL-008",
+        attack="nosql",
+        score=5,
+        level=1,
+        pattern=r"(?:^[^(){}=;]{0,60}\d|['\"])\s?(?:\|\||&&)\s?['\"]?\s?(?:this|obj|db)\.[a-z]\w{0,40}",
+        needs=("this.", "obj.", "db."),
+        why="A field of the document in a condition that is added to the one of the application.",
+        positives=("7||this.colour", "x'||this.pin=='", "1 && db.cards"),
+        negatives=("this.colour", "a || b.this", "x = y || that.z", "if(a&&this.b)", "see this. Or that"),
+        places=("query", "body", "path", "cookie"),
+    ),
 )

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from asgi_guard.inspection.rule import Rule
+from asgi_guard.inspection.rules.rce_script import COMMANDS
 
-_FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "user_agent")
+_FIELDS: Final = ("query", "body", "cookie", "header", "referer", "filename", "user_agent", "name")
 _START: Final = r"^[\s'\"]{0,3}(?:(?:sudo|time|nohup|env|exec|command|setsid|busybox)['\"]?[\s;]{1,4})?"
 """The beginning of a value, with what starts another command."""
 
@@ -102,25 +103,25 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-020",
         attack="rce",
         score=5,
-        level=2,
-        pattern=r"^(?:\S{0,40}\s{0,2}|(?:time|view|cmd)\s?)(?:[;|&`\n]|\$\()\s{0,4}(?:sudo\s)?"
+        level=1,
+        pattern=r"^(?:\S{0,40}\s{0,2}|(?:time|view|cmd)\s?)(?:[;|&`]|\$\()\s{0,4}(?:sudo\s)?"
         + _TOOLS
         + r"(?:\s{1,4}[\w./:@'\"=-]{1,40}){0,5}[\s;|&`)]{0,3}$"
-        r"|^[;|&`]{1,2}\s{0,2}[a-z][a-z0-9_.+-]{1,24}(?:\s{1,2}[\w./:@*-]{1,40}){0,3}\s{0,2}[;|&`]?$",
+        rf"|^[;|&`]{{1,2}}\s{{0,2}}{COMMANDS}(?:\s{{1,2}}[\w./:@*-]{{1,40}}){{0,3}}\s{{0,2}}[;|&`]?$",
         needs=(";", "|", "&", "`", "$(", "\n"),
-        why="A tool of administrators behind a separator, or any word behind one that begins the value.",
-        positives=(";tmux", "x|lsblk -f", "& aptitude", "time; chef-shell one two", "|anything one"),
+        why="A tool of administrators behind a separator, or a command behind one that begins the value.",
+        positives=(";tmux", "x|lsblk -f", "& aptitude", "time; chef-shell one two", "|cat one"),
         negatives=("docker", "the dnf", "screen & keyboard", "nmap by Gordon; a book", "a; b"),
-        places=_FIELDS,
+        places=("query", "body", "cookie", "header", "referer", "filename"),
     ),
     Rule(
         id="AG-RCE-024",
         attack="rce",
         score=5,
-        level=2,
-        pattern=_START + _TOOLS + r"['\"]?(?:\s{1,4}[a-z]{1,24}){0,2}\s{1,4}(?:--?\w|[./~]|\w{1,24}[.:@=/])"
-        r"\S{0,40}(?:\s{1,4}[\w./:@=-]{1,40}){0,4}[\s'\"]{0,3}$"
-        r"|^['\"]?(?:ansible-(?:config|console|doc|galaxy|inventory|lint|playbook|pull|test|vault)|chef-[a-z]{2,12}|cscli)['\"]?(?:\s[\w./:@'\"=-]{1,40}){0,5}\s{0,2}$"
+        level=1,
+        pattern=_START + _TOOLS + r"['\"]?(?:\s{1,4}[a-z]{1,24}){0,2}\s{1,4}(?:--?\w|[./~]|\w{1,24}(?:[.@=/]|:[/\d]))"
+        r"\S{0,40}(?:\s{1,4}(?:-{1,2}\w[\w=./-]{0,30}|[\w-]{0,30}[./:@=][\w./:@=-]{0,40})){0,4}(?:\s{1,4}\w{1,30})?[\s'\"]{0,3}$"
+        r"|^['\"]?(?:ansible-(?:config|console|doc|galaxy|inventory|lint|playbook|pull|vault)|chef-[a-z]{2,12}|cscli)['\"]?(?:\s-{0,2}[\w./@'\"][\w./@'\"=-]{0,40}){0,3}\s{0,2}$"
         r"|^(?:visudo|lastlog)$",
         needs=(" ", "visudo", "lastlog", "cscli", "ansible-", "chef-"),
         why="A tool of administrators as a whole value, with what only a tool is given.",
@@ -159,12 +160,12 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-022",
         attack="rce",
         score=5,
-        level=2,
-        pattern=r"(?:\$\w{1,10}){4}|^[a-z]\w{0,16}=[^\s;]{1,40}\s?;\s?[a-z]{0,8}\$\{?[a-z]|[a-z]\$\(\)\s{0,2}\S"
+        level=1,
+        pattern=r"(?:^|[\s;|&=])(?:\$\w{1,10}){4}|^[a-z]\w{0,16}=[^\s;]{1,40}\s?;\s?[a-z]{0,8}\$\{?[a-z]|[a-z]\$\(\)\s{0,2}\S"
         r"|^\$\{[a-z]\w{0,16}[#%^,@/]\S{0,24}\}$|^\$\{(?:cmd|shell|path|ifs|home)\}$"
         r"|^[^\n|]{1,24}\|\s{0,2}(?:(?:ba|z|k|da)?sh|python\d?|perl|php|ruby|gcc[\d.]{0,4})\s{0,2}$"
         r"|\{[a-z]{2,10},-[a-z]{1,6}\}|^find\s{1,4}\S{1,40}\s{1,4}-[a-z]{3,10}\s[^\n]{1,60}-exec\b"
-        r"|^python[23](?:\.\d{1,2})?\s{1,4}\S{1,40}$",
+        r"|^python[23](?:\.\d{1,2}\s{1,4}\S{1,40}$|\s{1,4}(?:-[a-z]\s|[\w-]{0,40}[./])\S{0,40}$)",
         needs=("$", "|", ",-", "-exec", "python"),
         why="A command that is put together from variables, ends in a shell, or begins as commands do.",
         positives=(
@@ -178,7 +179,18 @@ RULES: Final[tuple[Rule, ...]] = (
             "find /x -type f -exec cat {} +",
             "python3.11 x",
         ),
-        negatives=("$a + $b", "x=3; y=4", "$() of it", "${name}", "a | b", "{a,b}", "python 3", "~5", "find -x"),
+        negatives=(
+            "$a + $b",
+            "x=3; y=4",
+            "$() of it",
+            "${name}",
+            "a | b",
+            "{a,b}",
+            "python 3",
+            "python3 support",
+            "~5",
+            "find -x",
+        ),
         views=("plain", "shell"),
         places=_FIELDS,
     ),
@@ -186,7 +198,7 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-RCE-023",
         attack="rce",
         score=5,
-        level=2,
+        level=1,
         pattern=r"(?:^|[;|&\n=]\s{0,3})" + rf"(?:{'|'.join(_WINDOWS)})(?:\.exe)?"
         r"\s{1,4}(?:/[a-z]{1,12}\b|[<>]\s{0,3}\S|-[a-z]{2,12}\s|[a-z]:\\|\\\\)",
         needs=_WINDOWS,

@@ -18,7 +18,8 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=LAUNCHED + r"(?:(?:cat|tac|head|tail|more|less|strings|od|xxd)\s{1,4}(?:[~.]{0,2}/\S|-n \d)"
         r"|ls\s{1,4}(?:-[a-z]|[~.]{0,2}/)|(?:nc|ncat|netcat)\s{1,4}-\w|python[23]?\s{1,4}-c\b|perl\s{1,4}-[mlne]{1,4}\b"
-        r"|ruby\s{1,4}-\w{0,8}e|php\s{1,4}-r|rm\s{1,4}-[rf]{1,2}\s|(?:useradd|adduser|nslookup)\s|netstat\s{1,4}-|type\s{1,4}[a-z]:|telnet\s{1,4}\d"
+        r"|ruby\s{1,4}-\w{0,8}e|php\s{1,4}-r|rm\s{1,4}-[rf]{1,2}\s|(?:useradd|adduser|nslookup)\s|netstat\s{1,4}-"
+        r"|type\s{1,4}[a-z]:|telnet\s{1,4}\d"
         r"|kill\s{1,4}-9|find\s{1,4}[/.~]\S{0,40}\s{1,4}-\w)\S{0,60}(?:\s{1,2}\S{1,40}){0,5}\s{0,2}$",
         needs=(" ",),
         why="A command with its argument as a whole value: the application hands it to a shell as it is.",
@@ -34,7 +35,10 @@ RULES: Final[tuple[Rule, ...]] = (
         level=2,
         pattern=r"(?:[;&]|\|\||\$\(|[^\s`(\[>*_:,-]`)[\s;&|(@{]{0,6}"
         + FOLDER
-        + r"(?:cat|ls|id|rm|nc|sh|bash|wget|curl|ping|chmod|sleep|perl|python[23]?|ruby|php|nslookup|telnet|ftp|tftp)"
+        + r"(?:cat|ls|id|rm|nc|sh|bash|wget|curl|ping6?|chmod|chown|sleep|perl|python[23]?|ruby|php|nslookup|telnet"
+        r"|t?ftp"
+        r"|gcc|e?grep|uname|whoami|ifconfig|netstat|kill|mkdir|rmdir|useradd|adduser|zsh|ksh|lynx|lwp-download|xxd"
+        r"|base64)"
         r"[\s<]{1,4}(?:-[a-z0-9]|[~.]{0,2}/\w|\$|\d{1,3}\.\d{1,3}\.|(?:ht|f)tps?:)",
         needs=(
             "cat",
@@ -55,6 +59,18 @@ RULES: Final[tuple[Rule, ...]] = (
             "nslookup",
             "net",
             "ftp",
+            *(
+                "chown",
+                "gcc",
+                "grep",
+                "uname",
+                "whoami",
+                "ifconfig",
+                "kill",
+                "mkdir",
+                "adduser",
+            ),
+            *("useradd", "lynx", "lwp-", "xxd", "base64"),
         ),
         why="A command with its argument after a separator, however much stands before it.",
         positives=("two words here; cat /srv/x", "a b c && rm -rf /srv", "a b c=`curl -s x`"),

@@ -10,21 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from asgi_guard.inspection.rule import Rule
-from asgi_guard.inspection.rules.sql import OPEN, OPERAND, QUOTES, SIGN
+from asgi_guard.inspection.rules.sql import EQUATIONS, OPEN, OPERAND, QUOTES, SIGN
+from asgi_guard.inspection.rules.sql_words import OFTEN, ONLY_SQL
 
 _NAMED: Final = r"^(?:\w{1,16}=)?"
 """The name of a parameter, encoded together with its value."""
 
-_ONLY_SQL: Final = (
-    r"(?:ascii|substr(?:ing)?|mid|concat(?:_ws)?|group_concat|coalesce|database|user|current_user|session_user"
-    r"|system_user|extractvalue|updatexml|benchmark|sleep|pg_sleep|load_file|name_const|unhex|hex|ord|strcmp|[rl]?trim"
-    r"|rand|insert|compress|make_set|ifnull|nullif|char|cast|json_\w{3,12})"
-)
-_OFTEN: Final = (
-    r"(?:abs|ceil(?:ing)?|floor|round|ln|log(?:2|10)?|exp|format|left|right|replace|if|in|day|month|year|hour|minute"
-    r"|second|week|quarter|date|time|now|password|version|user|char|cast|convert|encode|decode|md5|sha1?|lower|upper"
-    r"|length|insert|values?|like|count|min|max|sum|avg|mod|sign|power|space|repeat|reverse|position|locate)"
-)
 _ENDED: Final = r"^[\w@.+-]{0,40}\\?['\"`]{1,3} ?"
 """A word that a quote ends."""
 
@@ -34,7 +25,7 @@ RULES: Final[tuple[Rule, ...]] = (
         attack="sqli",
         score=5,
         level=1,
-        pattern=r"^[^a-z_=]{0,8}(?:select\w{0,6} )?" + _ONLY_SQL + r" ?\( ?$",
+        pattern=r"^[^a-z_=]{0,8}(?:select\w{0,6} )?" + ONLY_SQL + r" ?\( ?$",
         needs=("(",),
         why="The beginning of a call: the error that it makes tells that there is a query.",
         positives=("ltrim(", "select user(", "') concat_ws ("),
@@ -45,8 +36,8 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-081",
         attack="sqli",
         score=5,
-        level=2,
-        pattern=_NAMED + r"[^a-z_=\s]{0,3}" + _OFTEN + r"[^a-z0-9(]{0,5}\( ?$|^\W{0,3}[a-z_]\w{2,40}\($",
+        level=1,
+        pattern=_NAMED + r"[^a-z_=\s]{0,3}" + OFTEN + r"[^a-z0-9(]{0,5}\( ?$",
         needs=("(",),
         why="The beginning of a call, whatever stands before its bracket.",
         positives=("month=(", "floor (", "x=left')(", "year. ("),
@@ -132,8 +123,8 @@ RULES: Final[tuple[Rule, ...]] = (
         score=5,
         level=1,
         pattern=_ENDED
-        + r"(?:[<>&=|/*+%^-]{1,3} ?\w{1,30}|(?:x?or|and|mod|div|is not|is|in|like|not|collate|sounds like|glob"
-        r"|regexp|rlike)\b[ (-]{0,3}[^;'\"`\s]{0,24}(?: [^;'\"`\s]{1,16}){0,4}"
+        + r"(?:[<>&=|/*+%^!~-]{1,3} ?\w{1,30}|(?:x?or|and|mod|div|is not|is|in|like|not|collate|sounds like|glob"
+        r"|regexp|rlike|isnull|notnull|between|escape|match)\b[ (-]{0,3}[^;'\"`\s]{0,24}(?: [^;'\"`\s]{1,16}){0,4}"
         r"|(?:or|and|collate) ?[\"`][^\"`]{1,32}[\"`]|= ?\d{1,9}) ?\)? ?(?:--[ +-]{0,3}|/\*)$"
         r"|" + _ENDED + r"(?:x?or|and) (?:not )?\w{2,24} ?\(\w{0,16}(?:, ?\w{1,16})?\) ?;$"
         r"|" + _ENDED + r"x?or ?\(\w{2,16} \d{1,6}\)--",
@@ -259,20 +250,30 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-089",
         attack="sqli",
         score=5,
-        level=2,
-        pattern=r"^[\w,'\")(]{0,12}\b\d{1,6} ?(?:=|!=|<>|==|<=>| is not ) ?\d{1,6}['\")]{0,2}$"
-        r"|^[^a-z]{0,3}in ?\(['\"\d][\w'\" -]{0,24}(?:,[\w'\" -]{1,24}){1,20}\)?$"
-        r"|^values ?\( ?['\"\d]|^\W{0,3}is (?:not )?null\W{0,3}$"
+        level=1,
+        pattern=r"^[\w,'\")(]{0,12}\b\d{1,6} ?(?:[=!]=?|<>|<=>| (?:is|is not|r?like|regexp) ) ?\d{1,6}['\")]{0,2}$"
+        r"|^[^a-z]{0,3}(?:not )?in ?\( ?['\"\d-][\w'\" -]{0,24}(?:,[\w'\" -]{1,24}){1,20}\)?$"
+        r"|^values ?\( ?['\"\d]"
         r"|^(?:\w{1,16}=)?; ?(?:select|drop|insert|delete|update|alter|exec|union)\b[^a-z]{0,3}$"
         r"|^(?:\w{1,16}=)?/\w{1,40} (?:or|and) ?\(? ?$|^or \{ ?if |^[\d.]{1,12} (?:or|and) \{ ?\w{1,10} ",
-        needs=("=", "<>", " is not ", "in (", "in(", "values", "is null", "is not null", ";", " or", " and", "or {"),
+        needs=(
+            *EQUATIONS,
+            *(f"{digit}{word}" for digit in "0123456789" for word in (" is", " like", " rlike", " regexp")),
+            *("in (", "in(", "values", "or {"),
+            *(
+                f";{blank}{verb}"
+                for blank in ("", " ")
+                for verb in ("select", "drop", "insert", "delete", "update", "alter")
+            ),
+            *(f";{blank}{verb}" for blank in ("", " ") for verb in ("exec", "union")),
+            *(" or", " and"),
+        ),
         why="What is hardly anything but a condition, a list or a keyword of a query.",
         positives=(
             "3=3",
             "4 is not 5",
             "in (7,8)",
             "values ('a', 'b')",
-            "is null",
             ";drop",
             "/Tea AND ",
             "7 or {if a}",
@@ -285,14 +286,14 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-090",
         attack="sqli",
         score=5,
-        level=2,
-        pattern=r"^['\"](?:union|alter|drop|exec|create|truncate|insert|delete) [^'\"]{1,24}$|^[a-z]{2,16} ['\"]$"
+        level=1,
+        pattern=r"^['\"](?:union|alter|drop|exec|create|truncate|insert|delete) [^'\"]{1,24}$"
         r"|^['\"][ ?=*%-]{0,8}[#=?][ ?=*%-]{0,12}(?:#|--)[ '\"-]{0,3}$|^['\"][ *]{1,3}(?:from|where|or) ?[=<>] ?\d"
         r"|^['\"] ?x?or \w{2,16}(?:!| \d{1,4})$|^\d{1,4}['\"] ['\"] ?\d{1,4}$"
         r"|^[^'\"]{0,24}['\"]{1,3}(?:x?or|and)['\"]\w{0,8}$|^(?:and|or) ['\"]\d{1,6}['\"]\w",
         needs=("'", '"'),
         why="A quote that nothing closes, and what is hardly anything but a keyword or an operator of a query.",
-        positives=("'alter t", "boss '", "'? = # '", "' or clerk 7", "7' ' 3", "x''or'x", "and '7'x"),
+        positives=("'alter t", "'? = # '", "' or clerk 7", "7' ' 3", "x''or'x", "and '7'x"),
         negatives=("'Delete account' is broken", "5' 10", "boss's", "'quoted'", "rock 'n' roll"),
         views=("sql",),
         places=("query", "body", "cookie", "referer", "name"),

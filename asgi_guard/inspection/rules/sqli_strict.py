@@ -9,24 +9,17 @@ from typing import Final
 
 from asgi_guard.inspection.rule import Rule
 from asgi_guard.inspection.rules.sql import FIRST, FUNCTION, JOIN, OPEN, OPERAND, QUOTES, SHUT, SIGN
-
-_NAME: Final = (
-    r"(?:ascii|substr(?:ing)?|mid|char|chr|concat(?:_ws)?|group_concat|cast|convert|coalesce|database|user|current_user"
-    r"|session_user|system_user|version|schema|extractvalue|updatexml|benchmark|sleep|pg_sleep|load_file|name_const"
-    r"|hex|unhex|ord|bin|md5"
-    r"|sha1|strcmp|r?trim|ltrim|rand|insert|compress|encode|decode|elt|make_set|ifnull|nullif|length|lower|upper"
-    r"|json_\w{3,12})"
-)
+from asgi_guard.inspection.rules.sql_words import IN_TABLES, ONLY_SQL, TABLES
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="AG-SQLI-060",
         attack="sqli",
         score=5,
-        level=2,
+        level=1,
         pattern=r"^[^a-z_]{0,8}(?:select )?"
-        + _NAME
-        + r"(?: ?\( ?$|\((?:\d{1,9}|['\"(@\\]|0x)[^;)]{0,60}\){1,4} ?(?:--|#|/\*|;|=|$))",
+        rf"(?:{ONLY_SQL}|version|schema|bin|md5|sha[12]?|elt|(?:en|de)code|length|lower|upper|chr)"
+        r"(?: ?\( ?$|\((?:\d{1,9}|['\"(@\\]|0x)[^;)]{0,60}\){1,4} ?(?:--|#|/\*|;|=|$))",
         needs=("(",),
         why="A value is the call of a function, or the beginning of one.",
         positives=("+md5(3) --", "+ltrim(", "length('a')", "select md5("),
@@ -37,24 +30,14 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-SQLI-061",
         attack="sqli",
         score=5,
-        level=2,
-        pattern=r"^[^\w]{0,4}(?:information_schema|pg_catalog|pg_tables|msdb|tempdb|sysobjects"
-        r"|sqlite_master|xp_cmdshell|sp_password)\b[\w.`]{0,40}\W{0,3}$",
-        needs=(
-            "information_schema",
-            "pg_catalog",
-            "pg_tables",
-            "msdb",
-            "tempdb",
-            "sysobjects",
-            "sqlite_master",
-            "xp_cmdshell",
-            "sp_password",
-        ),
+        level=1,
+        pattern=rf"^\W{{0,4}}{TABLES}\b[\w.`]{{0,40}}\W{{0,3}}$",
+        needs=IN_TABLES,
         why="A value is the name of a part of the database.",
-        positives=("`information_schema`", "pg_catalog.pg_tables"),
-        negatives=("the information_schema views", "msdb for beginners"),
+        positives=("`information_schema`", "pg_catalog.pg_tables", "all_tables", "xp_dirtree"),
+        negatives=("the information_schema views", "msdb for beginners", "user_name", "xp_points", "sp_atk"),
         views=("sql",),
+        places=("query", "body", "cookie", "header", "referer", "path"),
     ),
     Rule(
         id="AG-SQLI-062",

@@ -218,7 +218,10 @@ RULES: Final[tuple[Rule, ...]] = (
         r"|3[01])\.\d{1,3}\.\d{1,3}|169\.254\.\d{1,3}\.\d{1,3}|\[::1?\]|[\w-]{1,40}\.(?:internal|local"
         r"|localhost|corp|intranet))(?::\d{1,3})?(?:[/?#]|$)"
         r"|(?:localhost|127\.0\.0\.1)(?::\d{1,3})?/|(?:ldaps?|smb|rtsp|rtmp|imaps?|pop3s?|smtps?|telnet|sqlite"
-        r"|memcached?|unix|cvs|svn\+ssh)://\S)",
+        r"|memcached?|unix|cvs|svn\+ssh|a?cap|dav|fish|ftps|ipps?|iris|irc[6s]?|mms|modem|mumble|nfs|prospero|rsync|rtsps|scp|snmp|ssh\d?"
+        r"|svn|udp|vnc|z39\.50[rs]|php|zlib|bzip2|resource|local-file"
+        r"|afp|aaas?|beep|dict|gopher|git|h323|iscsi|nntp|rlogin|rmi|sctp|shttp|tcp|tftp|xmlrpc\.beeps?)://\S"
+        r"|(?:localhost6|kubernetes(?:\.default)?(?:\.svc)?)/|docker\.for\.(?:mac|win)\.localhost)",
         needs=(
             "localhost",
             "://",
@@ -232,6 +235,8 @@ RULES: Final[tuple[Rule, ...]] = (
             ".local",
             ".corp",
             ".intranet",
+            "kubernetes",
+            "docker.for",
         ),
         why="An address of the inner network, at the port of a server.",
         positives=(

@@ -39,6 +39,24 @@ def test_a_query_is_taken_apart() -> None:
     ]
 
 
+def test_a_pair_whose_sign_is_encoded_is_taken_apart_as_well() -> None:
+    """An application that decodes twice reads a value behind it."""
+    assert in_head(query=b"a%3Db+c&d%3D&%3De&f+g%3Dh") == [
+        ("query", "", "a=b c"),
+        ("query", "a", "b c"),
+        ("query", "", "d="),
+        ("query", "", "=e"),
+        ("query", "", "f g=h"),
+    ]
+
+
+def test_a_content_type_with_another_one_in_it_is_looked_at() -> None:
+    """By one a filter reads the body, by the other the application."""
+    odd = 'text/plain; boundary="text/html"'
+    assert in_head(content_type=odd) == [("header", "content-type", odd)]
+    assert in_head(content_type="application/json; charset=utf-8") == []
+
+
 def test_the_path_is_looked_at_as_it_was_sent() -> None:
     """What a server has decoded no longer shows how it was written."""
     assert next(head(b"/a/..%2f", b"", [], LIMITS)) == ("path", "", "/a/..%2f")

