@@ -93,7 +93,7 @@ async def _loaded(options: argparse.Namespace, rule: LoadRule, headers: dict[str
                 stop.set()
                 return  # a second one ends it at once
 
-    report: LoadReport | Exception
+    report: LoadReport | Exception = RuntimeError("it was cancelled")  # which nobody sees: the cancellation goes on
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(until_interrupted)
         try:
