@@ -160,3 +160,33 @@ def test_four_times_the_length_takes_about_four_times_the_time(piece: str) -> No
         return min(times)
 
     assert took(262_144) < 9 * took(65_536) + 0.02
+
+
+CUT = [
+    "Bearer abcdefgh12345678zzzz",
+    "4111111111111111",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1NyJ9.c2lnbmF0dXJl",
+    "ghp_" + "a1" * 18,
+    "AKIAIOSFODNN7EXAMPLE",
+    "sk_live_" + "a1" * 8,
+    "glpat-" + "a1" * 10,
+    "AIza" + "a1_-b" * 7,
+    "https://shop:12345secret@db.example",
+]
+
+
+@pytest.mark.parametrize("secret", CUT)
+def test_little_is_left_of_a_secret_that_somebody_has_cut_off(secret: str) -> None:
+    """At the end of a long text, which may have been cut: its mark, four digits of a card, and no more."""
+    for size in range(1, len(secret)):
+        text = "p" * 300 + " " + secret[:size]
+        left = hidden(text).rpartition(" ")[2].removesuffix(HIDDEN)
+
+        assert left.startswith("https://") or len(left) <= len("sk_live")
+        assert sum(map(str.isdigit, left)) <= 4
+
+
+def test_a_short_text_was_not_cut() -> None:
+    """What it ends with is kept."""
+    for text in ("the order is 123456", "this is no token yet", "https://shop:8080"):
+        assert hidden(text) == text
