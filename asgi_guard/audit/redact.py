@@ -20,6 +20,10 @@ PATTERNS: Final = (
     r"\bgh[pousr]_(?:\w{20,}|\w{4,}\Z)|\bxox[abprs]-[\w-]{4,}|\bsk_(?:live|test)_\w{4,}",
     r"\bglpat-(?:[\w-]{20,}|[\w-]{4,20}\Z)|\bAIza(?:[\w-]{35}|[\w-]{8,34}\Z)",
     r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----(?:[^-]|-(?!----END ))*+(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?",
+    (
+        r"(?i:pass(?:word|wd|phrase)?|pwd|secret|api[_-]?key|(?:access|refresh|id)_token|session_?id)"
+        r"(?:=|[\"']\s{0,4}:\s{0,4})[\"']?[^\s&;,\"'<>]++"
+    ),
     r"(?<=://)[^\s/@:]*+:(?:[^\s/@]++(?=@)|(?!\d{1,5}\Z)[^\s/@]++\Z)",
 )
 """What secrets look like, wherever they stand; also where something else has cut them off at the end of a text.
