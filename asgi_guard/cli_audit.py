@@ -27,6 +27,8 @@ from asgi_guard.audit.vocabulary import SEVERITIES
 KEY: Final = "ASGI_GUARD_AUDIT__KEY"
 """The variable that holds the key, the same as for the guard."""
 
+_SHOWN: Final = 8
+
 
 def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
     """Add the commands to those of `asgi-guard`."""
@@ -117,6 +119,15 @@ def _print(verdict: Verdict, *, is_keyed: bool, has_heads: bool) -> None:
         chain = f" (chain {found.chain!a})" if found.chain else ""
         print(f"{place}: {found.fault}{chain}: {found.message}")
     print(f"{verdict.lines:,} lines of {verdict.chains:,} chains are as they were written.")
+    if verdict.places:
+        others = f" and {len(verdict.places) - _SHOWN:,} others" if len(verdict.places) > _SHOWN else ""
+        places = ", ".join(f"{place!a}" for place in verdict.places[:_SHOWN])
+        print(f"They are of {places}{others}; the last one is of {verdict.last!a}.")
+    if verdict.unnoted:
+        print(
+            f"{len(verdict.unnoted):,} chains are known to no checkpoint: "
+            "they are of another log with this key, or their checkpoints were removed."
+        )
     if verdict.open_ended:
         print(f"{len(verdict.open_ended):,} chains have no end: their process runs, or was killed.")
     if verdict.torn:

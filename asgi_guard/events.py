@@ -24,6 +24,9 @@ _logger: Final = logging.getLogger("asgi_guard.events")
 BOUNDS: Final[Mapping[str, int]] = {"method": 32, "path": 256, "client": 64, "request_id": 128}
 """The characters kept of each field that a client may have written: its log lines are not sized by an attacker."""
 
+WHOLE: Final = 8_192
+"""The characters of a path that are looked through for secrets: of one that was cut before, half would be shown."""
+
 
 def printable(text: str, most: int) -> str:
     """Return the beginning of what a client wrote so that no terminal and no log obeys it (CWE-117).
@@ -36,8 +39,15 @@ def printable(text: str, most: int) -> str:
     return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")[:most]
 
 
+class _Uncut:
+    """What an event knows of its path besides: no field, so that whoever prints an event prints no more."""
+
+    __slots__ = ("_whole",)
+    _whole: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(_Uncut):
     """Something that happened to one request or handshake.
 
     Attributes:
@@ -57,10 +67,20 @@ class Event:
     request_id: str | None = None
 
     def __post_init__(self) -> None:
+        if len(self.path) > BOUNDS["path"]:
+            object.__setattr__(self, "_whole", printable(self.path, WHOLE))
         for name, bound in BOUNDS.items():
             text = getattr(self, name)
             if text is not None:
                 object.__setattr__(self, name, printable(text, bound))
+
+    @property
+    def whole_path(self) -> str:
+        """The path, at most 8,192 characters of it: to be cut when secrets were looked for, and not before.
+
+        An event that has travelled to another process knows no more than `path`.
+        """
+        return getattr(self, "_whole", self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,6 +122,15 @@ class AuditLog:
         """Write an entry as it is."""
         self._writer.put(entry)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether something was recorded since it was made, or closed."""
+        return self._writer.is_running
+
+    def retire(self) -> None:
+        """Close it for good, without waiting: a thread writes what waits, and each entry that still comes, and ends."""
+        self._writer.retire()
+
     def close(self, wait_seconds: float = CLOSE_SECONDS) -> None:
         """Write what waits, and the end of the chain; the next entry begins another.
 

@@ -1,7 +1,7 @@
 """Of events: which entry stands for what the guard tells its listeners.
 
 What was refused, found, answered, banned and fired; not what was let pass.
-Must never hold what a client has sent but what the events have bounded already.
+Must never hold what a client has sent but what the events have bounded already; a path is cut once secrets are out.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _about(event: Event, time: float, name: str, outcome: Outcome, **fields: Any
         time=time,
         client=event.client,
         method=event.method or None,
-        path=event.path or None,
+        path=event.whole_path or None,
         layer=event.layer,
         request_id=event.request_id,
         trace_id=current_trace_id() if event.scope_type else None,

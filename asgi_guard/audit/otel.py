@@ -2,6 +2,8 @@
 
 Standard: the OpenTelemetry logs data model: an event is a log record with a name. Who has set up no logger provider
 gets none, at no cost.
+Must never hand on what UTF-8 cannot hold: an exporter drops everything that it would have sent together with it, and a
+client brings a lone surrogate in by a JSON escape.
 """
 
 from __future__ import annotations
@@ -31,17 +33,17 @@ def otel_sink() -> Callable[[Mapping[str, Any]], None]:
     logger = get_logger("asgi_guard")
 
     def emit(told: Mapping[str, Any]) -> None:
-        severity = _SEVERITIES[told["severity"]]
+        severity = _SEVERITIES.get(told["severity"], "INFO")
         facts = told.get("facts", {})
         logger.emit(
             timestamp=round(datetime.fromisoformat(told["time"]).timestamp() * 1e9),
             severity_number=SeverityNumber[severity],
             severity_text=severity,
-            body=told.get("reason") or told["event"],
-            event_name=f"asgi_guard.audit.{told['event']}",
+            body=_shown(told.get("reason") or told["event"]),
+            event_name=f"asgi_guard.audit.{_shown(told['event'])}",
             attributes={
-                **{f"asgi_guard.audit.{name}": value for name, value in told.items() if name != "facts"},
-                **{f"asgi_guard.audit.facts.{name}": _shown(value) for name, value in facts.items()},
+                **{f"asgi_guard.audit.{name}": _shown(value) for name, value in told.items() if name != "facts"},
+                **{f"asgi_guard.audit.facts.{_shown(name)}": _shown(value) for name, value in facts.items()},
             },
         )
 
@@ -49,4 +51,6 @@ def otel_sink() -> Callable[[Mapping[str, Any]], None]:
 
 
 def _shown(value: Any) -> Any:
-    return value if isinstance(value, str | bool | int | float) else str(value)
+    if isinstance(value, bool | int | float):
+        return value
+    return str(value).encode("utf-8", "backslashreplace").decode()

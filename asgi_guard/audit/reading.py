@@ -16,6 +16,7 @@ from asgi_guard.audit.file import generations
 MAX_LINE: Final = 1_048_576
 """The bytes of a line; a longer one is none of ours."""
 
+_LONGEST: Final = 64
 _TELLS: Final = frozenset({"audit_start", "audit_checkpoint", "audit_rotated", "audit_torn"})
 
 
@@ -31,6 +32,8 @@ class Line(NamedTuple):
         seq: which line of it, from 0.
         event: the name of the event.
         facts: those of what the log says of itself; else none.
+        time: when it was written, as it says.
+        place: the host, and before it the service and an `@` where there is one.
     """
 
     file: str
@@ -41,6 +44,8 @@ class Line(NamedTuple):
     seq: int = 0
     event: str = ""
     facts: dict[str, Any] = {}  # noqa: RUF012  never written to
+    time: str = ""
+    place: str = ""
 
 
 def read(file: str, number: int, line: bytes) -> Line | None:
@@ -58,7 +63,9 @@ def read(file: str, number: int, line: bytes) -> Line | None:
     if not (isinstance(chain, str) and type(seq) is int and seq >= 0 and isinstance(event, str)):
         return None
     named = cast("dict[str, Any]", facts) if isinstance(facts, dict) else {}
-    return Line(file, number, payload, code, chain[:64], seq, event, named)
+    time, host, service = (str(told.get(name, ""))[:_LONGEST] for name in ("time", "host", "service"))
+    place = f"{service}@{host}" if service else host
+    return Line(file, number, payload, code, chain[:64], seq, event, named, time, place)
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:

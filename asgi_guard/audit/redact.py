@@ -20,12 +20,28 @@ PATTERNS: Final = (
     r"\bgh[pousr]_(?:\w{20,}|\w{4,}\Z)|\bxox[abprs]-[\w-]{4,}|\bsk_(?:live|test)_\w{4,}",
     r"\bglpat-(?:[\w-]{20,}|[\w-]{4,20}\Z)|\bAIza(?:[\w-]{35}|[\w-]{8,34}\Z)",
     r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----(?:[^-]|-(?!----END ))*+(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?",
+    (
+        r"(?i:pass(?:word|wd|phrase)?|pwd|secret|api[_-]?key|(?:access|refresh|id)_token|session_?id)"
+        r"(?:=|[\"']\s{0,4}:\s{0,4})[\"']?[^\s&;,\"'<>]++"
+    ),
     r"(?<=://)[^\s/@:]*+:(?:[^\s/@]++(?=@)|(?!\d{1,5}\Z)[^\s/@]++\Z)",
 )
 """What secrets look like, wherever they stand; also where something else has cut them off at the end of a text.
 
 No repeat is tried from more than one place of what it takes, so that all of it is linear.
 """
+
+_ENDS: Final = re.compile(
+    r"(?:\b(?:(?i:(?:bearer|basic|token)\s{1,4})[\w+/=.~-]{0,7}|(?:AKIA|ASIA)[A-Z0-9]{0,3}|gh[pousr]_\w{0,3}"
+    r"|xox[abprs]-[\w-]{0,3}|sk_(?:live|test)_\w{0,3}|glpat-[\w-]{0,3}|AIza[\w-]{0,7})"
+    r"|eyJ[\w-]{0,7}|(?<=://)[^\s/@:]{0,32}:\d{1,5}|(?<![\d-])\d(?:[ -]?\d){4,17})\Z"
+)
+"""What else of a secret may stand at the end of a text that was cut: too little to be told from what is none."""
+
+_MAY_BE_CUT: Final = 256
+"""The characters of a text that somebody else may have cut."""
+
+_LAST: Final = 128
 
 _RUN: Final = re.compile(r"[\w.-]{11,}+")
 _JWT_PART: Final = 8
@@ -44,7 +60,7 @@ class Redactor:
 
     def __init__(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
         self._name = re.compile("|".join([HIDDEN_NAMES, *map(re.escape, names)]), re.IGNORECASE)
-        self._text = re.compile("|".join(f"(?:{pattern})" for pattern in (*PATTERNS, *patterns)))
+        self._text = re.compile("|".join([*(f"(?:{one})" for one in PATTERNS), *(f"(?a:{one})" for one in patterns)]))
 
     def text(self, text: str) -> str:
         """Return a text without what looks like a secret."""
@@ -53,7 +69,11 @@ class Redactor:
         if "eyJ" in text:
             text = _RUN.sub(_hidden_jwt, text)
         text = self._text.sub(HIDDEN, text)
-        return _CARD.sub(_hidden_card, text) if _has_digits(text) else text
+        if _has_digits(text):
+            text = _CARD.sub(_hidden_card, text)
+        if len(text) >= _MAY_BE_CUT:
+            text = text[:-_LAST] + _ENDS.sub(HIDDEN, text[-_LAST:])
+        return text
 
     def fields(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of an entry without secrets: texts by their look, facts by their name as well."""

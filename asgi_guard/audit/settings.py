@@ -44,7 +44,8 @@ class Audit:
         fsync: make each group of entries, of at most 100 or 50 ms, safe from the failure of the machine as well.
         service: the name of the service, in each line.
         hidden_names: further names of facts whose values are hidden, such as `iban`.
-        hidden_patterns: further regular expressions whose matches are hidden.
+        hidden_patterns: further regular expressions whose matches are hidden, at most 32 of 256 characters: linear
+            in their text, without look-around, back-references and flags for all of it; classes are those of ASCII.
         tells_settings: write the settings of the guard when it starts.
         max_bytes: the size of the file at which it is moved away as `PATH.1`, and a new one begins: 65,536 to 2**40
             bytes, and one group more. None leaves that to others.
@@ -156,13 +157,10 @@ def _check_hidden(problems: Problems, names: Sequence[str], patterns: Sequence[s
         problems.add("AG903", "hidden_patterns", len(patterns), f"must be at most {_MAX_OWN}", "Join some with |.")
     if not patterns:
         return
-    from asgi_guard.inspection.ambiguity import is_ambiguous  # with the parser of patterns
+    from asgi_guard.audit.patterns import problem_of  # with the parser of patterns
 
     for index, pattern in enumerate(patterns):
-        try:
-            is_sound = not is_ambiguous(pattern)
-        except (re.error, RecursionError, OverflowError):
-            is_sound = False
-        if not is_sound:
-            rule = "must be a regular expression without nested or neighbouring repeats of the same"
-            problems.add("AG903", f"hidden_patterns[{index}]", pattern, rule, "Write fewer of them, with bounds.")
+        rule = problem_of(pattern)
+        if rule:
+            remedy = r"Write repeats with bounds, each behind something that it does not take: sk-\w{20,100}."
+            problems.add("AG903", f"hidden_patterns[{index}]", pattern, rule, remedy)

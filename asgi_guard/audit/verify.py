@@ -5,8 +5,9 @@ mixed. What the heads say (how far each chain had come, in a file of its own, or
 the start of each chain tells of those before it, shows what was cut off, or is gone.
 Found are: a line that was changed, moved, repeated or put in; a line that is missing between two others; an end that
 is missing, up to the last note; a chain, or a generation of the file, that is gone. Not found is what stood behind the
-last note of a chain and was cut off whole: a process that was killed leaves the same. Without a key nothing is found
-that was made with care.
+last note of a chain and was cut off whole: a process that was killed leaves the same; nor that files and notes are
+older copies of themselves, or those of another log with the same key. So it is told whose lines these are and how old
+the last one is, and which chains no note knows. Without a key nothing is found that was made with care.
 Must never keep more of a log in memory than one line, and a few fields for each chain.
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
 from asgi_guard.audit.chain import NOTHING, digest_of, is_sound, is_torn
-from asgi_guard.audit.heads import Generations, Head, head_of, read_note
+from asgi_guard.audit.heads import MOST, Generations, Head, head_of, read_note
 from asgi_guard.audit.reading import Line, lines, place_of, place_told, read
 
 Fault: TypeAlias = Literal["changed", "missing", "cut off", "heads", "key"]
@@ -64,6 +65,10 @@ class Verdict:
         torn: pieces of lines, as a killed machine leaves them behind; each chain goes on, or ends, without them.
         lost_at_most: the entries that went with these pieces, besides what waited in the memory of a killed process.
         unverified: lines before the first checkpoint of a chain whose beginning was removed: nothing vouches for them.
+        unnoted: chains that neither the notes nor the start of a later chain know: they stood in another log with the
+            same key, or their notes were removed; none where there are no notes, or as many as are kept.
+        places: who has written the lines, as `service@host`; at most 100.
+        last: the time of the last line, as it says.
     """
 
     lines: int = 0
@@ -73,6 +78,9 @@ class Verdict:
     torn: int = 0
     lost_at_most: int = 0
     unverified: int = 0
+    unnoted: list[str] = field(default_factory=list[str])
+    places: list[str] = field(default_factory=list[str])
+    last: str = ""
 
     @property
     def is_sound(self) -> bool:
@@ -136,6 +144,8 @@ class _Verifier:
         self._chains: dict[str, _State] = {}
         self._torn: list[_Torn] = []
         self._heads: dict[str, dict[int, str]] = {}
+        self._noted: set[str] = set()
+        self._has_all_notes = False
         self._fits = self._fits_not = 0  # how often a key of ours has sealed something
 
     def run(self, files: list[Path], heads: list[Path]) -> Verdict:
@@ -146,11 +156,20 @@ class _Verifier:
             self._from_the_middle |= self._first > 1
         for path in heads:
             self._read_heads(path)
+        self._has_all_notes = 0 < len(self._noted) < MOST
         for path in files:
             self._file(path)
         for torn in self._torn:
             self._find_torn(torn)
         self._end_generations(last)
+        self._end_chains(last)
+        verdict = self._verdict
+        if self._fits_not and not self._fits:
+            what = "This key is not the one of the log" if any(self._keys) else "The log has a key, and none was given"
+            verdict.findings[:] = [Finding("key", last, 0, "", f"{what}, or nothing of it is as it was written.")]
+        return verdict
+
+    def _end_chains(self, last: str) -> None:
         for state in self._chains.values():
             if state.unvouched is not None and not state.is_broken:
                 what = "It begins in the middle of a chain, for whose lines no checkpoint vouches."
@@ -160,12 +179,10 @@ class _Verifier:
                 self._not_met(name, seq, last)
         verdict = self._verdict
         verdict.chains = len(self._chains)
+        if self._has_all_notes:
+            verdict.unnoted = [name for name in self._chains if name not in self._noted]
         verdict.open_ended = [name for name, state in self._chains.items() if not state.has_ended]
         verdict.lost_at_most = verdict.torn * LOST_AT_MOST
-        if self._fits_not and not self._fits:
-            what = "This key is not the one of the log" if any(self._keys) else "The log has a key, and none was given"
-            verdict.findings[:] = [Finding("key", last, 0, "", f"{what}, or nothing of it is as it was written.")]
-        return verdict
 
     def _file(self, path: Path) -> None:
         for number, line, is_whole in lines(path):
@@ -196,6 +213,8 @@ class _Verifier:
 
     def _expect(self, head: Head) -> None:
         """Know that a chain has come so far."""
+        if len(self._noted) < _MAX_CHAINS:
+            self._noted.add(head.chain)
         state = self._chains.get(head.chain)
         is_to_come = (state is None or state.seq < head.seq) and head.generation >= self._first
         if is_to_come and len(self._heads) < _MAX_CHAINS:
@@ -258,6 +277,9 @@ class _Verifier:
         else:
             state.seq, state.code, state.has_ended = found.seq, found.code, found.event == "audit_end"
             self._verdict.lines += 1
+            self._verdict.last = max(self._verdict.last, found.time)
+            if found.place not in self._verdict.places and len(self._verdict.places) < _MOST:
+                self._verdict.places.append(found.place)
             self._listen(state, found)
             noted = self._heads.get(found.chain, {}).pop(found.seq, "")
             if noted not in {"", found.code.hex()}:

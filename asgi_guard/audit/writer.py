@@ -63,6 +63,7 @@ class Writer:
         self._sinks = [_sink(sink) for sink in settings.sinks]
         self._failed: set[int] = set()
         self._store: Store | None = None
+        self._is_retired = False
         self._begin()
         _all.add(self)
 
@@ -126,12 +127,22 @@ class Writer:
         )
 
     def _start(self) -> None:
-        self._is_ending = False
+        self._is_ending = self._is_retired
         thread = Thread(target=self._run, name="asgi_guard.audit", daemon=True)
         with suppress(RuntimeError):  # the process has as many as it may, or is ending; the next entry tries again
             thread.start()
             self._thread = thread
             _running.add(self)  # what waits is written, whoever has forgotten this log
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread writes, or waits for what is to be written."""
+        return self._thread is not None
+
+    def retire(self) -> None:
+        """Write what waits, and the end of the chain, without waiting for it; what still comes is ended at once."""
+        self._is_retired = True
+        self.close(0)
 
     def close(self, wait_seconds: float = CLOSE_SECONDS) -> None:
         """Write what waits, and the end of the chain, for at most so many seconds; the next entry begins another.

@@ -7,7 +7,9 @@ Must never write what was let pass, nor wait for a disk in a request unless its 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
@@ -44,22 +46,50 @@ class AuditLayer(Layer):
         self._settings = settings
         self.log: AuditLog = AuditLog(settings, opens=False)
         self._is_open = False
+        self._begins_itself = True
         self._end: Callable[[], object] = bool
         self._parts: Callable[[], Mapping[str, str]] = dict
-        self.hears: Listener | None = self._hear
+        self.hears: Listener | None = _weakly(self)
 
     def take_over(self, previous: Layer) -> None:
         """Go on where the service runs: with the log, where its settings are the same, else the other one is ended."""
-        if not isinstance(previous, AuditLayer) or not previous._is_open:  # noqa: SLF001
+        if not isinstance(previous, AuditLayer):
             return
-        previous._end()  # noqa: SLF001
-        self._is_open, previous._is_open = True, False  # noqa: SLF001
-        self._end = hear(self.hears or self._hear)
+        if previous._is_open:  # noqa: SLF001
+            self._open()
         if previous._settings == self._settings:  # noqa: SLF001
+            previous._hear_no_more()  # noqa: SLF001
             self.log = previous.log
         else:
-            previous.log.record("sys_monitor_disabled", "success", reason="reconfigured")
-            previous.log.close(0)  # its thread writes what waits, and ends
+            previous.leave()
+
+    def leave(self) -> None:
+        """Say that nothing more is written down, which whoever reads the log has to know, and close the file.
+
+        Nobody waits for it: a thread writes what waits, and what requests on their way still have to say.
+        """
+        if self._is_open or self.log.is_running:
+            self.log.record("sys_monitor_disabled", "success", reason="reconfigured")
+        self._hear_no_more()
+        self.log.retire()
+
+    def _open(self) -> None:
+        """Hear of what belongs to no request."""
+        self._end()
+        if self.hears is not None:
+            self._end = hear(self.hears)
+            weakref.finalize(self, self._end)  # who forgets a guard that saw no end of a lifespan
+        self._is_open, self._begins_itself = True, False
+
+    def _hear_no_more(self) -> None:
+        self._end()
+        self._end, self._is_open, self._begins_itself = bool, False, False
+
+    def _begin(self) -> None:
+        """Begin with the first request: there is no lifespan, or it was turned on while the service runs."""
+        self._open()
+        self.log.record("sys_monitor_enabled", "success", reason="the first request")
+        self._tell_settings()
 
     def stands_among(self, parts: Callable[[], Mapping[str, str]]) -> None:
         """Know the settings of the guard that this is a part of; write them, where the service runs already."""
@@ -76,9 +106,7 @@ class AuditLayer(Layer):
         from anyio import to_thread
 
         await to_thread.run_sync(self.log.open)
-        self._is_open = True
-        self._end()
-        self._end = hear(self.hears or self._hear)
+        self._open()
         self.log.record("sys_startup", "success")
         self._tell_settings()
 
@@ -86,12 +114,11 @@ class AuditLayer(Layer):
         """Say that the service stops, and write what waits."""
         from anyio import to_thread
 
-        if not self._is_open:  # it could not start
+        if not (self._is_open or self.log.is_running):  # it could not start
             return
-        self._end()
+        self._hear_no_more()
         self.log.record("sys_shutdown", "success")
         await to_thread.run_sync(self.log.close)
-        self._is_open = False
 
     def _tell_settings(self) -> None:
         if self._settings.tells_settings:
@@ -100,13 +127,30 @@ class AuditLayer(Layer):
 
     def admit(self, exchange: Exchange) -> None:
         """Let the application find the log by `report`."""
+        if self._begins_itself:
+            self._begin()
         path: str = exchange.scope.get("path", "")
-        served_var.set(Served(self.log, exchange.client, exchange.method, path))
+        exchange.cells[self] = served_var.set(Served(self.log, exchange.client, exchange.method, path))
 
-    def _hear(self, event: Event) -> None:
-        entry = entry_of(event, time())
-        if entry is not None:
-            self.log.put(entry)
+    def finish(self, exchange: Exchange) -> None:
+        """Let nothing that comes next on the same task report in the name of this request."""
+        token = exchange.cells.get(self)
+        if token is not None:
+            with suppress(ValueError):  # the call ends in another context than it began in
+                served_var.reset(token)
+
+
+def _weakly(layer: AuditLayer) -> Listener:
+    """Return what hears for a layer, and keeps no guard alive that everybody else has forgotten."""
+    known = weakref.ref(layer)
+
+    def listen(event: Event) -> None:
+        found = known()
+        entry = entry_of(event, time()) if found is not None else None
+        if found is not None and entry is not None:
+            found.log.put(entry)
+
+    return listen
 
 
 class AuditMiddleware(Middleware):

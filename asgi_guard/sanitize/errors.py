@@ -86,7 +86,7 @@ def checked_text(value: object, field: str, max_length: int, slack: int = 1) -> 
         SanitizeError: it is something else.
         ConfigError: the bound is none.
     """
-    if not isinstance(max_length, int) or max_length < 1:
+    if type(max_length) is not int or max_length < 1:
         problems = Problems("sanitize")
         problems.integer("max_length", max_length, minimum=1)
         problems.raise_if_any()

@@ -20,7 +20,7 @@ from typing import Final
 from unicodedata import combining, normalize
 
 from asgi_guard.sanitize.errors import SanitizeError, checked_text
-from asgi_guard.sanitize.text import normalised, visible
+from asgi_guard.sanitize.text import joined, normalised, visible
 from asgi_guard.settings import Problems
 
 _LONGEST_INPUT: Final = 4_096
@@ -30,6 +30,9 @@ _MOST_BYTES: Final = 255
 _ODD: Final = frozenset('<>:"|?*~/\\')
 _DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$|clock\$)\s*(?:\.|$)")
 _JOINERS: Final = frozenset("\u200c\u200d\ufe0e\ufe0f")
+_NOT_FIRST: Final = ".- \u200c\u200d\ufe0e\ufe0f"  # HFS+ does not see a joiner: with one before it, `.git` is `.git`
+_NOT_LAST: Final = ". \u200c\u200d"
+_IGNORED: Final = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
 
 
 def clean_filename(value: object, *, max_bytes: int = _MOST_BYTES, field: str = "filename") -> str:
@@ -54,10 +57,10 @@ def clean_filename(value: object, *, max_bytes: int = _MOST_BYTES, field: str = 
     name = normalised(visible(name), field)
     if not (name.isascii() and name.isprintable() and _ODD.isdisjoint(name)):
         name = "".join(map(_plain, name))
-    name = _cut(_around(name), max_bytes)
+    name = _around(joined(_cut(_around(joined(name)), max_bytes)))
     if not name or name.startswith("."):
         raise SanitizeError(field, "empty")
-    return f"_{_cut(name, max_bytes - 1)}" if _is_device(name) else name
+    return f"_{_around(joined(_cut(name, max_bytes - 1)))}" if _is_device(name) else name
 
 
 @lru_cache(maxsize=1_024)
@@ -75,11 +78,12 @@ def _plain(character: str) -> str:
 
 def _around(name: str) -> str:
     """Leave out what hides a file, makes an option of it, or is left out by Windows."""
-    return name.lstrip(".- ").rstrip(". ")
+    return name.lstrip(_NOT_FIRST).rstrip(_NOT_LAST)
 
 
 def _is_device(name: str) -> bool:
-    return _DEVICE.match(normalize("NFKC", name[:64]).casefold()) is not None
+    plain = _IGNORED.sub("", normalize("NFKC", name[:64]))
+    return _DEVICE.match(plain.casefold()) is not None
 
 
 def _cut(name: str, most: int) -> str:

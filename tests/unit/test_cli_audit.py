@@ -30,9 +30,26 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_log_that_is_as_it_was_written(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing but how much there is."""
+    """Nothing but how much there is, whose it is, and how old: an older copy, or another log, is as sound."""
     assert main(["audit", "verify", str(log)]) == 0
-    assert capsys.readouterr().out == "5 lines of 1 chains are as they were written.\n"
+    last = json.loads(log.read_bytes().splitlines()[-1])
+    how_much, whose = capsys.readouterr().out.splitlines()
+    assert how_much == "5 lines of 1 chains are as they were written."
+    assert whose == f"They are of {last['host']!r}; the last one is of {last['time']!r}."
+
+
+def test_a_chain_of_another_log_is_told(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has its codes, but no checkpoint knows it."""
+    other = AuditLog(path=str(log.with_name("other.jsonl")), key=SECRET, service="shop")
+    other.record("authn_login_success", "success", subject="u9")
+    other.close()
+    with log.open("ab") as file:
+        file.write(log.with_name("other.jsonl").read_bytes())
+
+    assert main(["audit", "verify", str(log)]) == 0
+    said = capsys.readouterr().out
+    assert "1 chains are known to no checkpoint" in said
+    assert "'shop@" in said
 
 
 def test_the_first_bad_line_is_named(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,21 @@ def test_what_looks_like_a_secret_is_hidden(secret: str) -> None:
     assert hidden(f"with {secret} it failed") == f"with {HIDDEN} it failed"
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("db_password=hunter2&user=7", "db_<hidden>&user=7"),
+        ("PWD='x y' it failed", "<hidden> y' it failed"),
+        ('{"api_key": "k7", "n": 1}', '{"<hidden>", "n": 1}'),
+        ("a=1;client_secret=s3;b=2", "a=1;client_<hidden>;b=2"),
+        ("refresh_token=abc", "<hidden>"),
+    ],
+)
+def test_what_is_named_in_a_text_is_hidden(text: str, left: str) -> None:
+    """In a query, a form or JSON that somebody has put into a reason."""
+    assert hidden(text) == left
+
+
 def test_a_key_that_is_cut_off_is_hidden_to_the_end() -> None:
     """Where it would end, nobody can tell."""
     assert hidden("with -----BEGIN PRIVATE KEY-----\nMIIB it failed") == f"with {HIDDEN}"
@@ -59,6 +74,9 @@ def test_the_password_in_a_url_is_hidden() -> None:
         "Too many requests.",
         "https://shop.example/a@b",
         "a bearer of news",
+        "the wrong password: try again",
+        "password is = to the name",
+        "surpassed=",
         "1234567890123456789012",
     ],
 )
@@ -90,7 +108,24 @@ def test_names_and_patterns_can_be_added() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["4", "1 ", "eyJ", "eyJaaaaaaaa.", "://", "://a:", "bearer ", "-----BEGIN ", "AKIA", "-", "a@", "4-"]
+    "piece",
+    [
+        "4",
+        "1 ",
+        "eyJ",
+        "eyJaaaaaaaa.",
+        "://",
+        "://a:",
+        "bearer ",
+        "-----BEGIN ",
+        "AKIA",
+        "-",
+        "a@",
+        "4-",
+        "pass=",
+        'pass"',
+        "secret='",
+    ],
 )
 def test_the_time_is_that_of_the_length(piece: str) -> None:
     """Whatever an attacker repeats: a text of a megabyte takes no more than some seconds on the slowest machine."""
@@ -160,3 +195,33 @@ def test_four_times_the_length_takes_about_four_times_the_time(piece: str) -> No
         return min(times)
 
     assert took(262_144) < 9 * took(65_536) + 0.02
+
+
+CUT = [
+    "Bearer abcdefgh12345678zzzz",
+    "4111111111111111",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1NyJ9.c2lnbmF0dXJl",
+    "ghp_" + "a1" * 18,
+    "AKIAIOSFODNN7EXAMPLE",
+    "sk_live_" + "a1" * 8,
+    "glpat-" + "a1" * 10,
+    "AIza" + "a1_-b" * 7,
+    "https://shop:12345secret@db.example",
+]
+
+
+@pytest.mark.parametrize("secret", CUT)
+def test_little_is_left_of_a_secret_that_somebody_has_cut_off(secret: str) -> None:
+    """At the end of a long text, which may have been cut: its mark, four digits of a card, and no more."""
+    for size in range(1, len(secret)):
+        text = "p" * 300 + " " + secret[:size]
+        left = hidden(text).rpartition(" ")[2].removesuffix(HIDDEN)
+
+        assert left.startswith("https://") or len(left) <= len("sk_live")
+        assert sum(map(str.isdigit, left)) <= 4
+
+
+def test_a_short_text_was_not_cut() -> None:
+    """What it ends with is kept."""
+    for text in ("the order is 123456", "this is no token yet", "https://shop:8080"):
+        assert hidden(text) == text

@@ -25,7 +25,6 @@ from asgi_guard.audit.file import LogFile
 from asgi_guard.audit.heads import HEADS
 from asgi_guard.audit.verify import verify
 from asgi_guard.audit.writer import Writer
-from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.testing import ManualClock
 
 KEY = "k" * 40
@@ -307,35 +306,6 @@ def test_sinks_get_every_entry_and_one_that_fails_harms_no_other(path: Path, cap
     records = [record for record in caplog.records if record.name == "asgi_guard.audit.entries"]
     assert [record.levelno for record in records] == [20, 30, 20, 20]
     assert json.loads(records[1].getMessage())["subject"] == "u7"
-
-
-def test_opentelemetry_gets_events(path: Path) -> None:
-    """By their names, as log records."""
-    from opentelemetry._logs import set_logger_provider
-    from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-
-    exporter = InMemoryLogRecordExporter()
-    provider = LoggerProvider(shutdown_on_exit=False)
-    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
-    set_logger_provider(provider)
-    log = AuditLog(sinks=["otel"])
-    log.record("authz_fail", "failure", subject="u7", tries=[1])
-    log.close()
-
-    record = exporter.get_finished_logs()[1].log_record
-    assert (record.event_name, record.severity_text) == ("asgi_guard.audit.authz_fail", "ERROR")
-    attributes = dict(record.attributes or {})
-    assert attributes["asgi_guard.audit.subject"] == "u7"
-    assert attributes["asgi_guard.audit.facts.tries"] == "[1]"
-
-
-def test_without_opentelemetry_there_is_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At construction, not with the first entry."""
-    monkeypatch.setitem(sys.modules, "opentelemetry._logs", None)
-
-    with pytest.raises(MissingExtraError, match=r"pip install 'asgi-guard\[otel\]'"):
-        AuditLog(sinks=["otel"])
 
 
 def test_nobody_is_kept_alive_by_the_thread(path: Path) -> None:

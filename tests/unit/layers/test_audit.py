@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import weakref
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,10 @@ import pytest
 
 from asgi_guard import Audit, AuditMiddleware, Bans, ConfigError, Guard, IPFilter, TrustedHostMiddleware
 from asgi_guard.audit import report
+from asgi_guard.audit.entry import cut
 from asgi_guard.audit.log import served_var
 from asgi_guard.audit.of_events import entry_of
+from asgi_guard.audit.redact import Redactor
 from asgi_guard.audit.verify import verify
 from asgi_guard.events import RequestAllowed, RequestRefused
 from asgi_guard.resilience.breaker import CircuitBreaker
@@ -137,13 +142,24 @@ async def test_a_report_that_nobody_takes_is_said_once(caplog: pytest.LogCapture
     assert caplog.text.count("asgi_guard.audit.report was called where no guard") == 1
 
 
+async def test_nothing_reports_in_the_name_of_a_request_that_is_over(path: Path) -> None:
+    """A server may serve the next one, which no guard sees, on the same task."""
+    guard = Guard(app, audit=str(path), monitor=False)
+    async with lifespan(guard):
+        await call(guard, "POST", "/login")
+        assert served_var.get() is None
+        await call(app, "POST", "/login")
+
+    assert len(await told(path)) == 1
+
+
 async def test_start_and_stop_are_written_with_the_settings(path: Path) -> None:
     """Of each part, without its secrets."""
     guard = Guard(app, audit=Audit(path=str(path), key=KEY), rate_limit="4/minute")
     async with lifespan(guard):
         pass
 
-    entries = await told(path, own=True)
+    entries = [entry for entry in await told(path, own=True) if entry["event"] != "guard_alert"]  # a busy machine
     assert [entries[index]["event"] for index in (0, 1, -2, -1)] == [
         "audit_start", "sys_startup", "sys_shutdown", "audit_end",
     ]  # fmt: skip
@@ -179,6 +195,101 @@ async def test_another_file_may_be_named_while_it_runs(path: Path) -> None:
     assert [entry["event"] for entry in await told(path)] == ["authn_login_fail"]
     assert [entry["event"] for entry in await told(other)] == ["authn_login_fail", "guard_banned"]
     assert [entry["event"] for entry in await told(path, own=True)][-2:] == ["sys_monitor_disabled", "audit_end"]
+
+
+def files_of(path: Path) -> list[str]:
+    """Return the descriptors of this process that lead to a file."""
+    found = []
+    for entry in Path("/dev/fd" if not Path("/proc/self/fd").is_dir() else "/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found += [entry.name] if entry.samefile(path) else []
+    return found
+
+
+@pytest.mark.parametrize("has_lifespan", [True, False])
+async def test_a_log_that_is_turned_off_says_so_and_closes_its_file(path: Path, has_lifespan: bool) -> None:
+    """Whoever reads it later has to know that nothing was written, and not that nothing happened."""
+    bans = Bans()
+    guard = Guard(app, audit=Audit(path=str(path), key=KEY), ip_filter=IPFilter(bans=bans), monitor=False)
+    async with lifespan(guard) if has_lifespan else nullcontext():
+        await call(guard, "POST", "/login")
+        log = guard.part("audit").log
+        guard.reconfigure(audit=False)
+        bans.ban("198.51.100.9", 60)
+        assert (await call(guard, "POST", "/login")).status == 200
+        await anyio.to_thread.run_sync(log.close)
+        assert await anyio.to_thread.run_sync(files_of, path) == []
+        log.record("authn_login_fail", "failure", subject="on its way")  # by a request that began before
+        await anyio.to_thread.run_sync(log.close)
+        assert await anyio.to_thread.run_sync(files_of, path) == []
+
+    entries = await told(path, own=True)
+    last = [entry["event"] for entry in entries if entry["event"] not in {"guard_settings", "audit_checkpoint"}]
+    begins = "sys_startup" if has_lifespan else "sys_monitor_enabled"
+    assert last == [
+        *("audit_start", begins, "authn_login_fail", "sys_monitor_disabled", "audit_end"),
+        *("audit_start", "authn_login_fail", "audit_end"),
+    ]
+    heads = [path.with_name("audit.jsonl.heads")]
+    found = await anyio.to_thread.run_sync(lambda: verify([path], key=KEY.encode(), heads=heads))
+    assert (found.findings, found.open_ended) == ([], [])
+
+
+async def test_a_log_that_never_began_is_turned_off_without_a_file(path: Path) -> None:
+    """Nothing was written, so that there is nothing to end."""
+    guard = Guard(app, audit=str(path), monitor=False)
+    guard.reconfigure(audit=False)
+
+    assert not await anyio.Path(path).exists()
+
+
+async def test_a_log_that_is_turned_on_while_the_service_runs_begins_and_ends(path: Path) -> None:
+    """With the first request: its settings, and what belongs to no request from then on."""
+    bans = Bans()
+    guard = Guard(app, ip_filter=IPFilter(bans=bans), monitor=False)
+    async with lifespan(guard):
+        guard.reconfigure(audit=str(path))
+        await call(guard, "POST", "/login")
+        bans.ban("198.51.100.9", 60)
+
+    assert [entry["event"] for entry in await told(path)] == ["authn_login_fail", "guard_banned"]
+    entries = [entry["event"] for entry in await told(path, own=True)]
+    assert entries[:3] == ["audit_start", "sys_monitor_enabled", "guard_settings"]
+    assert entries[-2:] == ["sys_shutdown", "audit_end"]
+
+
+async def test_a_guard_that_never_sees_a_lifespan_hears_of_bans_and_is_kept_alive_by_none(path: Path) -> None:
+    """It may be mounted, or the server has none."""
+    bans = Bans()
+    guard = Guard(app, audit=str(path), ip_filter=IPFilter(bans=bans), monitor=False)
+    await call(guard, "POST", "/login")
+    bans.ban("198.51.100.9", 60)
+    log, known = guard.part("audit").log, weakref.ref(guard.part("audit"))
+    await anyio.to_thread.run_sync(log.close)
+    del guard
+    await anyio.to_thread.run_sync(gc.collect)
+
+    assert [entry["event"] for entry in await told(path)] == ["authn_login_fail", "guard_banned"]
+    assert known() is None
+
+
+SECRETS = ["Bearer abcdefgh12345678zzzz", "4111111111111111", "ghp_" + "a1" * 18, "DE12345678901234567890"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_part_of_a_secret_is_shown_where_a_path_is_cut(secret: str) -> None:
+    """It is looked for in the whole path, and cut then: an attacker chooses where the bound is."""
+    redactor = Redactor((), ["DE[0-9]{20}"])
+    for shown in range(1, len(secret) + 1):
+        path = "/" + "p" * (254 - shown) + "/" + secret
+        event = RequestRefused(layer="x", scope_type="http", method="GET", path=path, status=400, code="X", reason="")
+        entry = entry_of(event, 1.0)
+        assert entry is not None
+        kept = cut(redactor.fields(entry.told()))["path"]
+
+        assert len(kept) <= 256
+        assert "/" + "<hidden>"[:shown] == kept[255 - shown : 256 - shown + 8][: shown + 1]
+        assert event.path == path[:256]
 
 
 async def test_settings_need_not_be_written(path: Path) -> None:
@@ -274,13 +385,13 @@ async def test_a_file_that_cannot_be_used_does_not_start(no_file: Path) -> None:
 
 async def test_without_a_lifespan_requests_are_served_that_cannot_be_written_down(no_file: Path, caplog) -> None:
     """And it is said once."""
-    guard = Guard(app, audit=str(no_file))
+    guard = Guard(app, audit=Audit(path=str(no_file), tells_settings=False), monitor=False)
     for _ in range(3):
         assert (await call(guard, "POST", "/login")).status == 200
     await anyio.to_thread.run_sync(guard.part("audit").log.close)
 
     assert caplog.text.count("The audit log cannot be written") == 1
-    assert guard.part("audit").log.lost == 3
+    assert guard.part("audit").log.lost == 4  # and that it began
 
 
 async def test_it_stands_alone_with_others(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 from unicodedata import normalize
@@ -46,6 +47,11 @@ NAMES = {
     "invoice\u202efdp.exe": "invoicefdp.exe",
     "a\u200bb.txt": "ab.txt",
     "line\nbreak.txt": "line break.txt",
+    "\u200c.git": "git",  # HFS+ sees no joiner
+    ".\u200d.\ufe0f.git": "git",
+    "\u200d-rf": "rf",
+    "pay\u200dpal.txt": "paypal.txt",
+    "\u5e74\u200d.\u200d": "\u5e74",
     "wide\u3000blank\xa0.txt": "wide blank .txt",
     "tab\tbed.txt": "tab bed.txt",
     # what Windows takes for something else
@@ -59,6 +65,11 @@ NAMES = {
     "a/CON.txt": "_CON.txt",
     "\u200bnul": "_nul",
     "CONIN$": "_CONIN$",
+    "\u200dCON.txt": "_CON.txt",
+    "C\u200dON": "_CON",
+    "N\ufe0fUL .txt": "_NUL .txt",
+    "LPT\u2460.log": "_LPT\u2460.log",
+    "COM\u2070": "_COM\u2070",
     "\uff23\uff2f\uff2e.txt": "_\uff23\uff2f\uff2e.txt",
     "console.txt": "console.txt",
     "com10.txt": "com10.txt",
@@ -72,7 +83,24 @@ NAMES = {
     "half\u2026.txt": "half_.txt",
 }
 
-EMPTY = ["", ".", "..", "...", "/", "\\", "a/", "C:\\", " ", "\0", "-", "\u202e", "\u200b.", ". . ."]
+EMPTY = [
+    "",
+    ".",
+    "..",
+    "...",
+    "/",
+    "\\",
+    "a/",
+    "C:\\",
+    " ",
+    "\0",
+    "-",
+    "\u202e",
+    "\u200b.",
+    ". . .",
+    "\u200d",
+    ".\u200c",
+]
 
 
 @pytest.mark.parametrize(("given", "expected"), NAMES.items(), ids=[ascii(name) for name in NAMES])
@@ -144,3 +172,27 @@ def test_a_bound_that_no_system_has_is_told_to_the_developer(bound: object) -> N
     """Names beyond it would fail later, and elsewhere."""
     with pytest.raises(ConfigError, match="max_bytes"):
         clean_filename("a", max_bytes=bound)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_came_out_goes_in_again_unchanged(seed: int) -> None:
+    """Also where it was cut between characters that change each other."""
+    random_ = random.Random(seed)
+    pieces = [
+        "a",
+        "b.",
+        *" .-~1\u212a\u200c\u200d\ufe0f\ufe00\u0627\u5e74\u0301\u2024\u3000\u20e3\uff0e\u1161\u0344",
+        "CON",
+    ]
+    for _ in range(3_000):
+        given = "".join(random_.choice(pieces) for _ in range(random_.randrange(1, 40)))
+        bound = random_.choice([32, 33, 40, 255])
+        try:
+            once = clean_filename(given, max_bytes=bound)
+        except SanitizeError as error:
+            assert error.reason in {"empty", "too_many_marks"}  # noqa: PT017
+            continue
+
+        assert clean_filename(once, max_bytes=bound) == once
+        assert not once.startswith((".", "-", "\u200c", "\u200d"))
+        assert not once.endswith((".", " "))

@@ -116,6 +116,7 @@ REFUSED = {
     "too long": ("a" * 101, {"max_length": 100}, "too_long"),
     "too long once it is escaped": ("&" * 21, {"max_length": 100}, "too_long"),
     "too many tags": ("<b>" * 1_001, {}, "too_many_tags"),
+    "too many of what begins no reference": ("&" * 10_001, {}, "too_many_tags"),
 }
 
 
@@ -139,6 +140,23 @@ def test_a_bomb_of_tags_takes_little() -> None:
     assert time.process_time() - began < 1
 
 
+def test_a_bomb_of_what_begins_no_reference_takes_little() -> None:
+    """The parser takes time by the number of these and what stands behind them."""
+    began = time.process_time()
+    for bomb in ("&", "&a ", "&#", "&x;", "& " * 10):
+        with pytest.raises(SanitizeError):
+            clean_html((bomb * 1_000_000)[:1_000_000], max_length=1_000_000)
+
+    assert time.process_time() - began < 5  # each alone took thirty
+
+
+def test_references_are_not_counted() -> None:
+    """A long page has thousands."""
+    page = "<p>" + "a&nbsp;&amp;&#233;&#xE9; " * 3_000
+
+    assert clean_html(page).count("&amp;") == 3_000
+
+
 def test_what_changes_each_time_it_is_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """No HTML is known that still does after four times, so here it is read once."""
     monkeypatch.setattr(markup, "_ROUNDS", 1)
@@ -147,6 +165,25 @@ def test_what_changes_each_time_it_is_read_is_refused(monkeypatch: pytest.Monkey
     with pytest.raises(SanitizeError) as error:
         clean_html("<b>open")
     assert error.value.reason == "unstable"
+
+
+NONSENSE = {
+    "tags that are one text": {"tags": "div"},
+    "tags that are none": {"tags": None},
+    "a tag that is no text": {"tags": [1]},
+    "attributes that are a list": {"attributes": ["href"]},
+    "attributes of a tag that are one text": {"attributes": {"a": "href"}},
+    "attributes of what is no tag": {"attributes": {1: ["href"]}},
+    "schemes that are one text": {"schemes": "https"},
+    "a length that is none": {"max_length": True},
+}
+
+
+@pytest.mark.parametrize("options", NONSENSE.values(), ids=NONSENSE)
+def test_nonsense_is_told_to_the_developer(options: dict) -> None:
+    """And does not become the letters of a word."""
+    with pytest.raises(ConfigError, match=r"AG10[1-6]"):
+        clean_html("x", **options)
 
 
 UNSAFE = {

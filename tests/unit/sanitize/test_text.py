@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
+from typing import Any
 
 import pytest
 
@@ -38,6 +40,16 @@ CLEAN = {
         "\U0001f468\u200d\U0001f469\u200d\U0001f467",
     ),
     "a heart with its variation": ("\u2764\ufe0f", "\u2764\ufe0f"),
+    "a joiner between letters of ASCII": ("pay\u200dpal", "paypal"),
+    "a selector behind a letter of ASCII": ("adm\ufe0fi\ufe00n", "admin"),
+    "a joiner between blanks": ("a \u200c\u3000b", "a \u3000b"),
+    "a key cap": ("1\ufe0f\u20e3", "1\ufe0f\u20e3"),
+    "Latin and Persian, joined": ("PDF\u200c\u0647\u0627", "PDF\u200c\u0647\u0627"),
+    "a sign that becomes a letter of ASCII": ("\u212a\u200dA", "KA"),
+    "old Hangul fillers": ("a\u115f\u1160b", "ab"),
+    "Khmer vowels that nobody sees": ("a\u17b4\u17b5b", "ab"),
+    "nothing but what has no shape": ("\u2800 \ufe0f\u200d\u180b", ""),
+    "Braille": ("\u2801\u2800\u2803", "\u2801\u2800\u2803"),
     "what looks like an attack": ("'; DROP TABLE users --", "'; DROP TABLE users --"),
 }
 
@@ -66,6 +78,8 @@ REFUSED = {
     "one character too many": ("a" * 11, {"max_length": 10}, "too_long"),
     "too long for being looked at": ("\u200b" * 41, {"max_length": 10}, "too_long"),
     "one mark too many": ("e" + "\u0301" * (MAX_MARKS + 1), {}, "too_many_marks"),
+    "a name of Braille blanks, and text is needed": ("\u2800\u2800", {"allow_empty": False}, "empty"),
+    "a name of a joiner, and text is needed": ("\u200d", {"allow_empty": False}, "empty"),
     "blanks, and text is needed": (" \u200b ", {"allow_empty": False}, "empty"),
 }
 
@@ -114,3 +128,18 @@ def test_marks_out_of_order_take_no_time() -> None:
         clean_text(hostile, max_length=1_000_000)
 
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("form", ["NFC", "NFKC"])
+def test_what_came_out_goes_in_again_unchanged(seed: int, form: Any) -> None:
+    """Joiners, blanks and marks beside each other, and letters that become others."""
+    random_ = random.Random(seed)
+    pieces = [
+        *"a .-1\n\u212a\u200c\u200d\ufe0f\ufe00\u0627\u5e74\u0301\u3000\u2003\u20e3\u115f\u2800\u180b\uff21\u1161\u0344"
+    ]
+    for _ in range(3_000):
+        given = "".join(random_.choice(pieces) for _ in range(random_.randrange(1, 14)))
+        once = clean_text(given, form=form, multiline=bool(seed % 2))
+
+        assert clean_text(once, form=form, multiline=bool(seed % 2)) == once
