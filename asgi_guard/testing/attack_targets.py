@@ -144,7 +144,7 @@ class ServedApp:
     def __init__(self, name: str, url: str, timeout_seconds: float) -> None:
         self.name: str = name
         self._timeout = timeout_seconds
-        self._link = Link("To attack a server", name, url, timeout_seconds, connections=1)
+        self._link = Link("To attack a server", name, url, timeout_seconds)
 
     async def __aenter__(self) -> Self:
         """Open the client.

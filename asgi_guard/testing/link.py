@@ -9,6 +9,7 @@ Rule 3: of an answer no more is kept than was asked for; it is read to its end, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -29,15 +30,17 @@ class Link:
         name: the URL as it was given, whose host is told.
         url: the same with the address that is connected to.
         timeout_seconds: how long each step of a request may take.
-        connections: how many at most.
+
+    There are as many connections as requests at once. Each is a transport of its own: a pool of httpx looks through all
+    of its connections for each request, which was half of what a request cost.
     """
 
-    def __init__(self, what: str, name: str, url: str, timeout_seconds: float, connections: int) -> None:
+    def __init__(self, what: str, name: str, url: str, timeout_seconds: float) -> None:
         self._what = what
         self._name = name
         self._url = url
         self._timeout = timeout_seconds
-        self._connections = connections
+        self._free: list[httpx.AsyncHTTPTransport] = []
 
     async def open(self) -> None:
         """Open it, in a thread, since it reads certificates, and see whether anybody listens.
@@ -46,7 +49,7 @@ class Link:
             MissingExtraError: httpx is not installed.
             OSError: nobody listens there.
         """
-        self._transport = await anyio.to_thread.run_sync(self._made)
+        await anyio.to_thread.run_sync(self._prepare)
         place = urlsplit(self._url)
         try:
             with anyio.fail_after(self._timeout):
@@ -58,7 +61,7 @@ class Link:
             await self.close()
             raise ConnectionError(f"nobody listens at {self._name}") from error
 
-    def _made(self) -> httpx.AsyncHTTPTransport:
+    def _prepare(self) -> None:
         try:
             import httpx
         except ImportError:
@@ -70,12 +73,14 @@ class Link:
             **({"sni_hostname": given.hostname} if given.scheme == "https" else {}),
         }
         self._request = httpx.Request
-        limits = httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections)
-        return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+        certificates = httpx.create_ssl_context(trust_env=False)
+        one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        self._connect = partial(httpx.AsyncHTTPTransport, verify=certificates, limits=one, trust_env=False)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._transport.aclose()
+        while self._free:
+            await self._free.pop().aclose()
 
     async def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, kept_bytes: int
@@ -94,11 +99,15 @@ class Link:
         lines = [*(line for line in self._headers if line[0] not in given), *own]
         url = f"{self._url.rstrip('/')}{path}"
         request = self._request(method, url, headers=lines, content=body, extensions=self._extensions)
-        answer = await self._transport.handle_async_request(request)
-        kept = bytearray()
+        transport = self._free.pop() if self._free else self._connect()
         try:
-            async for piece in answer.aiter_raw():
-                kept += piece[: kept_bytes - len(kept)]
+            answer = await transport.handle_async_request(request)
+            kept = bytearray()
+            try:
+                async for piece in answer.aiter_raw():
+                    kept += piece[: kept_bytes - len(kept)]
+            finally:
+                await answer.aclose()
         finally:
-            await answer.aclose()
+            self._free.append(transport)
         return answer, bytes(kept)

@@ -91,7 +91,7 @@ async def run_load(
     problems.number("timeout_seconds", timeout_seconds, minimum=0.01, maximum=MAX_SECONDS)
     if rate is not None:
         problems.number("rate", rate, minimum=0.01, maximum=MAX_RATE)
-    found = target_of(problems, target, concurrency, timeout_seconds, may_load)
+    found = target_of(problems, target, timeout_seconds, may_load)
     problems.raise_if_any()
     async with found:
         if warm_up:

@@ -104,20 +104,17 @@ def _ask(given: Any) -> Ask | None:
     return Ask(path.strip(), method.upper()) if space else Ask(method)
 
 
-def target_of(
-    problems: Problems, target: Any, concurrency: int, timeout_seconds: float, may_load: str | None
-) -> Target:
+def target_of(problems: Problems, target: Any, timeout_seconds: float, may_load: str | None) -> Target:
     """Return what is asked; what is wrong with it is noted.
 
     Args:
         problems: where it is noted.
         target: an application, or a URL.
-        concurrency: how many connections there may be.
         timeout_seconds: after how long a request has failed.
         may_load: the name of a host elsewhere that may be asked.
     """
     if isinstance(target, str):
-        return ServedTarget(target, checked_url(problems, target, may_load), concurrency, timeout_seconds)
+        return ServedTarget(target, checked_url(problems, target, may_load), timeout_seconds)
     if not callable(target):
         problems.add("AG921", "target", target, "must be an ASGI application or a URL", "Hand over the application.")
     return CalledTarget(target, timeout_seconds)
@@ -201,14 +198,13 @@ class ServedTarget:
     Args:
         name: its URL, as it was given.
         url: the same with its address.
-        concurrency: how many connections.
         timeout_seconds: after how long a request has failed.
     """
 
-    def __init__(self, name: str, url: str, concurrency: int, timeout_seconds: float) -> None:
+    def __init__(self, name: str, url: str, timeout_seconds: float) -> None:
         self.name: str = name
         self._timeout = timeout_seconds
-        self._link = Link("To load a server", name, url, timeout_seconds, concurrency)
+        self._link = Link("To load a server", name, url, timeout_seconds)
 
     async def __aenter__(self) -> Self:
         """Open the client.

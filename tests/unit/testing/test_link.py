@@ -44,7 +44,7 @@ async def test_a_request_stands_alone_and_no_redirect_is_followed() -> None:
     heard: list[bytes] = []
     async with server(heard) as port:
         name = f"http://shop.example:{port}"
-        link = Link("To ask", name, f"http://127.0.0.1:{port}", 5, 1)
+        link = Link("To ask", name, f"http://127.0.0.1:{port}", 5)
         await link.open()
         told = [await link.ask("GET", "/a?b=1", {"x-a": "1"}, b"", kept_bytes=4) for _ in range(2)]
         await link.close()
