@@ -60,7 +60,7 @@ RULES: Final[tuple[Rule, ...]] = (
         id="AG-CODE-018",
         attack="code",
         score=5,
-        level=1,
+        level=2,
         pattern=rf"^\W{{0,8}}{_CALLS}\(\s{{0,4}}(?:['\"$][^\n]{{0,80}}\)\W{{0,4}}$|['\"$][^)\n]{{0,80}}$|\)\W{{0,4}}$"
         rf"|-?\d{{1,9}}\s{{0,2}}(?:,|\)\W{{0,4}}$))"
         rf"|^\W{{0,3}}(?:include|require)(?:_once)?\s{{1,4}}['\"](?:[^\s'\"]{{0,60}}(?:\.\.|://|\.(?:php|inc|txt"
