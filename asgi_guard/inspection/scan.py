@@ -43,7 +43,7 @@ _ALONE: Final = {view: frozenset((view,)) for view in VIEWS}
 _PLAIN: Final = frozenset(VIEWS)  # where no view changes a text, it is the same in each
 _SHORT: Final = 256
 _MEMO_SIZE: Final = 4_096
-_EDGES: Final = "\t\n\v\f\r \0;"
+_EDGES: Final = "\t\n\v\f\r ;"
 """What stands around a value and means nothing to a shell, a database or whoever trims what a client sends."""
 
 _AT_EDGES: Final = frozenset(_EDGES)
