@@ -1,8 +1,8 @@
 """Guesses: how many tries a password withstands, by whoever knows how people choose them.
 
-A password is read as pieces: words and names (in any case, with leet, backwards), walks over a keyboard, sequences,
-repeats, dates, what belongs to the user, and single characters. Each piece takes as many bits as there are others like
-it; the cheapest reading counts.
+A password is read as pieces: words and names (in any case, with leet, backwards), what looks like a word that is not
+in the list, walks over a keyboard, sequences, repeats, dates, what belongs to the user, and single characters. Each
+piece takes as many bits as there are others like it; the cheapest reading counts.
 Must never look further than 64 characters: the work is bounded whatever is sent.
 """
 
@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import log2
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from asgi_guard.passwords.letters import letter_bits
 from asgi_guard.passwords.words import ROWS, SEQUENCES, WORDS
 
-Habit: TypeAlias = Literal["common", "user_data", "keyboard", "sequence", "repeat", "date"]
+Habit: TypeAlias = Literal["common", "word", "user_data", "keyboard", "sequence", "repeat", "date"]
 
 LOOKED_AT: Final = 64
 """The characters that are looked at; those behind them are taken for nothing."""
@@ -34,6 +35,14 @@ _DATE_BITS: Final = 15.5
 _YEAR: Final = 4
 _WALK_BITS: Final = 6.0
 _FREE_USER_BITS: Final = 2.0
+_LETTERS: Final = re.compile(r"[^\W\d_]{5,}")
+_LONGEST_UNKNOWN: Final = 14
+_UNKNOWN_BITS: Final = 24.0
+"""Of a word that is not in the list: there are some million in all dictionaries together, each in a few forms."""
+
+_LIKE_A_WORD: Final = 4.3  # bits a letter at most: of words four in five have less, of drawn letters one in a hundred
+_FIRST_SYLLABLE: Final = "\u1100"  # from here on, a letter of most scripts is a syllable or a word
+_CAPITAL_BITS: Final = 0.7
 _JOIN_BITS: Final = 1.0  # for each further piece: which ones, and in which order
 
 
@@ -77,8 +86,10 @@ def read(password: str, user: Iterable[str] = ()) -> Reading:
     for piece in _pieces(looked_at, _words_of(user)):
         by_end.setdefault(piece.end, []).append(piece)
     best: list[tuple[float, Piece | None]] = [(0.0, None)]
+    before = ""
     for end, character in enumerate(looked_at, 1):
-        cheapest: tuple[float, Piece | None] = best[end - 1][0] + _character_bits(character), None
+        cheapest: tuple[float, Piece | None] = best[end - 1][0] + _character_bits(before, character), None
+        before = character.lower()
         for piece in by_end.get(end, ()):
             bits = best[piece.start][0] + piece.bits + (_JOIN_BITS if piece.start else 0.0)
             cheapest = min(cheapest, (bits, piece), key=lambda found: found[0])
@@ -93,12 +104,14 @@ def read(password: str, user: Iterable[str] = ()) -> Reading:
     return Reading(best[-1][0], tuple(habits))
 
 
-def _character_bits(character: str) -> float:
+def _character_bits(before: str, character: str) -> float:
     if character.isdigit():
         return 3.3
     if not character.isascii():
-        return 8.0
-    return 4.7 if character.islower() else 5.2 if character.isalpha() else 5.0
+        return 4.0 if character < _FIRST_SYLLABLE else 8.0
+    if not character.isalpha():
+        return 5.0
+    return letter_bits(before, character.lower()) + _CAPITAL_BITS * character.isupper()
 
 
 def _words_of(user: Iterable[str]) -> frozenset[str]:
@@ -115,6 +128,7 @@ def _pieces(password: str, user: frozenset[str]) -> Iterator[Piece]:
     if len(folded) != len(password):  # places would not be the same
         folded = password.lower() if len(password.lower()) == len(password) else password
     yield from _words(password, folded, user)
+    yield from _unknown_words(password)
     yield from _walks(folded, SEQUENCES, "sequence")
     yield from _walks(folded, ROWS, "keyboard")
     yield from _repeats(password)
@@ -139,6 +153,18 @@ def _words(password: str, folded: str, user: frozenset[str]) -> Iterator[Piece]:
                     bits = log2(rank) + is_leet + is_reversed + _case_bits(password[first:last])
                     habit: Habit = "user_data" if word in user else "common"
                     yield Piece(first, last, habit, bits + _FREE_USER_BITS)
+
+
+def _unknown_words(password: str) -> Iterator[Piece]:
+    """Give out letters that follow each other as in a word, whoever speaks it."""
+    for found in _LETTERS.finditer(password):
+        word = found[0]
+        if len(word) > _LONGEST_UNKNOWN or max(word) >= _FIRST_SYLLABLE:
+            continue
+        plain = word.lower()
+        bits = sum(letter_bits(*pair) for pair in zip(" " + plain, plain, strict=False) if pair[1].isascii())
+        if bits <= _LIKE_A_WORD * sum(map(str.isascii, plain)):
+            yield Piece(found.start(), found.end(), "word", _UNKNOWN_BITS + _case_bits(word))
 
 
 def _case_bits(word: str) -> float:
@@ -176,7 +202,8 @@ def _repeats(password: str) -> Iterator[Piece]:
             length = end - start
             if length >= max(2 * period, _LEAST):
                 unit = password[start : start + period]
-                bits = min(sum(map(_character_bits, unit)), _unit_bits(unit)) + log2(length / period)
+                drawn = sum(map(_character_bits, " " + unit.lower(), unit))
+                bits = min(drawn, _unit_bits(unit)) + log2(length / period)
                 yield Piece(start, end, "repeat", bits)
                 start = end
             else:

@@ -19,7 +19,7 @@ from asgi_guard.settings import Problems
 
 Reason: TypeAlias = Literal[
     "not_text", "too_short", "too_long", "control", "classes", "too_easy",
-    "common", "user_data", "keyboard", "sequence", "repeat", "date",
+    "common", "word", "user_data", "keyboard", "sequence", "repeat", "date",
 ]  # fmt: skip
 
 REASONS: Final[Mapping[Reason, str]] = MappingProxyType(
@@ -31,6 +31,7 @@ REASONS: Final[Mapping[Reason, str]] = MappingProxyType(
         "classes": "The password needs {classes} of these: lower-case letters, upper-case letters, digits, others.",
         "too_easy": "The password is too easy to guess: make it longer.",
         "common": "It is made of a password or a name that many people use.",
+        "word": "It is a word, or a name, that dictionaries have: use four of them.",
         "user_data": "It has your name, your address or the name of this site in it.",
         "keyboard": "It goes along the keys of a keyboard.",
         "sequence": "It counts, or says the alphabet.",

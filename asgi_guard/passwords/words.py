@@ -63,6 +63,7 @@ WORDS: Final[dict[str, int]] = {word: rank for rank, word in enumerate(dict.from
 ROWS: Final = (
     "`1234567890-=", "qwertyuiop[]\\", "asdfghjkl;'", "zxcvbnm,./",  # US
     "qwertzuiopü+", "asdfghjklöä#", "yxcvbnm,.-",  # German
+    "йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю.",  # Russian
     "azertyuiop^$", "qsdfghjklmù*", "wxcvbn,;:!",  # French
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/", "qazwsxedcrfvtgbyhnujmikolp", "1q2w3e4r5t6y7u8i9o0p",
     "q1w2e3r4t5y6u7i8o9p0", "qawsedrftgyhujikolp", "1qay2wsx3edc4rfv5tgb6zhn7ujm",
