@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from random import Random
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
@@ -39,6 +41,11 @@ WEAK: dict[str, str] = {
     "1qaz2wsx": "keyboard", "1qaz2wsx3edc": "keyboard", "qazwsxedc": "keyboard", "1q2w3e4r": "keyboard",
     "poiuytrewq": "keyboard", "qwertzuiop": "keyboard", "azertyuiop": "keyboard", "lkjhgfdsa": "keyboard",
     "qsdfghjklm": "keyboard", "1qay2wsx": "keyboard", "QWERTYUIOP": "keyboard",
+    "йцукенгш": "keyboard",
+    # words that are in no list
+    "elephants": "word", "Elephant7": "word", "strawberry": "word", "Hedgehog12": "word", "marmalade!": "word",
+    "Grandmother": "word", "dishwasher9": "word", "Schmetterling": "word", "elephantelephant": "repeat",
+    "mypasswordisgreat": "common",
     # counting
     "12345678": "sequence", "123456789": "sequence", "87654321": "sequence", "abcdefgh": "sequence",
     "abcdefghijkl": "sequence", "hgfedcba": "sequence", "ABCDEFGH": "sequence", "абвгдежз": "sequence",
@@ -71,6 +78,14 @@ def test_what_whoever_guesses_tries_first_is_not_taken(password: str, reason: st
     assert not assessment.is_accepted
     assert reason in {problem.reason for problem in assessment.problems}
     assert assessment.password == ""
+
+
+def test_letters_that_were_drawn_are_no_words() -> None:
+    """Sixteen of them are taken, and nobody is told of a dictionary."""
+    draw = Random(7)
+    drawn = ["".join(draw.choices(ascii_lowercase, k=16)) for _ in range(500)]
+
+    assert [password for password in drawn if not EIGHT.assess(password).is_accepted] == []
 
 
 @pytest.mark.parametrize("password", STRONG)
