@@ -39,7 +39,7 @@ REASONS: Final[dict[Reason, str]] = {
     "too_many_tags": "has too many tags",
     "unstable": "is HTML that means something else each time it is read",
     "bad_email": "must be an e-mail address",
-    "bad_url": "must be a URL, without blanks and backslashes",
+    "bad_url": "must be a whole URL, such as https://example.com/, without blanks and backslashes",
     "scheme": "must begin with a scheme that is allowed",
     "credentials": "must not have a user name or a password in it",
     "bad_host": "must have a host name that can exist",

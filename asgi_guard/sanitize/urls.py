@@ -26,6 +26,7 @@ from asgi_guard.settings import Problems
 _DEFAULT_PORTS: Final = {"ftp": 21, "http": 80, "https": 443, "ws": 80, "wss": 443}
 _DANGEROUS: Final = frozenset({"about", "blob", "data", "file", "filesystem", "javascript", "vbscript", "view-source"})
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,31}")
+_NAMED: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
 _PARTS: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
     re.DOTALL,
@@ -125,7 +126,9 @@ def parse_url(value: object, policy: URLPolicy, field: str) -> CleanURL:
     text = checked_text(value, field, policy.max_length)
     found = _PARTS.fullmatch(text)
     if _FORBIDDEN.search(text) or found is None:
-        raise SanitizeError(field, "bad_url")
+        named = _NAMED.match(text)
+        is_known = named is None or named[1].lower() in policy.schemes
+        raise SanitizeError(field, "bad_url" if is_known else "scheme")
     scheme = found["scheme"].lower()
     if scheme not in policy.schemes:
         raise SanitizeError(field, "scheme")
