@@ -118,29 +118,35 @@ def _print(verdict: Verdict, *, is_keyed: bool, has_heads: bool) -> None:
         place = f"{found.file}:{found.line}" if found.line else f"{found.file}, at the end"
         chain = f" (chain {found.chain!a})" if found.chain else ""
         print(f"{place}: {found.fault}{chain}: {found.message}")
-    print(f"{verdict.lines:,} lines of {verdict.chains:,} chains are as they were written.")
+    print(f"As they were written: {_counted(verdict.lines, 'line')} of {_counted(verdict.chains, 'chain')}.")
     if verdict.places:
         others = f" and {len(verdict.places) - _SHOWN:,} others" if len(verdict.places) > _SHOWN else ""
         places = ", ".join(f"{place!a}" for place in verdict.places[:_SHOWN])
         print(f"They are of {places}{others}; the last one is of {verdict.last!a}.")
     if verdict.unnoted:
         print(
-            f"{len(verdict.unnoted):,} chains are known to no checkpoint: "
-            "they are of another log with this key, or their checkpoints were removed."
+            f"Known to no checkpoint: {_counted(len(verdict.unnoted), 'chain')}, "
+            "of another log with this key, or one whose checkpoints were removed."
         )
     if verdict.open_ended:
-        print(f"{len(verdict.open_ended):,} chains have no end: their process runs, or was killed.")
+        print(f"Without an end: {_counted(len(verdict.open_ended), 'chain')}, whose process runs, or was killed.")
     if verdict.torn:
         print(
-            f"{verdict.torn:,} lines were torn by a process that was killed, or a disk that was full: "
-            f"lost are at most {verdict.lost_at_most:,} entries that were being written, and what waited in memory."
+            f"Torn by a process that was killed, or a disk that was full: {_counted(verdict.torn, 'line')}; lost are "
+            f"at most {verdict.lost_at_most:,} entries that were being written, and what waited in memory."
         )
     if verdict.unverified:
-        print(f"{verdict.unverified:,} lines come before the first checkpoint that is there: nothing vouches for them.")
+        print(
+            f"Before the first checkpoint that is there: {_counted(verdict.unverified, 'line')}; nothing vouches for it."
+        )
     if not has_heads:
         print("There are no checkpoints beside it: lines that were cut off at the end do not show.")
     if not is_keyed:
         print("There is no key: changes that were made with care do not show.")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _show(options: argparse.Namespace) -> int:

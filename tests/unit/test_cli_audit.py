@@ -34,7 +34,7 @@ def test_a_log_that_is_as_it_was_written(log: Path, capsys: pytest.CaptureFixtur
     assert main(["audit", "verify", str(log)]) == 0
     last = json.loads(log.read_bytes().splitlines()[-1])
     how_much, whose = capsys.readouterr().out.splitlines()
-    assert how_much == "5 lines of 1 chains are as they were written."
+    assert how_much == "As they were written: 5 lines of 1 chain."
     assert whose == f"They are of {last['host']!r}; the last one is of {last['time']!r}."
 
 
@@ -48,7 +48,7 @@ def test_a_chain_of_another_log_is_told(log: Path, capsys: pytest.CaptureFixture
 
     assert main(["audit", "verify", str(log)]) == 0
     said = capsys.readouterr().out
-    assert "1 chains are known to no checkpoint" in said
+    assert "Known to no checkpoint: 1 chain, " in said
     assert "'shop@" in said
 
 
@@ -70,7 +70,7 @@ def test_what_is_cut_off_is_named(log: Path, capsys: pytest.CaptureFixture[str])
     log.with_name("audit.jsonl.heads").unlink()
     assert main(["audit", "verify", str(log)]) == 0
     said = capsys.readouterr().out
-    assert "1 chains have no end" in said
+    assert "Without an end: 1 chain, " in said
     assert "There are no checkpoints beside it" in said
 
 
