@@ -137,7 +137,7 @@ def _print(verdict: Verdict, *, is_keyed: bool, has_heads: bool) -> None:
         )
     if verdict.unverified:
         print(
-            f"Before the first checkpoint that is there: {_counted(verdict.unverified, 'line')}; nothing vouches for it."
+            f"Vouched for by nothing, before the first checkpoint that is there: {_counted(verdict.unverified, 'line')}."
         )
     if not has_heads:
         print("There are no checkpoints beside it: lines that were cut off at the end do not show.")

@@ -171,7 +171,9 @@ def test_secrets_are_looked_for_before_texts_are_cut() -> None:
                 log.record("authz_fail", **{name: text})
     log.close()
 
-    lines = str(told)
+    lines = str(
+        [entry.get(name) for entry in told for name in ("subject", "reason", "path")]
+    )  # a code is of any digits
     assert len(told) > 30
     for part in ("AKIA", "4111", "xoxb"):
         assert part not in lines

@@ -44,7 +44,6 @@ BAD = {
     "example.com": "bad_url",
     "//example.com/": "bad_url",
     "/path": "bad_url",
-    "http:example.com": "bad_url",
     "http:/example.com": "bad_url",
     "http:\\\\example.com": "bad_url",
     "http://example.com\\@evil.example/": "bad_url",
