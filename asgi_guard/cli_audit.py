@@ -136,9 +136,7 @@ def _print(verdict: Verdict, *, is_keyed: bool, has_heads: bool) -> None:
             f"at most {verdict.lost_at_most:,} entries that were being written, and what waited in memory."
         )
     if verdict.unverified:
-        print(
-            f"Vouched for by nothing, before the first checkpoint that is there: {_counted(verdict.unverified, 'line')}."
-        )
+        print(f"Before the first checkpoint, and vouched for by nothing: {_counted(verdict.unverified, 'line')}.")
     if not has_heads:
         print("There are no checkpoints beside it: lines that were cut off at the end do not show.")
     if not is_keyed:
