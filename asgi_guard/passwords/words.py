@@ -55,6 +55,10 @@ bitch asshole shit pussy dick bigdick boobs naked porn badboy badass playboy stu
 anything everything nobody somebody anyone remember forget forgot mypassword password1 welcome1 letmein1 admin123
 temp temporary demo sample example student teacher school college university class doctor nurse police army navy
 marine pilot driver cowboy biker runner swimmer tennis golf rugby cricket basketball volleyball hunting fishing
+fktrcfylh fyfcnfcbz dbrnjhbz trfnthbyf rhbcnbyf cdtnkfyf ghbdtn ghbdtnbr dkflbvbh rfnthbyf dthjybrf rjirfrgbde gfhjkm
+cjkysirj dkflbckfd dfktynbyf vfhufhbnf ghjcnjnfr rjycnfynby rhfcjnrf rhtdtlrj ghblehjr yfcntymrf fyutkbyf fgtkmcby
+yjdsqgfhjkm yfnfif vfrcbv lbvflbvf vfhbyf k.,jdm klaster adgjmptw azsxdcfv zxasqw goodluck rightnow idontknow deeznutz
+notebook ncc1701 thx1138 bond007 colorado brooklyn scotland pakistan einstein motorola logitech kawasaki
 """
 
 WORDS: Final[dict[str, int]] = {word: rank for rank, word in enumerate(dict.fromkeys(_COMMON.split()), 1)}

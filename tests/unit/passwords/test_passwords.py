@@ -80,6 +80,23 @@ def test_what_whoever_guesses_tries_first_is_not_taken(password: str, reason: st
     assert assessment.password == ""
 
 
+@pytest.mark.parametrize(("commonest", "taken_at_most"), [(100, 0), (1_000, 3), (10_000, 170)])
+def test_hardly_any_that_zxcvbn_calls_weakest_is_taken_without_it(commonest: int, taken_at_most: int) -> None:
+    """Of those that are long enough; a list of so many would refuse good ones."""
+    lists = pytest.importorskip("zxcvbn.frequency_lists").FREQUENCY_LISTS
+    long_enough = [password for password in lists["passwords"][:commonest] if len(password) >= 8]
+    taken = [password for password in long_enough if EIGHT.assess(password).is_accepted]
+
+    assert len(long_enough) > commonest / 5
+    assert len(taken) <= taken_at_most, taken
+
+
+def test_words_typed_with_the_other_layout_are_words() -> None:
+    """Whoever guesses knows that `fktrcfylh` are the keys of a Russian name."""
+    for password in ("fktrcfylh", "ghbdtn123", "cjkysirj", "gfhjkm12"):
+        assert "common" in {problem.reason for problem in EIGHT.assess(password).problems}
+
+
 def test_letters_that_were_drawn_are_no_words() -> None:
     """Sixteen of them are taken, and nobody is told of a dictionary."""
     draw = Random(7)
