@@ -20,12 +20,12 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from hmac import compare_digest
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 from zlib import crc32
 
 from asgi_guard.settings import Problems
@@ -48,6 +48,7 @@ REASONS: Final[Mapping[Reason, str]] = {
 
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9]{0,32}")
+_ALGORITHM: Final = re.compile(r"[\x21-\x7e]+")
 _OWN_KEYS: Final = frozenset({"jwk", "jku", "x5u", "x5c"})
 _CHECKSUM: Final = 6
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -99,7 +100,12 @@ def check_jwt_format(
 
     Raises:
         TokenError: it has another format. `own_key` refuses what lets an attacker choose the key (RFC 8725, 3.10).
+        ConfigError: `algorithms` is one text, of which every part would be allowed.
     """
+    if isinstance(algorithms, str):
+        problems = Problems("check_jwt_format")
+        problems.sequence_of_text("algorithms", algorithms)
+        problems.raise_if_any()
     if not isinstance(token, str):
         raise TokenError("not_text")
     if len(token) > max_length:
@@ -111,12 +117,14 @@ def check_jwt_format(
     fields = _object(header)
     _object(payload)
     algorithm = fields.get("alg")
-    if not isinstance(algorithm, str) or algorithm.strip().lower() in {"", "none"}:
+    if not isinstance(algorithm, str) or not _ALGORITHM.fullmatch(algorithm) or algorithm.lower() == "none":
         raise TokenError("no_algorithm")
     if algorithms is not None and algorithm not in algorithms:
         raise TokenError("algorithm")
     if not _OWN_KEYS.isdisjoint(fields):
         raise TokenError("own_key")
+    if "crit" in fields and not _names_fields(fields["crit"], fields):
+        raise TokenError("bad_header")
     key_id = fields.get("kid")
     return JWTHeader(algorithm, key_id if isinstance(key_id, str) else None, fields)
 
@@ -125,7 +133,18 @@ def _decoded(part: str) -> bytes:
     """Decode base64url as RFC 7515 has it: what a lenient decoder passes over, an attacker writes (section 2)."""
     if _PART.fullmatch(part) is None or len(part) % 4 == 1:
         raise TokenError("bad_base64")
-    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    octets = urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    if urlsafe_b64encode(octets).rstrip(b"=").decode() != part:  # bits that nobody reads: one token in several writings
+        raise TokenError("bad_base64")
+    return octets
+
+
+def _names_fields(given: Any, fields: Mapping[str, Any]) -> bool:
+    """Tell whether what must be understood is named as RFC 7515 section 4.1.11 has it: each once, and it is there."""
+    if not isinstance(given, list) or not given:
+        return False
+    names = cast("list[object]", given)
+    return all(isinstance(name, str) and name in fields for name in names) and len(set(names)) == len(names)
 
 
 def _object(octets: bytes) -> dict[str, Any]:
@@ -180,7 +199,7 @@ def has_checksum(token: str) -> bool:
 
 
 def _checksum(token: str) -> str:
-    number, found = crc32(token.encode()), ""
+    number, found = crc32(_octets(token)), ""
     for _ in range(_CHECKSUM):
         number, digit = divmod(number, len(_ALPHABET))
         found = _ALPHABET[digit] + found
@@ -204,14 +223,15 @@ def hash_token(token: str | bytes, key: str | bytes = b"") -> str:
 
     Args:
         token: of at least 16 random bytes.
-        key: a secret that does not stand in the database, at most 64 bytes; empty has none.
+        key: a secret that does not stand in the database, at most 64 bytes, of a longer one its hash; empty has none.
 
     Returns:
         64 hexadecimal digits: SHA-256, or BLAKE2b with the key.
     """
     secret = _octets(key)
     if secret:
-        return blake2b(_octets(token), key=secret[:64], digest_size=32, person=b"asgi_guard.token").hexdigest()
+        secret = secret if len(secret) <= blake2b.MAX_KEY_SIZE else blake2b(secret).digest()
+        return blake2b(_octets(token), key=secret, digest_size=32, person=b"asgi_guard.token").hexdigest()
     return sha256(_octets(token)).hexdigest()
 
 

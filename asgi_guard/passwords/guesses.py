@@ -119,6 +119,7 @@ def _character_bits(before: str, character: str) -> float:
 def _words_of(user: Iterable[str]) -> frozenset[str]:
     """Return what a user's data is made of: whole, and word by word."""
     words: set[str] = set()
+    user = [user] if isinstance(user, str) else user  # its letters are no words
     for given in list(user)[:_MOST_USER_WORDS]:
         plain = str(given)[:256].casefold()
         words.update([plain, *re.split(r"[\W_]+", plain)])

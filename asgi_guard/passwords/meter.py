@@ -40,8 +40,8 @@ def strength(password: str, *, user: Iterable[str] = ()) -> Strength:
         password: the first 100 characters of it are looked at.
         user: what belongs to the user, such as a name or an e-mail address.
     """
-    looked_at = password[:_LONGEST]
-    words = [str(word)[:_LONGEST] for word in list(user)[:32]]
+    looked_at = _whole(password)
+    words = [_whole(str(word)) for word in ([user] if isinstance(user, str) else list(user)[:32])]
     if find_spec("zxcvbn_rs_py") is not None:
         import zxcvbn_rs_py  # type: ignore[import-not-found, unused-ignore]
 
@@ -50,6 +50,11 @@ def strength(password: str, *, user: Iterable[str] = ()) -> Strength:
         return Strength(_score(guesses), guesses, "zxcvbn")
     guesses = read(looked_at, words).bits * log10(2)
     return Strength(_score(guesses), guesses, "asgi_guard")
+
+
+def _whole(text: str) -> str:
+    """Return what is looked at, in whole characters: a client brings half of one in by a JSON escape."""
+    return text[:_LONGEST].encode("utf-8", "replace").decode()
 
 
 def _score(guesses: float) -> int:

@@ -137,7 +137,8 @@ class PasswordPolicy:
             reasons.append("control")
         if self.min_classes and _classes(normal) < self.min_classes:
             reasons.append("classes")
-        reading = read(normal, (*user, *self.own_words))
+        known = (user,) if isinstance(user, str) else user  # its letters are no words
+        reading = read(normal, (*known, *self.own_words))
         if reading.bits < self.min_bits:
             habits: Iterable[Habit] = reading.habits
             reasons.append("too_easy")

@@ -61,7 +61,14 @@ def test_the_header_of_a_jwt_is_returned() -> None:
         (jwt(signature="a"), "bad_base64"),
         (jwt(signature="aa+a"), "bad_base64"),
         (jwt(signature="é"), "bad_base64"),
+        (jwt(signature="c2lnYR"), "bad_base64"),  # the same octets as c2lnYQ: a list of revoked tokens has the other
         (jwt([]), "bad_header"),
+        (jwt({"alg": "RS256", "crit": []}), "bad_header"),
+        (jwt({"alg": "RS256", "crit": "b64"}), "bad_header"),
+        (jwt({"alg": "RS256", "crit": ["exp"]}), "bad_header"),
+        (jwt({"alg": "RS256", "crit": [["alg"]]}), "bad_header"),
+        (jwt({"alg": "RS256", "crit": ["alg", "alg"]}), "bad_header"),
+        (jwt({"alg": "RS256", "crit": None}), "bad_header"),
         (jwt(b"{"), "bad_header"),
         (jwt(b"\xff"), "bad_header"),
         (jwt(b'{"alg":"RS256","alg":"none"}'), "bad_header"),
@@ -72,6 +79,8 @@ def test_the_header_of_a_jwt_is_returned() -> None:
         (jwt({"alg": "none"}), "no_algorithm"),
         (jwt({"alg": "NoNe"}), "no_algorithm"),
         (jwt({"alg": " none "}), "no_algorithm"),
+        (jwt({"alg": "none\0"}), "no_algorithm"),
+        (jwt({"alg": "\uff4e\uff4f\uff4e\uff45"}), "no_algorithm"),
         (jwt({"alg": ""}), "no_algorithm"),
         (jwt({"alg": ["RS256"]}), "no_algorithm"),
         (jwt({"alg": "HS256"}), "algorithm"),
@@ -96,6 +105,28 @@ def test_nothing_raises_anything_else(token: Any) -> None:
     """Whatever a client sends."""
     with suppress(TokenError):
         check_jwt_format(token)
+
+
+def test_algorithms_are_a_list() -> None:
+    """Of one text every part would be allowed, such as `S2` of `RS256`."""
+    with pytest.raises(ConfigError, match="AG106"):
+        check_jwt_format(jwt({"alg": "S2"}), algorithms="RS256")
+
+
+def test_what_is_critical_is_there() -> None:
+    """Whether it is understood, whoever verifies has to tell."""
+    assert check_jwt_format(jwt({"alg": "RS256", "b64": False, "crit": ["b64"]})).algorithm == "RS256"
+
+
+def test_half_a_character_is_no_token() -> None:
+    """A client brings it in by a JSON escape."""
+    assert not has_checksum("shop_\ud800aaaaaaaaa")
+    assert not verify_token("\ud800", hash_token("x"))
+
+
+def test_every_byte_of_a_key_counts() -> None:
+    """Also those behind the bound of the hash."""
+    assert len({hash_token("x", "k" * size) for size in (63, 64, 65, 200)}) == 4
 
 
 def test_tokens_are_long_enough_and_differ() -> None:

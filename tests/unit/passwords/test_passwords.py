@@ -97,6 +97,17 @@ def test_words_typed_with_the_other_layout_are_words() -> None:
         assert "common" in {problem.reason for problem in EIGHT.assess(password).problems}
 
 
+def test_one_text_about_the_user_is_not_taken_for_its_letters() -> None:
+    """It is as easily written as a list of one."""
+    assert "user_data" in {problem.reason for problem in EIGHT.assess("lovelace1815", user="Ada Lovelace").problems}
+    assert strength("zanzibarian", user="zanzibarian").score == 0
+
+
+def test_the_meter_takes_any_text() -> None:
+    """Half a character comes in by a JSON escape."""
+    assert strength("\ud800", user=["\udfff"]).score == 0
+
+
 def test_letters_that_were_drawn_are_no_words() -> None:
     """Sixteen of them are taken, and nobody is told of a dictionary."""
     draw = Random(7)
