@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from asgi_guard.audit.entry import cut
+from asgi_guard.audit.of_events import entry_of
 from asgi_guard.audit.redact import Redactor
+from asgi_guard.events import RequestRefused
 from asgi_guard.settings import HIDDEN
 
 
@@ -227,3 +230,22 @@ def test_a_short_text_was_not_cut() -> None:
     """What it ends with is kept."""
     for text in ("the order is 123456", "this is no token yet", "https://shop:8080"):
         assert hidden(text) == text
+
+
+SECRETS = ["Bearer abcdefgh12345678zzzz", "4111111111111111", "ghp_" + "a1" * 18, "DE12345678901234567890"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_part_of_a_secret_is_shown_where_a_path_is_cut(secret: str) -> None:
+    """It is looked for in the whole path, and cut then: an attacker chooses where the bound is."""
+    redactor = Redactor((), ["DE[0-9]{20}"])
+    for shown in range(1, len(secret) + 1):
+        path = "/" + "p" * (254 - shown) + "/" + secret
+        event = RequestRefused(layer="x", scope_type="http", method="GET", path=path, status=400, code="X", reason="")
+        entry = entry_of(event, 1.0)
+        assert entry is not None
+        kept = cut(redactor.fields(entry.told()))["path"]
+
+        assert len(kept) <= 256
+        assert "/" + "<hidden>"[:shown] == kept[255 - shown : 256 - shown + 8][: shown + 1]
+        assert event.path == path[:256]
