@@ -243,7 +243,18 @@ class BanAfter:
         ConfigError: a value is out of its bounds.
     """
 
-    __slots__ = ("_ban_seconds", "_bans", "_clock", "_layers", "_max", "_refusals", "_seen", "_spared", "_window")
+    __slots__ = (
+        "_ban_seconds",
+        "_bans",
+        "_clock",
+        "_layers",
+        "_lock",
+        "_max",
+        "_refusals",
+        "_seen",
+        "_spared",
+        "_window",
+    )
 
     def __init__(
         self,
@@ -275,11 +286,12 @@ class BanAfter:
         self._spared = Networks(spared)
         self._max = max_clients
         self._clock = clock
+        self._lock = Lock()
         self._seen: dict[Network, list[int]] = {}  # whoever was refused last stands last
 
     def take_over(self, previous: BanAfter) -> None:
         """Go on with what another one has seen."""
-        self._seen = previous._seen
+        self._seen, self._lock = previous._seen, previous._lock
 
     def __call__(self, event: Event) -> None:
         """Count a refusal."""
@@ -292,15 +304,19 @@ class BanAfter:
             network = self._bans.widened(client)
         except NetworkError:
             return
+        with self._lock:  # some servers have a loop for each thread
+            times = self._noted(network)
+        if times >= self._refusals:
+            self._bans.ban(str(network), self._ban_seconds, f"refused {times} times by {event.layer}")
+            logger.warning("%s is banned for %s seconds: it was refused %d times", network, self._ban_seconds, times)
+
+    def _noted(self, network: Network) -> int:
+        """Return how often somebody was refused of late; who is about to be banned begins anew afterwards."""
         now = self._clock.monotonic_ns()
         times = [at for at in self._seen.pop(network, ()) if now - at < self._window]
         times.append(now)
-        if len(times) >= self._refusals:
-            self._bans.ban(str(network), self._ban_seconds, f"refused {len(times)} times by {event.layer}")
-            logger.warning(
-                "%s is banned for %s seconds: it was refused %d times", network, self._ban_seconds, len(times)
-            )
-            return
-        if len(self._seen) >= self._max:
-            del self._seen[next(iter(self._seen))]
-        self._seen[network] = times
+        if len(times) < self._refusals:
+            if len(self._seen) >= self._max:
+                del self._seen[next(iter(self._seen))]
+            self._seen[network] = times
+        return len(times)
