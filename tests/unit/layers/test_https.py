@@ -268,6 +268,8 @@ def test_it_says_what_it_refuses() -> None:
         ({"exempt_paths": "/health"}, "AG106"),
         ({"exempt_paths": ["health"]}, "AG372"),
         ({"exempt_paths": ["/"]}, "AG372"),
+        ({"exempt_paths": ["/health/*"]}, "AG372"),
+        ({"exempt_paths": ["/shops/{id}"]}, "AG372"),
         ({"port": 0}, "AG101"),
         ({"port": "443"}, "AG101"),
     ],

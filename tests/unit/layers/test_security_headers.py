@@ -788,6 +788,7 @@ def test_an_endpoint_may_be_named_beside_the_path() -> None:
         ({"paths": ["/docs"]}, "AG201"),
         ({"paths": {"docs": "auto"}}, "AG395"),
         ({"paths": {7: "auto"}}, "AG395"),
+        ({"paths": {"/docs/*": "auto"}}, "AG395"),
         ({"paths": {"/docs": "atuo"}}, "AG105"),
         ({"paths": {"/docs": None}}, "AG201"),
         ({"paths": {"/docs": {"X Frame": "DENY"}}}, "AG107"),
