@@ -116,6 +116,9 @@ class Bans:
         self._by_end: list[tuple[int, int, _Entry]] = []  # also of bans that were lifted or renewed since
         self._tables: dict[int, _Tables] = {4: (), 16: ()}  # by the bytes of an address: how far to shift it, and bans
 
+    def __repr__(self) -> str:
+        return f"Bans(max_bans={self._max}, ipv6_prefix={self._ipv6_prefix})"
+
     def ban(self, address_or_network: str, seconds: float, reason: str = "") -> Ban:
         """Shut somebody out; whoever is banned already is banned anew, for longer or for shorter.
 

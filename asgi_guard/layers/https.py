@@ -158,10 +158,15 @@ class HTTPSLayer(Layer):
 
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""
+        exempt = ", ".join(self._settings.exempt_paths)
+        elsewhere = f", but for requests under {exempt}" if exempt else ""
         if not self._redirects:
-            return ("403 for what came without TLS",)
-        status = self._settings.status
-        return (f"{status} for what came without TLS, to the secure address", "403 for a WebSocket without TLS")
+            return (f"403 for what came without TLS{elsewhere}",)
+        return (
+            f"{self._settings.status} for what came without TLS, to the secure address{elsewhere}",
+            "403 for a WebSocket without TLS, and where an undeclared proxy says that TLS ended there",
+            f"400 for a host that is malformed{'' if self._hosts is None else ', or none of those in `hosts`'}",
+        )
 
 
 def _target(exchange: Exchange) -> bytes:

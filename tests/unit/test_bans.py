@@ -32,6 +32,11 @@ def bans(clock: ManualClock) -> Bans:
     return Bans(clock=clock)
 
 
+def test_they_say_what_they_are_made_with() -> None:
+    """Where settings are explained, a place in memory would tell nobody anything."""
+    assert repr(Bans(max_bans=9)) == "Bans(max_bans=9, ipv6_prefix=64)"
+
+
 def test_a_ban_ends_by_itself_to_the_nanosecond(bans, clock) -> None:
     """Neither before nor after."""
     bans.ban("198.51.100.7", 60, "too loud")

@@ -243,9 +243,16 @@ async def test_listeners_hear_of_it() -> None:
 
 def test_it_says_what_it_refuses() -> None:
     """A line each, for `explain()`."""
-    for mode, statuses in (("redirect", ["308", "403"]), ("require", ["403"])):
-        (layer,) = HTTPSMiddleware(app, mode=mode).layers
-        assert [line.split()[0] for line in layer.refusals()] == statuses
+    for fields, statuses in (
+        ({}, ["308", "403", "400"]),
+        ({"hosts": ["shop.example"], "exempt_paths": []}, ["308", "403", "400"]),
+        ({"mode": "require"}, ["403"]),
+    ):
+        (layer,) = HTTPSMiddleware(app, **fields).layers
+        lines = list(layer.refusals())
+        assert [line.split()[0] for line in lines] == statuses
+        assert ("under /.well-known/acme-challenge/" in lines[0]) is ("exempt_paths" not in fields)
+        assert ("in `hosts`" in lines[-1]) is ("hosts" in fields)
 
 
 # settings
