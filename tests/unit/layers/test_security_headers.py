@@ -463,6 +463,7 @@ async def test_the_nonce_that_was_read_stands_in_the_policy(read, name) -> None:
     [
         (SCRIPTS, "script-src 'strict-dynamic'; base-uri 'none'"),
         ("script-src 'nonce-{nonce}'; img-src 'self'", "script-src 'none'; img-src 'self'"),
+        ("script-src 'nonce-{nonce}';; img-src 'self';", "script-src 'none'; img-src 'self'"),
         (
             "script-src 'self' 'nonce-{nonce}'; upgrade-insecure-requests",
             "script-src 'self'; upgrade-insecure-requests",
@@ -704,7 +705,8 @@ ENDPOINTS = {"Reporting-Endpoints": 'main="https://reports.example/"'}
         ({CSP: "defualt-src 'self'"}, "AG380", "'default-src'"),
         ({CSP: "script-source 'self'"}, "AG380", "'script-src'"),
         ({CSP: "xyz 'self'"}, "AG380", "Take out"),
-        ({CSP: ""}, "AG380", "Take out"),
+        ({CSP: ""}, "AG380", "None"),
+        ({CSP: ";"}, "AG380", "None"),
         ({CSP: "img-src self"}, "AG381", "'self'"),
         ({CSP: "img-src none"}, "AG381", "'none'"),
         ({CSP: "script-src unsafe-inline"}, "AG381", "'unsafe-inline'"),
@@ -726,6 +728,7 @@ ENDPOINTS = {"Reporting-Endpoints": 'main="https://reports.example/"'}
         ({"Strict-Transport-Security": "includeSubDomains"}, "AG390", "max-age"),
         ({"Strict-Transport-Security": "max-age=-1"}, "AG390", "max-age"),
         ({"Strict-Transport-Security": "max-age=1; includeSubdomain"}, "AG390", "includeSubDomains"),
+        ({"Strict-Transport-Security": "max-age=1; max-age=2"}, "AG390", "Leave out one"),
         ({"Strict-Transport-Security": "max-age=1, includeSubDomains"}, "AG390", "max-age"),
         ({"Permissions-Policy": "camera 'none'"}, "AG391", "camera=()"),
         ({"Permissions-Policy": "camera=none"}, "AG391", "camera=()"),
@@ -756,8 +759,10 @@ def test_a_value_that_a_browser_ignores_does_not_start(headers, problem_id, reme
         {CSP: "script-src 'self' 'nonce-{nonce}' https: 'sha256-abc+/_-=='; sandbox allow-scripts; trusted-types a"},
         {CSP: "default-src 'self'; report-uri /reports; report-to main", **ENDPOINTS},
         {CSP: "DEFAULT-SRC 'SELF'; upgrade-insecure-requests;"},
+        {CSP: "default-src 'self';; img-src *"},
         {CSP: "style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; require-trusted-types-for 'script'"},
         {"Strict-Transport-Security": "max-age=63072000; includeSubDomains; preload"},
+        {"Strict-Transport-Security": "max-age=63072000; includeSubDomains;"},
         {"Permissions-Policy": 'camera=(), fullscreen=*, payment=(self "https://pay.example"), usb=self, brand-new=()'},
         {
             "Cross-Origin-Opener-Policy": 'same-origin; report-to="main"',
