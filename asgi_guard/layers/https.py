@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, TypedDict, Unpack
 
 from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.forwarded import forwarded
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.paths import Prefixes, check_prefixes
@@ -149,7 +150,7 @@ class HTTPSLayer(Layer):
 
     def _smells_of_a_proxy(self, exchange: Exchange) -> bool:
         """Tell whether somebody whose word does not count says that TLS ended there."""
-        if exchange.is_peer_trusted or (exchange.header(b"x-forwarded-proto") or b"")[:5].lower() != b"https":
+        if exchange.is_peer_trusted or not _is_said_to_be_secure(exchange):
             return False
         if not self._has_complained:
             self._has_complained = True
@@ -167,6 +168,12 @@ class HTTPSLayer(Layer):
             "403 for a WebSocket without TLS, and where an undeclared proxy says that TLS ended there",
             f"400 for a host that is malformed{'' if self._hosts is None else ', or none of those in `hosts`'}",
         )
+
+
+def _is_said_to_be_secure(exchange: Exchange) -> bool:
+    told = (exchange.header(b"x-forwarded-proto") or b"")[:5].lower()
+    hops = forwarded(exchange.header_lines(b"forwarded"))
+    return told == b"https" or any((hop.proto or b"").lower() == b"https" for hop in hops)
 
 
 def _target(exchange: Exchange) -> bytes:

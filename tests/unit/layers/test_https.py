@@ -208,22 +208,36 @@ async def test_a_certificate_can_be_had_by_default() -> None:
 # proxies
 
 
-async def test_an_undeclared_proxy_is_no_endless_loop(caplog) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"X-Forwarded-Proto": "https, http"},
+        {"Forwarded": "for=203.0.113.9;proto=https"},
+        {"Forwarded": 'for=203.0.113.9;proto="HTTPS";host=shop.example, for=10.0.0.1;proto=http'},
+    ],
+    ids=str,
+)
+async def test_an_undeclared_proxy_is_no_endless_loop(said, caplog) -> None:
     """It ended TLS, and would bring each redirect back: the log says so, once."""
     guarded = HTTPSMiddleware(app)
 
     with caplog.at_level(logging.ERROR, "asgi_guard"):
         for _ in range(3):
-            response = await call(guarded, headers={"Host": "shop.example", "X-Forwarded-Proto": "https, http"})
+            response = await call(guarded, headers={"Host": "shop.example", **said})
             assert response.status == 403
 
     assert len(caplog.records) == 1
     assert "client_address=['198.51.100.7']" in caplog.text
 
 
-async def test_a_proxy_that_says_http_is_redirected() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [{"X-Forwarded-Proto": "http"}, {"Forwarded": "for=203.0.113.9;proto=http"}, {"Forwarded": "https"}],
+    ids=str,
+)
+async def test_a_proxy_that_says_http_is_redirected(said) -> None:
     """The client came in the clear."""
-    response = await call(HTTPSMiddleware(app), headers={"Host": "shop.example", "X-Forwarded-Proto": "http"})
+    response = await call(HTTPSMiddleware(app), headers={"Host": "shop.example", **said})
 
     assert response.status == 308
 
