@@ -10,7 +10,7 @@ Must never ban what it cannot read, and must never wait: it is asked in the midd
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count as count_up
@@ -266,8 +266,8 @@ class BanAfter:
         refusals: int = 20,
         seconds: float = 60.0,
         ban_seconds: float = 600.0,
-        layers: Iterable[str] = ("rate_limit",),
-        spared: Iterable[str] = PRIVATE,
+        layers: Collection[str] = ("rate_limit",),
+        spared: Collection[str] = PRIVATE,
         max_clients: int = 10_000,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
