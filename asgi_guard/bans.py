@@ -10,7 +10,7 @@ Must never ban what it cannot read, and must never wait: it is asked in the midd
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count as count_up
@@ -115,6 +115,9 @@ class Bans:
         self._sequence = count_up()
         self._by_end: list[tuple[int, int, _Entry]] = []  # also of bans that were lifted or renewed since
         self._tables: dict[int, _Tables] = {4: (), 16: ()}  # by the bytes of an address: how far to shift it, and bans
+
+    def __repr__(self) -> str:
+        return f"Bans(max_bans={self._max}, ipv6_prefix={self._ipv6_prefix})"
 
     def ban(self, address_or_network: str, seconds: float, reason: str = "") -> Ban:
         """Shut somebody out; whoever is banned already is banned anew, for longer or for shorter.
@@ -243,7 +246,18 @@ class BanAfter:
         ConfigError: a value is out of its bounds.
     """
 
-    __slots__ = ("_ban_seconds", "_bans", "_clock", "_layers", "_max", "_refusals", "_seen", "_spared", "_window")
+    __slots__ = (
+        "_ban_seconds",
+        "_bans",
+        "_clock",
+        "_layers",
+        "_lock",
+        "_max",
+        "_refusals",
+        "_seen",
+        "_spared",
+        "_window",
+    )
 
     def __init__(
         self,
@@ -252,8 +266,8 @@ class BanAfter:
         refusals: int = 20,
         seconds: float = 60.0,
         ban_seconds: float = 600.0,
-        layers: Iterable[str] = ("rate_limit",),
-        spared: Iterable[str] = PRIVATE,
+        layers: Collection[str] = ("rate_limit",),
+        spared: Collection[str] = PRIVATE,
         max_clients: int = 10_000,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -275,11 +289,12 @@ class BanAfter:
         self._spared = Networks(spared)
         self._max = max_clients
         self._clock = clock
+        self._lock = Lock()
         self._seen: dict[Network, list[int]] = {}  # whoever was refused last stands last
 
     def take_over(self, previous: BanAfter) -> None:
         """Go on with what another one has seen."""
-        self._seen = previous._seen
+        self._seen, self._lock = previous._seen, previous._lock
 
     def __call__(self, event: Event) -> None:
         """Count a refusal."""
@@ -292,15 +307,19 @@ class BanAfter:
             network = self._bans.widened(client)
         except NetworkError:
             return
+        with self._lock:  # some servers have a loop for each thread
+            times = self._noted(network)
+        if times >= self._refusals:
+            self._bans.ban(str(network), self._ban_seconds, f"refused {times} times by {event.layer}")
+            logger.warning("%s is banned for %s seconds: it was refused %d times", network, self._ban_seconds, times)
+
+    def _noted(self, network: Network) -> int:
+        """Return how often somebody was refused of late; who is about to be banned begins anew afterwards."""
         now = self._clock.monotonic_ns()
         times = [at for at in self._seen.pop(network, ()) if now - at < self._window]
         times.append(now)
-        if len(times) >= self._refusals:
-            self._bans.ban(str(network), self._ban_seconds, f"refused {len(times)} times by {event.layer}")
-            logger.warning(
-                "%s is banned for %s seconds: it was refused %d times", network, self._ban_seconds, len(times)
-            )
-            return
-        if len(self._seen) >= self._max:
-            del self._seen[next(iter(self._seen))]
-        self._seen[network] = times
+        if len(times) < self._refusals:
+            if len(self._seen) >= self._max:
+                del self._seen[next(iter(self._seen))]
+            self._seen[network] = times
+        return len(times)

@@ -333,7 +333,7 @@ class Guard(Middleware):
                     layer.take_over(self._own[name])
             self._own = {name: layer for name, layer in own.items() if layer is not None}
             self._tell()
-            self._replace_layers(self._own.values())
+            self._replace_layers(self._own.values(), off)
             for layer in off:
                 layer.leave()
 

@@ -35,7 +35,7 @@ from asgi_guard.engine.types import ASGIApp
 from asgi_guard.events import Listener
 from asgi_guard.guard import ORDER, Guard, GuardParts
 from asgi_guard.limiting.rate import MAX_AMOUNT, MAX_SECONDS, Limit
-from asgi_guard.settings import Problem, Problems
+from asgi_guard.settings import Problem, Problems, shown
 
 SWITCHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -159,5 +159,5 @@ class SecurityMiddleware(Guard):
             off |= dict.fromkeys(parts, False) if said in _OFF else {}
             if said not in _OFF | _ON:
                 rule, remedy = "must be true or false", "Write true or false."
-                configuration.problems.append(Problem("AG540", switch, repr(said), rule, remedy))
+                configuration.problems.append(Problem("AG540", switch, shown(said), rule, remedy))
         return configuration.apply(partial(cls, app), **{**given, **off})

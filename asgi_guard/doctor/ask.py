@@ -87,10 +87,14 @@ class Asker:
 
     Args:
         app: the application.
-        host: the host to ask for.
+        host: the host to ask for, with a port if it is asked at another one than usual.
         clients: whom to ask as.
         peer: who connects: the proxy in front, which writes `X-Forwarded-For`; None where clients connect themselves.
         state: of the lifespan.
+
+    Attributes:
+        host: as given.
+        name: the same without a port, and without the brackets of an IPv6 address.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Asker:
     ) -> None:
         self._app = app
         self.host = host
+        self.name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         self.clients = clients
         self._peer = peer
         self._state = state
@@ -148,7 +153,7 @@ class Asker:
             "root_path": "",
             "headers": [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in lines],
             "client": (peer or client, 51_234),
-            "server": (self.host, 443 if scheme == "https" else 80),
+            "server": (self.name, 443 if scheme == "https" else 80),
         }
         if self._state is not None:
             scope["state"] = dict(self._state)

@@ -20,7 +20,7 @@ _PRIVATE: Final = ("/metrics", "/performance/summary", "/performance")
 
 async def check_cors(x: Examination) -> Said:
     """Ask as pages of other sites would."""
-    host = x.asker.host
+    host = x.asker.name
     origins = {
         "https://evil.example": "any site",
         "null": "any page in a sandboxed frame (Origin: null)",

@@ -65,7 +65,7 @@ async def check_score(x: Examination) -> Said:
     route = None if x.options.behind_proxy else await _route(x)
     x.score = score(
         Page(
-            host=x.asker.host,
+            host=x.asker.name,
             headers=x.home.headers,
             body=x.home.text,
             cors_origin=EVIL,
@@ -93,7 +93,7 @@ async def _route(x: Examination) -> list[str]:
     route = [address]
     for _ in range(_HOPS):
         parts = urlsplit(address)
-        if parts.hostname != x.asker.host or parts.scheme not in {"http", "https"}:
+        if parts.hostname != x.asker.name.lower() or parts.scheme not in {"http", "https"}:
             break
         target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
         answer = await x.asker.ask(target, scheme=parts.scheme)

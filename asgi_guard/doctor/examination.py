@@ -74,10 +74,10 @@ async def made(ids: str, check: Check, x: Examination) -> Said:
 
 
 def usual_host(chain: Chain) -> str:
-    """Return a host that the application answers for."""
+    """Return a host that the application answers for, with the port at which it does, if only there."""
     for settings in chain.settings("trusted_host"):
         for host in settings.hosts:
-            return str(host).replace("*.", "www.", 1).partition(":")[0]
+            return str(host).replace("*.", "www.", 1).removesuffix(":*")
     return "example.com"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgi_guard.engine import override, replies
 from asgi_guard.engine.intake import stages, taken
-from asgi_guard.engine.life import Deadline, Turn, guarded, has_loop, logger, new_event, ticker
+from asgi_guard.engine.life import Deadline, Turn, guarded, has_loop, logger, new_event
 from asgi_guard.engine.parking import Parking
 from asgi_guard.engine.types import Message
 from asgi_guard.errors.exceptions import NoResponseError
@@ -304,7 +304,7 @@ class Exchange(Parking):
         """Release what the first `entered` layers hold, exactly once."""
         if self._held is not None:
             self._held = None
-            ticker().release(self)
+            self._ticker.release(self)
         if self.deadlines is not None:
             for deadline in self.deadlines:
                 deadline.cancel()

@@ -7,7 +7,7 @@ Must never start anything in a constructor, and must leave scope types and messa
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AsyncExitStack, contextmanager
 from inspect import iscoroutinefunction
 from threading import RLock
@@ -55,6 +55,7 @@ class Middleware:
         self._may_fuse = fuse and isinstance(app, Middleware) and type(app).__call__ is Middleware.__call__
         self._fused_into: WeakSet[Middleware] = WeakSet()
         self._times_disabled = 0
+        self._left: list[Layer] = []
         with restructuring:
             self._assemble()
         if isinstance(app, Middleware) and self._may_fuse:
@@ -82,11 +83,21 @@ class Middleware:
         for outer in tuple(self._fused_into):
             outer._assemble()  # noqa: SLF001
 
-    def _replace_layers(self, layers: Iterable[Layer]) -> None:
-        """Go on with other layers, from the next request on."""
+    def _replace_layers(self, layers: Iterable[Layer], left: Iterable[Layer] = ()) -> None:
+        """Go on with other layers, from the next request on.
+
+        Args:
+            layers: those.
+            left: others that nobody has taken over from; what they have opened is released when the lifespan ends.
+        """
         with restructuring:
             self._own_layers = tuple(layers)
+            self._left += [layer for layer in left if _has_own(layer, "shutdown")]
             self._assemble()
+
+    def _all_left(self) -> list[Layer]:
+        """Return those that have left, here or in what is fused with this one."""
+        return self._left if self._target is self.app else [*self._left, *self.app._all_left()]  # noqa: SLF001
 
     @contextmanager
     def disabled(self) -> Generator[None]:
@@ -148,7 +159,7 @@ class Middleware:
         starting = [layer for layer in self.layers if is_lifespan and _has_own(layer, "start")]
         if is_lifespan and any(map(_watches, self.layers)):
             receive, send = _watched(self, receive, send)
-        ending = _Ending(self, send) if is_lifespan else None
+        ending = _Ending(lambda: (*self._all_left(), *self.layers), send) if is_lifespan else None
         if ending is not None and any(_has_own(layer, "shutdown") for layer in self.layers):
             send = ending.send
         try:
@@ -177,8 +188,8 @@ class _Ending:
     The server is told afterwards: some cancel whatever is still under way when they know that all is over.
     """
 
-    def __init__(self, middleware: Middleware, send: AnySend) -> None:
-        self._middleware = middleware
+    def __init__(self, layers: Callable[[], Iterable[Layer]], send: AnySend) -> None:
+        self._layers = layers
         self._send = send
         self._has_come = False
 
@@ -191,7 +202,7 @@ class _Ending:
         if not self._has_come:
             self._has_come = True
             async with AsyncExitStack() as stack:  # also if it is cancelled: each of them has something to release
-                for layer in self._middleware.layers:
+                for layer in self._layers():
                     stack.push_async_callback(_shut_down, layer)
 
 

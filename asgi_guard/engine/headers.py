@@ -1,21 +1,18 @@
-"""The algebra of raw header pairs: find, set, set-default, remove, append, merge Vary.
+"""The algebra of raw header pairs: find, remove, merge Vary, and copy what an application has written.
 
 Facts: names are compared as lower-case bytes (ASGI HTTP spec, "headers"); `Set-Cookie` lines are never joined
 (RFC 6265 section 3); `Vary` is a list whose members are compared without case, and `*` swallows all others (RFC 9110
-section 12.5.5). Every function edits the list it is given in place; the engine hands out fresh lists only.
+section 12.5.5). What changes a list changes it in place; the engine hands out fresh lists only.
 Must never decode a value, and must never let CR, LF or NUL into one: that is response splitting.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, cast
 
 from asgi_guard.engine.types import Header, Headers
-
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 
 
 def get(headers: Headers, name: bytes) -> bytes | None:
@@ -26,45 +23,9 @@ def get(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
-def get_all(headers: Headers, name: bytes) -> list[bytes]:
-    """Return every value of `name` (lower case), in order."""
-    return [value for key, value in headers if key == name]
-
-
 def remove(headers: Headers, name: bytes) -> None:
     """Drop every line of `name`."""
     headers[:] = [pair for pair in headers if pair[0] != name]
-
-
-def put(headers: Headers, name: bytes, value: bytes) -> None:
-    """Make `value` the only value of `name`.
-
-    Raises:
-        ValueError: the name is not a lower-case token, or the value holds CR, LF or NUL.
-    """
-    check(name, value)
-    remove(headers, name)
-    headers.append((name, value))
-
-
-def set_default(headers: Headers, name: bytes, value: bytes) -> None:
-    """Add `name` unless a line of it is there: the application's own header wins.
-
-    Raises:
-        ValueError: as `put`.
-    """
-    if get(headers, name) is None:
-        append(headers, name, value)
-
-
-def append(headers: Headers, name: bytes, value: bytes) -> None:
-    """Add one more line.
-
-    Raises:
-        ValueError: as `put`.
-    """
-    check(name, value)
-    headers.append((name, value))
 
 
 def merge_vary(headers: Headers, *names: bytes, lines: list[Header] | None = None) -> None:
@@ -95,20 +56,6 @@ def _merged(value: bytes, names: tuple[bytes, ...]) -> Header | None:
     known = {member.lower() for member in present}
     missing = [name for name in names if name.lower() not in known]
     return (b"vary", b", ".join([*present, *missing])) if missing else None
-
-
-def check(name: bytes, value: bytes) -> None:
-    """Refuse a pair that no server should put on the wire.
-
-    Raises:
-        ValueError: the name is not a lower-case token (RFC 9110 section 5.1), or the value holds CR, LF or NUL.
-    """
-    if not _TOKEN.fullmatch(name):
-        message = f"header name {name!r} is not a lower-case token (RFC 9110 section 5.1)"
-        raise ValueError(message)
-    if is_unsafe(value):
-        message = f"the value of header {name!r} holds CR, LF or NUL: that would split the response"
-        raise ValueError(message)
 
 
 def is_unsafe(value: bytes) -> bool:

@@ -289,8 +289,9 @@ _tasks: set[Any] = set()
 
 
 def _forget_dead_loops() -> None:
-    for task in [task for task in _tasks if task.get_loop().is_closed()]:
-        _tasks.discard(task)
+    for task in tuple(_tasks):  # a copy that is made at once: other threads have tasks too
+        if task.get_loop().is_closed():
+            _tasks.discard(task)
 
 
 def spawn(work: Callable[..., Any], argument: Any, context: Context) -> None:

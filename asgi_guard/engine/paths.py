@@ -10,7 +10,7 @@ Must never decode: the server has, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from posixpath import normpath
 
 from asgi_guard.engine.types import Scope
@@ -57,19 +57,20 @@ class Prefixes:
         return path.startswith(self._below) or path in self._exact
 
 
-def check_prefixes(problems: Problems, field: str, prefixes: Sequence[str], problem_id: str) -> bool:
-    """Check for a list of paths that begin with a slash; the id is that of the part's own table.
-
-    They are compared with the decoded path, in whatever language it is. A pattern such as `/admin/*` or `/users/{id}`
-    would be taken for the path that is written so, and cover nothing.
-    """
+def check_prefixes(problems: Problems, field: str, prefixes: Collection[str], problem_id: str) -> bool:
+    """Check for a list of paths, in whatever language they are, each as `check_prefix` does."""
     if not problems.sequence_of_text(field, prefixes, ascii_only=False):
         return False
-    sound = [_check_prefix(problems, f"{field}[{index}]", prefix, problem_id) for index, prefix in enumerate(prefixes)]
+    sound = [check_prefix(problems, f"{field}[{index}]", prefix, problem_id) for index, prefix in enumerate(prefixes)]
     return all(sound)
 
 
-def _check_prefix(problems: Problems, field: str, prefix: str, problem_id: str) -> bool:
+def check_prefix(problems: Problems, field: str, prefix: str, problem_id: str) -> bool:
+    """Check for a path that begins with a slash; the id is that of the part's own table.
+
+    It is compared with the decoded path. A pattern such as `/admin/*` or `/users/{id}` would be taken for the path that
+    is written so, and cover nothing.
+    """
     fixed = prefix[: min(map(f"{prefix}*{{".index, _PATTERN))]
     if fixed != prefix:
         whole = "/" + fixed.strip("/")

@@ -31,7 +31,7 @@ class Reply:
     """A whole answer, given instead of the application's.
 
     Args:
-        status: HTTP status, 200 to 599.
+        status: HTTP status, 100 to 599.
         headers: further headers, lower-case names.
         fault: what went wrong; rendered in the format that the request accepts. Without it, `body` is sent as it is.
         body: the body, when there is no fault.

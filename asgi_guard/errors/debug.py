@@ -53,14 +53,19 @@ def page(exc: BaseException, title: str, facts: Mapping[str, str]) -> bytes:
 
 
 def _blocks(exc: BaseException) -> Iterable[str]:
-    link: TracebackException | None = TracebackException.from_exception(
-        exc, limit=-_FRAMES, capture_locals=True, compact=True
-    )
+    try:
+        link: TracebackException | None = _link(exc, capture_locals=True)
+    except Exception:  # noqa: BLE001  before Python 3.12, where the `repr` of one of them fails
+        link = _link(exc, capture_locals=False)
     for _ in range(_CHAINED):
         if link is None:
             return
         yield _one(link)
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _link(exc: BaseException, *, capture_locals: bool) -> TracebackException:
+    return TracebackException.from_exception(exc, limit=-_FRAMES, capture_locals=capture_locals, compact=True)
 
 
 def _one(link: TracebackException) -> str:

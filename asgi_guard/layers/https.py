@@ -11,7 +11,7 @@ and never redirect what an undeclared proxy says came over TLS: it would come ba
 |-------|-----------------------------------------------------------------------------------------------|
 | AG370 | a status that redirects and is remembered                                                     |
 | AG371 | a host name, alone or with `*.` before it                                                     |
-| AG372 | a path that begins with a slash                                                               |
+| AG372 | a path below the root that begins with a slash, and is no pattern                             |
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, TypedDict, Unpack
 
 from asgi_guard.engine.exchange import Exchange
+from asgi_guard.engine.forwarded import forwarded
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
-from asgi_guard.engine.paths import Prefixes
+from asgi_guard.engine.paths import Prefixes, check_prefixes
 from asgi_guard.engine.replies import Reply
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.errors.exceptions import ErrorCategory, ErrorSeverity
@@ -85,11 +86,11 @@ class HTTPS:
                 if _HOST_SETTING.fullmatch(host) is None:
                     remedy = 'Give the name alone, in lower case, such as "example.com" or "*.example.com".'
                     problems.add("AG371", f"hosts[{index}]", host, "must be a host name", remedy)
-        if problems.sequence_of_text("exempt_paths", self.exempt_paths):
-            for index, path in enumerate(self.exempt_paths):
-                if not path.startswith("/") or not path.rstrip("/"):
-                    remedy = f"Write {'/health' if path == '/' else '/' + path.lstrip('/')!r}, or leave the layer out."
-                    problems.add("AG372", f"exempt_paths[{index}]", path, "must be a path below the root", remedy)
+        if check_prefixes(problems, "exempt_paths", self.exempt_paths, "AG372"):
+            for path in self.exempt_paths:
+                if not path.rstrip("/"):
+                    remedy = "Write '/health', say; to exempt every path, leave the layer out."
+                    problems.add("AG372", "exempt_paths", path, "must be below the root", remedy)
         problems.integer("port", self.port, minimum=1, maximum=65_535)
         problems.raise_if_any()
 
@@ -149,7 +150,7 @@ class HTTPSLayer(Layer):
 
     def _smells_of_a_proxy(self, exchange: Exchange) -> bool:
         """Tell whether somebody whose word does not count says that TLS ended there."""
-        if exchange.is_peer_trusted or (exchange.header(b"x-forwarded-proto") or b"")[:5].lower() != b"https":
+        if exchange.is_peer_trusted or not _is_said_to_be_secure(exchange):
             return False
         if not self._has_complained:
             self._has_complained = True
@@ -158,10 +159,21 @@ class HTTPSLayer(Layer):
 
     def refusals(self) -> Iterable[str]:
         """Say what is refused."""
+        exempt = ", ".join(self._settings.exempt_paths)
+        elsewhere = f", but for requests under {exempt}" if exempt else ""
         if not self._redirects:
-            return ("403 for what came without TLS",)
-        status = self._settings.status
-        return (f"{status} for what came without TLS, to the secure address", "403 for a WebSocket without TLS")
+            return (f"403 for what came without TLS{elsewhere}",)
+        return (
+            f"{self._settings.status} for what came without TLS, to the secure address{elsewhere}",
+            "403 for a WebSocket without TLS, and where an undeclared proxy says that TLS ended there",
+            f"400 for a host that is malformed{'' if self._hosts is None else ', or none of those in `hosts`'}",
+        )
+
+
+def _is_said_to_be_secure(exchange: Exchange) -> bool:
+    told = (exchange.header(b"x-forwarded-proto") or b"")[:5].lower()
+    hops = forwarded(exchange.header_lines(b"forwarded"))
+    return told == b"https" or any((hop.proto or b"").lower() == b"https" for hop in hops)
 
 
 def _target(exchange: Exchange) -> bytes:

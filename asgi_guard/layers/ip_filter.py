@@ -211,8 +211,8 @@ class IPFilterLayer(Layer):
         settings = self._settings
         where = f" under {', '.join(settings.paths)}" if settings.paths else ""
         if self._bans is not None:
-            after = settings.ban_after and f", to which {settings.ban_after} refusals lead"
-            yield f"403 for clients that are banned{after or ''}"
+            why = settings.ban_after and f", as after {settings.ban_after} refusals by {', '.join(settings.ban_layers)}"
+            yield f"403 for clients that are banned{why or ''}"
         if settings.block:
             yield f"403 for {len(settings.block)} blocked addresses and networks{where}"
         if settings.allow is not None:

@@ -13,6 +13,7 @@ from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from asgi_guard.engine.fuse import restructuring
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.life import running_loop
 from asgi_guard.watch.settings import Monitor, MonitorFields
@@ -113,7 +114,8 @@ class MonitorLayer(Layer):
 
         self._beginning_in = os.getpid()
         try:
-            _settle(self.counts_in)  # what a guard wanted that is no more is nobody's wish
+            with restructuring:  # another guard may be made meanwhile
+                _settle(self.counts_in)  # what a guard wanted that is no more is nobody's wish
             watcher = watch(self.counts_in)
             watcher.heard_by.add(self)
             watcher.begin(loop, self if self.has_lifespan else None)

@@ -23,7 +23,7 @@ Feature-Policy; and never join two `Set-Cookie` lines.
 | AG392 | one of the values that the header has                                            |
 | AG393 | Reporting-Endpoints: names with URLs                                             |
 | AG394 | a header of which several lines may stand next to each other                     |
-| AG395 | a path that begins with a slash                                                  |
+| AG395 | a path that begins with a slash, and is no pattern                               |
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from typing import Any, ClassVar, Final, Literal, TypedDict, TypeGuard, Unpack
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
-from asgi_guard.engine.paths import Prefixes
+from asgi_guard.engine.paths import Prefixes, check_prefix
 from asgi_guard.engine.types import ASGIApp, Header, Headers, Scope
 from asgi_guard.events import Listener
 from asgi_guard.settings import Problems, build
@@ -137,8 +137,10 @@ class SecurityHeaders:
             problems.add("AG394", f"policy[{name}]", policy, "must not be merged", remedy)
 
     def _check_path(self, problems: Problems, path: object, given: object) -> None:
-        if not isinstance(path, str) or not path.startswith("/"):
+        if not isinstance(path, str):
             problems.add("AG395", "paths", path, "must be paths", 'Begin each with a slash, such as "/docs".')
+        elif not check_prefix(problems, "paths", path, "AG395"):
+            return
         elif isinstance(given, str):
             problems.choice(f"paths[{path}]", given, tuple(PRESETS))
         else:

@@ -278,7 +278,7 @@ class TelemetryLayer(Layer):
             series = self._durations[layer.name] = self.aggregate.series(LAYER_DURATION, layer.name)
         series.record(nanoseconds)
         if layer is self and self._out.has_come():
-            for kind in self._kinds.values():
+            for kind in tuple(self._kinds.values()):  # another thread may meet one that is new
                 kind.answers.clear()
 
     async def start(self) -> None:

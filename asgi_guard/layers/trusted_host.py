@@ -199,7 +199,10 @@ class TrustedHostLayer(Layer):
         """Say what is refused."""
         hosts = ", ".join(self._settings.hosts)
         exempt = f" but under {', '.join(self._settings.exempt_paths)}" if self._settings.exempt_paths else ""
-        return (f"421 for other hosts than {hosts}{exempt}", "400 for no Host header, a malformed one, or two")
+        return (
+            f"421 for other hosts than {hosts}{exempt}",
+            "400 for no Host header, a malformed one, two, or another than in the URL",
+        )
 
 
 def _judge_target(exchange: Exchange, host: bytes) -> Reply | None:

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from errno import EADDRINUSE
+from errno import EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from pathlib import Path
 from typing import Any
 
@@ -129,16 +129,28 @@ def _check_free(place: Place) -> None:
     """Listen for a moment: a server says less clearly that it cannot, and one of them would share the port."""
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in found:
-            with socket.socket(family, kind, protocol) as probe:
-                if os.name == "posix":  # what the last server has left behind is in nobody's way
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
+        absent = [error for error in [_listened(*one) for one in found] if error is not None]
+        if absent and len(absent) == len(found):
+            raise absent[0]
     except UnicodeError:
         raise CannotServeError(f"cannot listen on {place.authority}: that is no host name") from None
     except OSError as error:
         hint = "; stop what listens there, or choose another --port" if error.errno == EADDRINUSE else ""
         raise CannotServeError(f"cannot listen on {place.authority}: {error.strerror}{hint}") from None
+
+
+def _listened(family: int, kind: int, protocol: int, _name: str, address: Any) -> OSError | None:
+    """Listen at one of the addresses of a name; return what the system says where this machine has no such address."""
+    try:
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":  # what the last server has left behind is in nobody's way
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno in {EADDRNOTAVAIL, EAFNOSUPPORT}:  # IPv6 that is switched off, mostly
+            return error
+        raise
+    return None
 
 
 def _become(command: list[str], environ: Mapping[str, str]) -> int:

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from asgi_guard.serve.guarded import settings
+from asgi_guard.serve.reload import not_reloaded
 
 
 def main() -> None:
@@ -40,8 +41,7 @@ def _careful(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, 
         try:
             settings(os.environ)
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end the master
-            # No log: the signal may have interrupted one.
-            os.write(2, f"asgi-guard: the configuration is not reloaded, the one before stays: {error}\n".encode())
+            not_reloaded(error)
         else:
             handler(number, frame)
 

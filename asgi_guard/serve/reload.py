@@ -9,6 +9,7 @@ configuration is logged, and the one before stays.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from _thread import start_new_thread
@@ -35,11 +36,20 @@ def on_hangup(renew: Callable[[], None]) -> None:
     before = signal.getsignal(signal.SIGHUP)
 
     def handle(number: int, frame: FrameType | None) -> None:
-        start_new_thread(_renew, (renew,))
+        try:
+            start_new_thread(_renew, (renew,))
+        except RuntimeError as error:  # the process has as many threads as it may
+            not_reloaded(error)
         if callable(before):
             before(number, frame)
 
     signal.signal(signal.SIGHUP, handle)
+
+
+def not_reloaded(error: Exception) -> None:
+    """Say it on stderr, from within the handler of a signal: it may have interrupted a log, whose locks are held."""
+    text = f"asgi-guard: the configuration is not reloaded, the one before stays: {error}\n"
+    os.write(2, text.encode("utf-8", "backslashreplace"))
 
 
 def _renew(renew: Callable[[], None]) -> None:

@@ -100,18 +100,24 @@ def mistakes(headers: Mapping[str, str | None]) -> Iterator[tuple[str, MistakeEr
 
 def without_nonce(policy: str) -> str:
     """Return a policy for a response in which there is no nonce; a list that is empty then admits nothing."""
-    directives: list[str] = []
-    for directive in policy.split(";"):
-        name, *sources = directive.split()
+    written: list[str] = []
+    for name, *sources in _directives(policy):
         kept = [source for source in sources if source != NONCE]
-        directives.append(" ".join([name, *(kept or (["'none'"] if sources else []))]))
-    return "; ".join(directives)
+        written.append(" ".join([name, *(kept or (["'none'"] if sources else []))]))
+    return "; ".join(written)
+
+
+def _directives(policy: str) -> list[list[str]]:
+    """Return name and values of each directive; browsers skip those that are empty (CSP Level 3 section 2.2.1)."""
+    return [directive.split() for directive in policy.split(";") if directive.strip()]
 
 
 def _in_policy(policy: str, endpoints: Collection[str] | None) -> Iterator[MistakeError]:
     read: dict[str, list[str]] = {}
-    for directive in policy.rstrip("; ").split(";"):
-        name, *sources = directive.split() or [""]
+    directives = _directives(policy)
+    if not directives:
+        yield MistakeError("AG380", "must have a directive", "Write one, or None in place of the value to send none.")
+    for name, *sources in directives:
         if name.lower() not in _DIRECTIVES:
             yield _unknown("AG380", name, _DIRECTIVES, "must have the directives of CSP only")
             continue
@@ -155,10 +161,14 @@ def _in_sources(name: str, sources: list[str]) -> Iterator[MistakeError]:
 
 def _in_hsts(value: str) -> Iterator[MistakeError]:
     directives: dict[str, str] = {}
-    for directive in value.split(";"):
+    for directive in filter(str.strip, value.split(";")):  # empty ones are allowed (RFC 6797 section 6.1)
         name, _, argument = directive.strip().partition("=")
-        if name.lower() not in {"max-age", "includesubdomains", "preload"} or name.lower() in directives:
-            yield _unknown("AG390", name, ("max-age", "includeSubDomains", "preload"), "must have each directive once")
+        if name.lower() in directives:
+            yield MistakeError("AG390", "must have each directive once", f"Leave out one {name!r}.")
+        elif name.lower() not in {"max-age", "includesubdomains", "preload"}:
+            yield _unknown(
+                "AG390", name, ("max-age", "includeSubDomains", "preload"), "must have the directives of HSTS only"
+            )
         directives[name.lower()] = argument.strip('"')
     age = directives.get("max-age", "")
     if not (age.isascii() and age.isdigit()):

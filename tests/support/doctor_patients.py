@@ -67,6 +67,16 @@ def well() -> Guard:
     return guarded()
 
 
+def well_at_a_port() -> Guard:
+    """Make one that lacks nothing, and answers at one port of one host alone."""
+    return guarded(trusted_host="shop.example:8443")
+
+
+def well_at_an_address() -> Guard:
+    """Make one that lacks nothing, and answers at an address."""
+    return guarded(trusted_host=["[2001:db8::7]:8443", "shop.example"])
+
+
 async def cookie(request: Request) -> HTMLResponse:
     """Set a cookie that scripts and other sites read."""
     answer = HTMLResponse(PAGE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +30,11 @@ def clock() -> ManualClock:
 def bans(clock: ManualClock) -> Bans:
     """Bans by that clock."""
     return Bans(clock=clock)
+
+
+def test_they_say_what_they_are_made_with() -> None:
+    """Where settings are explained, a place in memory would tell nobody anything."""
+    assert repr(Bans(max_bans=9)) == "Bans(max_bans=9, ipv6_prefix=64)"
 
 
 def test_a_ban_ends_by_itself_to_the_nanosecond(bans, clock) -> None:
@@ -334,6 +341,27 @@ def test_the_memory_of_refusals_is_bounded(bans, clock) -> None:
     listener(refused("198.51.3.231"))
 
     assert [ban.network for ban in bans] == ["198.51.3.231"]
+
+
+def test_threads_may_see_refusals_at_the_same_time(bans, clock) -> None:
+    """None of them is lost, and none stumbles over what another one forgets."""
+    listener = BanAfter(bans, refusals=1_000, max_clients=2, clock=clock)
+    crowded = BanAfter(bans, refusals=1_000, max_clients=2, clock=clock)
+
+    def see(thread: int) -> None:
+        for number in range(249):
+            listener(refused("198.51.100.7"))
+            crowded(refused(f"198.51.{thread}.{number}"))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(see, range(4))) == [None] * 4
+    finally:
+        sys.setswitchinterval(interval)
+    assert [len(times) for times in listener._seen.values()] == [4 * 249]
+    assert len(crowded._seen) == 2
 
 
 @pytest.mark.parametrize(

@@ -482,7 +482,7 @@ def test_it_explains_what_each_part_refuses() -> None:
     for name, refusal in {
         "cors": "403 for the WebSocket handshake of a foreign origin",
         "trusted_host": "421 for other hosts than api.example",
-        "https": "403 for what came without TLS",
+        "https": "403 for what came without TLS, but for requests under /.well-known/acme-challenge/",
         "ip_filter": "403 for 1 blocked addresses and networks",
         "fetch_metadata": "403 for what a page of another site starts, except GET navigations",
         "rate_limit": "429 for more than 2/minute from one client",

@@ -208,6 +208,13 @@ class TestSwitches:
             "SecurityMiddleware.rate_limit_window": "AG101",
         }
 
+    def test_a_long_text_in_a_switch_is_cut(self) -> None:
+        """Whatever stands there, the problem stays readable."""
+        with pytest.raises(ConfigError) as caught:
+            SecurityMiddleware.from_env(greet, {"ENABLE_ERROR_HANDLING": "x" * 5_000})
+
+        assert len(str(caught.value)) < 300
+
     def test_the_environment_is_read_when_it_is_asked_for(self, monkeypatch) -> None:
         """Never by the constructor."""
         monkeypatch.setenv("ENABLE_ERROR_HANDLING", "false")

@@ -262,6 +262,39 @@ async def test_a_part_can_be_asked_and_told() -> None:
             guard.part(off)
 
 
+@pytest.mark.parametrize("fused", [False, True])
+async def test_what_a_part_that_is_off_has_opened_is_closed_at_the_end(fused: bool) -> None:
+    """The connections of a store, of which no layer knows any more; also where the guard is fused into another."""
+    closed: list[str] = []
+
+    class Store(MemoryStore):
+        synchronous = False
+
+        async def aclose(self) -> None:
+            closed.append("store")
+
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        guard.reconfigure(rate_limit=False)
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        closed.append(message["type"])
+
+    guard = Guard(app, rate_limit=RateLimit("5/minute", store=Store()))
+    whole = RateLimitMiddleware(guard, "9/minute") if fused else guard
+    await whole({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+
+    assert closed == ["lifespan.startup.complete", "store", "lifespan.shutdown.complete"]
+
+
 async def test_a_guard_that_is_reconfigured_still_learns_of_the_end() -> None:
     """Its readiness is that of the application, whichever layers stand there by then."""
     guard: Guard

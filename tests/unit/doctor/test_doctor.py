@@ -44,12 +44,14 @@ def test_a_planted_fault_is_found(check: str, capsys) -> None:
     assert all(found[check][part] for part in ("title", "seen", "why", "fix", "severity"))
 
 
-def test_an_application_that_is_well_has_none(capsys) -> None:
+@pytest.mark.parametrize("patient", ["well", "well_at_a_port", "well_at_an_address"])
+def test_an_application_that_is_well_has_none(patient: str, capsys) -> None:
     """Behind a server that lacks nothing that matters, and a page with the best grade."""
-    told = examined(capsys, "doctor_patients:well()", "--server", "hypercorn", "--error-path", "/boom")
+    told = examined(capsys, f"doctor_patients:{patient}()", "--server", "hypercorn", "--error-path", "/boom")
 
     grave = [finding for finding in told["findings"] if finding["severity"] != "note"]
     assert (told["code"], grave) == (0, [])
+    assert told["skipped"] == []
     assert told["score"]["grade"] == "A+"
     assert told["score"]["points"] >= 125
 

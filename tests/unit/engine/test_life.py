@@ -871,6 +871,24 @@ def test_threads_have_tickers_of_their_own() -> None:
     assert tickers[0] is not tickers[2]
 
 
+def test_other_threads_may_start_tasks_while_those_of_dead_loops_are_forgotten(monkeypatch) -> None:
+    """All threads keep their tasks in one place, and one may come while another thread looks through it."""
+
+    class Task:
+        def get_loop(self):
+            tasks.add(Task())  # as another thread does between two steps of this one
+            return loop
+
+    loop = asyncio.new_event_loop()
+    loop.close()
+    tasks: set[Task] = {Task(), Task()}
+    monkeypatch.setattr(life, "_tasks", tasks)
+
+    life._forget_dead_loops()
+
+    assert len(tasks) == 2
+
+
 def test_no_task_is_cancelled_where_none_runs() -> None:
     """A deadline may be set outside any task."""
     assert life._current_task() is None

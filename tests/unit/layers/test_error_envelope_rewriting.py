@@ -316,6 +316,25 @@ async def test_a_browser_on_this_machine_sees_the_traceback(peer) -> None:
     assert response.headers.get("cache-control") == "no-store"
 
 
+async def test_a_value_that_cannot_be_shown_hides_no_traceback() -> None:
+    """Such as an object that was only half made when it failed."""
+
+    class Order:
+        def __init__(self) -> None:
+            raise LookupError("no shelf")
+
+        def __repr__(self) -> str:
+            return f"<Order {self.number}>"
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        Order()
+
+    response = await call(ErrorEnvelopeMiddleware(app, debug=True), headers=BROWSER, client=("127.0.0.1", 1))
+
+    assert b"LookupError: no shelf" in response.body
+    assert b"in __init__" in response.body
+
+
 @pytest.mark.parametrize(
     ("headers", "client"),
     [

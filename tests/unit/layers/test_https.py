@@ -208,22 +208,36 @@ async def test_a_certificate_can_be_had_by_default() -> None:
 # proxies
 
 
-async def test_an_undeclared_proxy_is_no_endless_loop(caplog) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"X-Forwarded-Proto": "https, http"},
+        {"Forwarded": "for=203.0.113.9;proto=https"},
+        {"Forwarded": 'for=203.0.113.9;proto="HTTPS";host=shop.example, for=10.0.0.1;proto=http'},
+    ],
+    ids=str,
+)
+async def test_an_undeclared_proxy_is_no_endless_loop(said, caplog) -> None:
     """It ended TLS, and would bring each redirect back: the log says so, once."""
     guarded = HTTPSMiddleware(app)
 
     with caplog.at_level(logging.ERROR, "asgi_guard"):
         for _ in range(3):
-            response = await call(guarded, headers={"Host": "shop.example", "X-Forwarded-Proto": "https, http"})
+            response = await call(guarded, headers={"Host": "shop.example", **said})
             assert response.status == 403
 
     assert len(caplog.records) == 1
     assert "client_address=['198.51.100.7']" in caplog.text
 
 
-async def test_a_proxy_that_says_http_is_redirected() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [{"X-Forwarded-Proto": "http"}, {"Forwarded": "for=203.0.113.9;proto=http"}, {"Forwarded": "https"}],
+    ids=str,
+)
+async def test_a_proxy_that_says_http_is_redirected(said) -> None:
     """The client came in the clear."""
-    response = await call(HTTPSMiddleware(app), headers={"Host": "shop.example", "X-Forwarded-Proto": "http"})
+    response = await call(HTTPSMiddleware(app), headers={"Host": "shop.example", **said})
 
     assert response.status == 308
 
@@ -243,9 +257,16 @@ async def test_listeners_hear_of_it() -> None:
 
 def test_it_says_what_it_refuses() -> None:
     """A line each, for `explain()`."""
-    for mode, statuses in (("redirect", ["308", "403"]), ("require", ["403"])):
-        (layer,) = HTTPSMiddleware(app, mode=mode).layers
-        assert [line.split()[0] for line in layer.refusals()] == statuses
+    for fields, statuses in (
+        ({}, ["308", "403", "400"]),
+        ({"hosts": ["shop.example"], "exempt_paths": []}, ["308", "403", "400"]),
+        ({"mode": "require"}, ["403"]),
+    ):
+        (layer,) = HTTPSMiddleware(app, **fields).layers
+        lines = list(layer.refusals())
+        assert [line.split()[0] for line in lines] == statuses
+        assert ("under /.well-known/acme-challenge/" in lines[0]) is ("exempt_paths" not in fields)
+        assert ("in `hosts`" in lines[-1]) is ("hosts" in fields)
 
 
 # settings
@@ -268,6 +289,8 @@ def test_it_says_what_it_refuses() -> None:
         ({"exempt_paths": "/health"}, "AG106"),
         ({"exempt_paths": ["health"]}, "AG372"),
         ({"exempt_paths": ["/"]}, "AG372"),
+        ({"exempt_paths": ["/health/*"]}, "AG372"),
+        ({"exempt_paths": ["/shops/{id}"]}, "AG372"),
         ({"port": 0}, "AG101"),
         ({"port": "443"}, "AG101"),
     ],

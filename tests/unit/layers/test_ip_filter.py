@@ -216,6 +216,10 @@ def test_settings_that_cannot_work_do_not_start(settings, problem, remedy) -> No
             {"allow": ["::1"], "paths": ["/a", "/b"], "bans": Bans()},
             ["403 for clients that are banned", "403 for all but 1 addresses and networks under /a, /b"],
         ),
+        (
+            {"ban_after": "20/minute", "ban_layers": ["rate_limit", "validation"]},
+            ["403 for clients that are banned, as after 20/minute refusals by rate_limit, validation"],
+        ),
     ],
 )
 def test_it_says_what_it_refuses(settings, lines) -> None:

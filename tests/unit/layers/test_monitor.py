@@ -7,12 +7,15 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Callable
+from threading import Thread
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from anyio import fail_after, sleep
 
 from asgi_guard import SLO, Alert, AlertFired, ConfigError, Endpoints, Guard, Monitor, Telemetry, Webhook
+from asgi_guard.engine.fuse import restructuring
 from asgi_guard.layers.monitor import MonitorLayer
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.testing import Response, call, lifespan
@@ -395,6 +398,32 @@ async def test_a_monitor_that_cannot_begin_keeps_nobody_from_being_served(
             assert (await call(app)).status == 218
 
     assert caplog.text.count("the monitor could not begin") == 1
+
+
+async def test_it_looks_through_those_who_want_it_while_nobody_joins_them() -> None:
+    """It begins in a thread, and another guard may be made or reconfigured meanwhile."""
+    aggregate = Aggregate()
+    seen: list[bool] = []
+
+    def join() -> None:
+        seen.append(restructuring.acquire(blocking=False))
+        if seen[-1]:
+            restructuring.release()
+
+    class Wanting(WeakSet[Any]):
+        def __iter__(self) -> Any:
+            thread = Thread(target=join)
+            thread.start()
+            thread.join()
+            return super().__iter__()
+
+    aggregate.watched_for = Wanting()
+    app = guarded(aggregate=aggregate)
+    await call(app)
+    await end(app)
+
+    assert len(seen) > 1
+    assert not any(seen)
 
 
 async def test_a_layer_without_a_stack_watches_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -377,3 +378,19 @@ def test_all_that_cannot_work_is_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         Telemetry(http="mine", slow_seconds=-1, aggregate=1, exclude=1)
     assert len(caught.value.problems) == 4
+
+
+def test_a_meter_provider_may_come_while_another_thread_meets_a_request_of_a_new_kind() -> None:
+    """What was looked up without it is forgotten, for each kind that was there."""
+    layer = TelemetryLayer(Telemetry(aggregate=Aggregate(), meter_provider=SimpleNamespace(get_meter=print)))
+
+    class Answers(dict):
+        def clear(self) -> None:
+            super().clear()
+            layer._kinds["GET", "http", str(len(layer._kinds))] = SimpleNamespace(answers={})
+
+    both = [SimpleNamespace(answers=Answers(known=())) for _ in range(2)]
+    layer._kinds |= {("GET", "http", str(number)): kind for number, kind in enumerate(both)}
+    layer.took(layer, 1)
+
+    assert [kind.answers for kind in both] == [{}, {}]

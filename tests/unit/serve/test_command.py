@@ -172,6 +172,21 @@ def test_what_cannot_be_served_is_refused(
     assert said.startswith("asgi-guard: ")
 
 
+@pytest.mark.parametrize(("addresses", "code"), [(["2001:db8::1", "127.0.0.1"], 0), (["2001:db8::1"], 2)])
+def test_a_name_may_have_an_address_that_this_machine_has_not(
+    addresses: list[str], code: int, become: list[Any], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `localhost` in a container without IPv6: servers listen at the others, if there are any."""
+    found = [
+        (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, 0))
+        for address in addresses
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+    assert run(port, "--host", "shop.internal") == code
+    assert bool(become) is (code == 0)
+
+
 def test_a_port_that_is_taken_is_refused(become: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     """With what to do about it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from asgi_guard.serve.master import _careful
+
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal")
 
 SERVER = """
@@ -73,6 +75,17 @@ def test_a_wrong_file_is_kept_from_the_server(tmp_path: Path) -> None:
     assert printed.count("heard SIGHUP") == 1
     assert said.startswith("asgi-guard: the configuration is not reloaded, the one before stays: 2 settings are wrong:")
     assert "Did you mean 'rate_limit'?" in said
+
+
+def test_a_file_whose_name_is_no_text_does_not_end_the_master(monkeypatch, capfd) -> None:
+    """A path is bytes; what is said of it must not fail."""
+    monkeypatch.setenv("ASGI_GUARD_CONFIG", "gone\udcff.toml")
+    heard: list[int] = []
+
+    _careful(lambda number, _frame: heard.append(number))(signal.SIGHUP, None)
+
+    assert heard == []
+    assert "AG510 gone\\udcff.toml cannot be read" in capfd.readouterr().err
 
 
 def test_a_worker_has_its_signal_to_itself(tmp_path: Path) -> None:

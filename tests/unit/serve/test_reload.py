@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from asgi_guard.errors.exceptions import ConfigError
+from asgi_guard.serve import reload
 from asgi_guard.serve.reload import on_hangup
 from asgi_guard.settings import Problem
 
@@ -89,6 +90,23 @@ def test_whoever_had_the_signal_is_called_as_well(log: Log) -> None:
 
     assert log.news.wait(PATIENCE_SECONDS)
     assert heard == [signal.SIGHUP]
+
+
+def test_a_process_that_has_all_the_threads_it_may_goes_on(monkeypatch, capfd) -> None:
+    """An exception out of the handler would end it, wherever it was; the one before is still called."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    heard: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _frame: heard.append(number))
+    monkeypatch.setattr(reload, "start_new_thread", refuse)
+
+    on_hangup(lambda: None)
+    signal.raise_signal(signal.SIGHUP)
+
+    assert heard == [signal.SIGHUP]
+    assert "the configuration is not reloaded, the one before stays: can't start new thread" in capfd.readouterr().err
 
 
 def test_one_renewal_at_a_time(log: Log) -> None:
