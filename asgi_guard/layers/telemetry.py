@@ -32,6 +32,7 @@ from asgi_guard.telemetry.semconv import (
     CONNECTION_DURATION,
     KNOWN_METHODS,
     LAYER_DURATION,
+    LEFT_REQUEST_DURATION,
     MESSAGES,
     OTHER,
     REQUEST_SIZE,
@@ -67,7 +68,7 @@ _logger: Final = logging.getLogger("asgi_guard")
 class _Kind:
     """The requests of one method, scheme and version: how many are on their way, and how they have ended."""
 
-    __slots__ = ("active", "answers", "is_socket", "method", "values")
+    __slots__ = ("active", "answers", "is_socket", "left", "method", "values")
 
     def __init__(self, active: Series, method: str, *values: str, is_socket: bool = False) -> None:
         self.active = active
@@ -75,6 +76,7 @@ class _Kind:
         self.values = values
         self.is_socket = is_socket
         self.answers: dict[tuple[str, str, int, str], tuple[Series, ...]] = {}
+        self.left: dict[tuple[str, str, int, str], Series] = {}
 
 
 class TelemetryLayer(Layer):
@@ -101,6 +103,7 @@ class TelemetryLayer(Layer):
         self._shares = Shares(settings.http)
         self.aggregate: Aggregate = aggregate_for(settings)
         self._request_duration = duration_metric(self.aggregate, settings.duration_bounds)
+        self._left_duration = duration_metric(self.aggregate, settings.duration_bounds, LEFT_REQUEST_DURATION)
         self._out = Out(settings, self.aggregate)
         self._durations: dict[str, Series] = {}
         self._roots = Roots()
@@ -155,6 +158,8 @@ class TelemetryLayer(Layer):
         is_alone = self._shares.is_alone
         if not is_alone:
             theirs, whose = self._shares.begin(exchange)
+        if kind.is_socket:
+            whose = OURS  # nobody else tells the metrics of connections
         if whose <= OURS_UNLESS_MARKED:
             kind.active.add(1)
         if self._spans is not None and not theirs.spans:
@@ -326,6 +331,11 @@ class TelemetryLayer(Layer):
             if sizes is not None and len(known) > 1:
                 known[1].record(sizes[0])
                 known[2].record(sizes[1])
+        else:  # told by somebody else, and watched here
+            left = kind.left.get((root, template, status, error)) or self._found_left(
+                kind, root, template, status, error
+            )
+            left.record(took_ns)
         if opened is not None and self._spans is not None:
             self._spans.end(exchange, opened, kind.method, root + template, error)
         if self._log is None or self._writer is None or sizes is None:
@@ -346,6 +356,13 @@ class TelemetryLayer(Layer):
         found = (self._out.both(first), *others)
         if len(kind.answers) < MAX_KNOWN:
             kind.answers[root, template, status, error] = found
+        return found
+
+    def _found_left(self, kind: _Kind, root: str, template: str, status: int, error: str) -> Series:
+        values = (*kind.values, root + template, str(status) if status else "", error)
+        found = self.aggregate.series(self._left_duration, *values)
+        if len(kind.left) < MAX_KNOWN:
+            kind.left[root, template, status, error] = found
         return found
 
 

@@ -37,7 +37,8 @@ _DEEPEST: Final = 64
 """How far into an application its middlewares are looked for."""
 
 MEASURED_THERE: Final = (
-    "The application measures its requests itself, so their durations are not in /metrics; "
+    "The application measures its requests itself, so that http.server.request.duration is its own to tell; "
+    "the monitor and /metrics have them as asgi_guard.request.duration. "
     'Telemetry(http="guard") measures them here. This is said once.'
 )
 _logger: Final = logging.getLogger("asgi_guard.telemetry")

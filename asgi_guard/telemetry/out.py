@@ -42,13 +42,12 @@ def aggregate_for(settings: Telemetry) -> Aggregate:
     return share(None if settings.shared_dir == "auto" else settings.shared_dir, opens=False)
 
 
-def duration_metric(aggregate: Aggregate, bounds: Sequence[float]) -> Metric:
-    """Return the metric of durations with bounds of one's own.
+def duration_metric(aggregate: Aggregate, bounds: Sequence[float], metric: Metric = REQUEST_DURATION) -> Metric:
+    """Return a metric of durations with bounds of one's own.
 
     Raises:
         ConfigError: the aggregate counts durations in other ones.
     """
-    metric = REQUEST_DURATION
     if tuple(bounds) != metric.bounds:
         metric = replace(metric, bounds=tuple(map(float, bounds)))
     try:

@@ -43,6 +43,17 @@ REQUEST_DURATION: Final = Metric(
     is_exponential=True,
 )
 
+LEFT_REQUEST_DURATION: Final = Metric(
+    "asgi_guard.request.duration",
+    "s",
+    "Duration of HTTP server requests that somebody else tells as http.server.request.duration.",
+    Kind.HISTOGRAM,
+    REQUEST_DURATION.attributes,
+    HTTP_DURATION_BOUNDS,
+    is_exponential=True,
+)
+"""Those that are left to others: whoever watches must know of them all the same."""
+
 ACTIVE_REQUESTS: Final = Metric(
     "http.server.active_requests",
     "{request}",

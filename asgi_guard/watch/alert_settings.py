@@ -6,7 +6,7 @@ Must never take a threshold that nothing could cross, nor fire on one request, h
 |-------|--------------------------------------------------------------------------|
 | AG880 | an alert has one threshold: `above` or `below`                           |
 | AG881 | a threshold in percent lies between 0 and 100, or nothing could cross it |
-| AG882 | a threshold is of a signal that is known                                 |
+| AG882 | a signal is one that is known, or is not called nearly as one            |
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ MAX_SECONDS: Final = 86_400.0
 
 HISTORY_SECONDS: Final = 3_600.0
 """An hour: the longest window, since nothing older is kept."""
+
+_NEARLY: Final = 0.85
+"""How much alike two names are that are one, of which the other is written wrongly: 1 is the same."""
+
+_CROSSED: Final = "must be a percentage that can be crossed: from 0, under 100 for `above`, over 0 for `below`"
+_UNCROSSED: Final = (
+    "80 is 80 %. Name the alerts that you want in Monitor(alerts=...), and leave this one out, to have none."
+)
 
 _FEWEST_ERRORS: Final = 1.5  # two, with room for a rate that was rounded
 _FEWEST_FOR_P95: Final = 20  # of fewer durations the slowest one alone is the 95th percentile
@@ -92,7 +100,8 @@ class Alert:
     def __post_init__(self) -> None:
         problems = Problems("Alert")
         problems.text("name", self.name, max_length=128)
-        problems.text("signal", self.signal, max_length=128)
+        if problems.text("signal", self.signal, max_length=128):
+            _check_signal(problems, self.signal)
         self._check_threshold(problems)
         problems.number("window_seconds", self.window_seconds, minimum=1, maximum=HISTORY_SECONDS)
         problems.integer("minimum_events", self.minimum_events, minimum=1, maximum=1_000_000)
@@ -111,8 +120,8 @@ class Alert:
             )
             problems.add("AG880", "above", self.above, rule, remedy)
         for field, value in given.items():
-            if problems.number(field, value) and self.unit == "%" and not 0 <= value <= 100:
-                problems.add("AG881", field, value, "must be a percentage from 0 to 100", "80 is 80 %.")
+            if problems.number(field, value) and self.unit == "%" and not _can_cross(value, is_above=field == "above"):
+                problems.add("AG881", field, value, _CROSSED, _UNCROSSED)
 
     @property
     def threshold(self) -> float:
@@ -143,6 +152,22 @@ class Alert:
         if self.signal == "error_rate":
             return value * events < 100 * _FEWEST_ERRORS
         return self.signal == "response_time" and events < _FEWEST_FOR_P95
+
+
+def _can_cross(percent: float, *, is_above: bool) -> bool:
+    return 0 <= percent < 100 if is_above else 0 < percent <= 100
+
+
+def _check_signal(problems: Problems, signal: str) -> None:
+    """Refuse what is nearly a signal: it would be watched as a metric of one's own, which nothing ever measures."""
+    if signal in UNITS:
+        return
+    from difflib import get_close_matches  # slow to import, and needed only for metrics of one's own
+
+    close = get_close_matches(signal[:64].lower().replace("-", "_"), UNITS, n=1, cutoff=_NEARLY)
+    if close:
+        remedy = f"Did you mean {close[0]!r}? Call a metric of your own otherwise, such as 'shop.{signal[:64]}'."
+        problems.add("AG882", "signal", signal, "is nearly the name of a signal, and is none", remedy)
 
 
 DEFAULT_ALERTS: Final = (
@@ -179,7 +204,7 @@ def alerts_of(thresholds: Mapping[str, float]) -> tuple[Alert, ...]:
             problems.add("AG882", str(name), thresholds[name], "is not the threshold of a signal", remedy)
     for name, value in thresholds.items():
         is_number = name in known and problems.number(name, value, minimum=0)
-        if is_number and UNITS[name] == "%" and value > 100:
-            problems.add("AG881", name, value, "must be a percentage from 0 to 100", "80 is 80 %.")
+        if is_number and UNITS[name] == "%" and not _can_cross(value, is_above=True):
+            problems.add("AG881", name, value, _CROSSED, _UNCROSSED)
     problems.raise_if_any()
     return tuple([Alert(name, name, above=value) for name, value in thresholds.items()])

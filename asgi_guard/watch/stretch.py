@@ -21,10 +21,13 @@ from typing import Final, NamedTuple, TypeAlias
 from asgi_guard.monitor.buckets import PAGE
 from asgi_guard.monitor.metric import Kind
 from asgi_guard.monitor.snapshot import Key, Point, Snapshot
-from asgi_guard.telemetry.semconv import REQUEST_DURATION
+from asgi_guard.telemetry.semconv import LEFT_REQUEST_DURATION, REQUEST_DURATION
 from asgi_guard.watch.names import TRACKED_REQUEST
 
-_REQUESTS: Final = frozenset({REQUEST_DURATION.name, TRACKED_REQUEST.name})
+SERVED: Final = frozenset({REQUEST_DURATION.name, LEFT_REQUEST_DURATION.name})
+"""The requests that have come in, whoever tells their durations."""
+
+_REQUESTS: Final = SERVED | {TRACKED_REQUEST.name}
 """What is told as requests, put together by method and route: also those that the application has measured itself."""
 
 _LEFT: Final = "client_disconnect"

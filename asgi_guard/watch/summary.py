@@ -19,7 +19,7 @@ from asgi_guard.telemetry import semconv
 from asgi_guard.watch.custom import RESERVED
 from asgi_guard.watch.history import History
 from asgi_guard.watch.names import EVENT_LOOP_LAG, GC_PAUSE, PROCESS_CPU_TIME, PROCESS_MEMORY_USAGE, PROCESS_OPEN_FILES
-from asgi_guard.watch.stretch import Figures, Stretch
+from asgi_guard.watch.stretch import SERVED, Figures, Stretch
 
 VERSION: Final = 1
 
@@ -252,7 +252,7 @@ def _badness(state: str) -> int:
 
 
 def _worker(number: int, snapshot: Snapshot, moment: Moment) -> dict[str, Any]:
-    requests = sum([point.count for point in snapshot if point.metric.name == semconv.REQUEST_DURATION.name])
+    requests = sum([point.count for point in snapshot if point.metric.name in SERVED])
     pauses = [value for value in map(_p99, _named(snapshot, GC_PAUSE.name)) if value is not None]
     return {
         "pid": number,

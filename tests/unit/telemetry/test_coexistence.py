@@ -20,8 +20,10 @@ from asgi_guard.engine.fuse import Middleware
 from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsLayer
 from asgi_guard.layers.telemetry import Telemetry, TelemetryLayer
 from asgi_guard.monitor.cells import Aggregate
+from asgi_guard.monitor.snapshot import Snapshot
 from asgi_guard.telemetry.coexistence import MEASURED_THERE
-from asgi_guard.testing import call
+from asgi_guard.testing import call, websocket
+from asgi_guard.watch.stretch import Figures, between
 
 fastapi = pytest.importorskip("fastapi")
 contrib = pytest.importorskip("opentelemetry.instrumentation.asgi")
@@ -84,6 +86,10 @@ class World:
                         found[scope.scope.name] = sum(point.count for point in metric.data.data_points)
         assert not any(point.number for point in self.aggregate.snapshot() if "active" in point.metric.name)
         return {name: count for name, count in found.items() if count}
+
+    def watched(self) -> Figures:
+        """Return the requests that the monitor knows of."""
+        return between(Snapshot(()), self.aggregate.snapshot(), 1).requests
 
 
 @pytest.fixture
@@ -181,6 +187,49 @@ async def test_what_never_reaches_it_is_measured_by_the_guard(world, make, spans
 
     assert world.spans() == [spans, "asgi_guard"]
     assert world.durations() == ({"asgi_guard": 2} if durations == "asgi_guard" else {durations: 1, "asgi_guard": 1})
+
+
+@pytest.mark.parametrize("http", ["auto", "guard", "framework"])
+@pytest.mark.parametrize("make", [make for make, *_ in INSIDE], ids=NAMES)
+async def test_the_monitor_knows_of_every_request_whoever_measures_it(world, make, http) -> None:
+    """Alerts would wait for ever on an application that measures itself."""
+    await ask(world.guard(make(world), http=http), "/items/1", "/fails", TOO_LONG, "/items/2")
+
+    watched = world.watched()
+    assert (watched.number, watched.errors, watched.timed) == (4, 1, 4)
+
+
+@pytest.mark.parametrize("http", ["auto", "guard", "framework"])
+async def test_the_monitor_knows_of_those_that_others_have_begun(world, http) -> None:
+    """Of whoever stands outside, too."""
+    await ask(contrib.OpenTelemetryMiddleware(world.guard(starlette(world), http=http), **world.theirs), "/fails")
+
+    assert (world.watched().number, world.watched().errors) == (1, 1)
+
+
+async def test_a_route_is_told_also_where_fastapi_measures(world) -> None:
+    """The summary and the alerts of a route go by it."""
+    await ask(world.guard(shop(world)), "/items/1", "/items/2")
+
+    (told,) = between(Snapshot(()), world.aggregate.snapshot(), 1).routes
+    assert told == ("GET", "/items/{number}")
+
+
+async def test_a_connection_is_the_guards_to_tell(world) -> None:
+    """Nobody else has a metric of how long it lasted."""
+    app = shop(world)
+
+    @app.websocket("/feed")
+    async def feed(socket: fastapi.WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    async with websocket(world.guard(app), "/feed"):
+        pass
+
+    points = world.aggregate.snapshot()
+    told = [point for point in points if point.metric.name == "asgi_guard.websocket.connection.duration"]
+    assert [point.count for point in told] == [1]
 
 
 async def test_the_span_of_a_refusal_began_with_the_request(world) -> None:
@@ -336,7 +385,7 @@ async def test_the_scope_of_the_caller_is_left_as_it_was(world) -> None:
 
 
 async def test_it_is_said_once_where_the_durations_are(world, caplog) -> None:
-    """Who adds OpenTelemetry to FastAPI would look for them in `/metrics` in vain."""
+    """Who adds OpenTelemetry to FastAPI finds them in `/metrics` under another name."""
     guard = world.guard(shop(world))
     await ask(guard, "/items/1", "/items/2", "/items/3")
 

@@ -11,6 +11,7 @@ import pytest
 from asgi_guard.errors import ConfigError
 from asgi_guard.events import notify
 from asgi_guard.testing import ManualClock, capture_events
+from asgi_guard.watch import alert_settings
 from asgi_guard.watch.alert_events import AlertCleared, AlertEvent, AlertFired
 from asgi_guard.watch.alerts import DEFAULT_ALERTS, TABLE, Alert, Alerts, Reading, State, Trigger, alerts_of
 from asgi_guard.watch.slo import SLO
@@ -258,7 +259,7 @@ def test_all_that_is_wrong_with_thresholds_is_told_at_once() -> None:
             f"mood is not the threshold of a signal, not 2. The names are: {', '.join(NAMES)}.",
         ),
         ("AG102", "memory_usage must be a finite number of at least 0, not '90'. Write it without quotes."),
-        ("AG881", "disk_usage must be a percentage from 0 to 100, not 190. 80 is 80 %."),
+        ("AG881", f"disk_usage {alert_settings._CROSSED}, not 190. {alert_settings._UNCROSSED}"),
         ("AG102", "response_time must be a finite number of at least 0, not -1. Give a number that keeps to this."),
     ]
 
@@ -276,7 +277,12 @@ def test_thresholds_are_a_mapping(given) -> None:
         ({}, ["AG880 Alert.above"]),
         ({"above": 1, "below": 2}, ["AG880 Alert.above"]),
         ({"above": 101}, ["AG881 Alert.above"]),
+        ({"above": 100}, ["AG881 Alert.above"]),
         ({"below": -1}, ["AG881 Alert.below"]),
+        ({"below": 0}, ["AG881 Alert.below"]),
+        ({"signal": "error_rat", "above": 1}, ["AG882 Alert.signal"]),
+        ({"signal": "response-time", "above": 1}, ["AG882 Alert.signal"]),
+        ({"signal": "CPU_USAGE", "above": 1}, ["AG882 Alert.signal"]),
         ({"above": "80"}, ["AG102 Alert.above"]),
         ({"above": math.nan}, ["AG102 Alert.above"]),
         ({"name": "", "signal": 5, "above": 1}, ["AG104 Alert.name", "AG104 Alert.signal"]),

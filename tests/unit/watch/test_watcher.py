@@ -331,13 +331,14 @@ def test_a_counter_at_rest_is_under_its_threshold() -> None:
 
 def test_a_signal_that_nobody_measures_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """A minute after the start, with what may have been meant."""
-    stage = Stage(Monitor(alerts=[Alert("cpu", "cpu_usge", above=80)], log_alerts=False))
+    stage = Stage(Monitor(alerts=[Alert("orders", "orders_wating", above=80)], log_alerts=False))
+    PerformanceMonitor(stage.aggregate).set_gauge("orders_waiting", 1)
     stage.go_on(57.5)
     assert caplog.text == ""
 
     stage.go_on(120)
-    assert caplog.text.count("the alert 'cpu' watches 'cpu_usge', which nothing has measured") == 1
-    assert "cpu_usage" in caplog.text
+    assert caplog.text.count("the alert 'orders' watches 'orders_wating', which nothing has measured") == 1
+    assert "orders_waiting" in caplog.text
 
 
 def test_one_request_alone_is_no_alert(stage: Stage) -> None:
