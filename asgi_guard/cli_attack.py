@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from asgi_guard.cli_load import header, target
+from asgi_guard.cli_load import add_app_dir, header, progress_bar, target
 from asgi_guard.errors.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ def add_attack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     attack.add_argument("--seconds", type=float, default=120.0, metavar="S", help="at most 600 (default: %(default)s)")
     attack.add_argument("--html", type=Path, metavar="FILE", help="write a page")
     attack.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_app_dir(attack)
     attack.add_argument("--i-may-attack", metavar="HOST", help="a host elsewhere that is yours to attack, by its name")
     attack.set_defaults(handler=run)
 
@@ -46,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     """Attack it."""
     try:
         headers = dict(header(line) for line in options.header)
-        report = anyio.run(_attacked, options, headers, _routes(options.routes))
+        with _unlogged():
+            report = anyio.run(_attacked, options, headers, _routes(options.routes))
     except (ConfigError, ValueError) as error:
         print(f"asgi-guard: {error}", file=sys.stderr)
         return 2
@@ -56,22 +61,38 @@ def run(options: argparse.Namespace) -> int:
     if report.holes:
         return 1
     if report.is_blind:
-        print("asgi-guard: too little was seen: every route was closed, or the client was shut out", file=sys.stderr)
+        said = "every route was closed (see --header), or the client was shut out"
+        print(f"asgi-guard: too little was seen: {said}", file=sys.stderr)
         return 2
     return 0
+
+
+@contextmanager
+def _unlogged() -> Generator[None]:
+    """Keep from standard error what an application logs that has not set logging up: a traceback for each payload."""
+    last, logging.lastResort = logging.lastResort, None
+    try:
+        yield
+    finally:
+        logging.lastResort = last
 
 
 async def _attacked(options: argparse.Namespace, headers: dict[str, str], routes: list[Any] | None) -> AttackReport:
     from asgi_guard.testing.attack import attack_application
 
-    return await attack_application(
-        target(options.target),
+    is_watched = sys.stderr.isatty()
+    report = await attack_application(
+        target(options),
         routes=routes,
         headers=headers,
         max_requests=options.max_requests,
         seconds=options.seconds,
+        progress=progress_bar() if is_watched else None,
         may_attack=options.i_may_attack,
     )
+    if is_watched:
+        print(file=sys.stderr)
+    return report
 
 
 def _routes(path: Path | None) -> list[Any] | None:

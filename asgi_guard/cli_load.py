@@ -56,6 +56,7 @@ def add_load(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     load.add_argument("--min-throughput", type=float, metavar="R", help="fail if there are fewer answers a second")
     load.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
     load.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_app_dir(load)
     load.add_argument("--i-may-load", metavar="HOST", help="a host elsewhere that is yours to load, by its very name")
     load.set_defaults(handler=run)
 
@@ -116,7 +117,7 @@ async def _report(
     from asgi_guard.testing.load import run_load
 
     return await run_load(
-        target(options.target),
+        target(options),
         options.path or ["/"],
         requests=options.requests,
         seconds=options.seconds,
@@ -132,17 +133,24 @@ async def _report(
     )
 
 
-def target(named: str) -> Any:
+def add_app_dir(command: argparse.ArgumentParser) -> None:
+    """Let the folder be named in which an application is looked for."""
+    command.add_argument(
+        "--app-dir", type=Path, default=Path(), metavar="DIR", help="where the module is (default: here)"
+    )
+
+
+def target(options: argparse.Namespace) -> Any:
     """Return the application that is named, or the URL.
 
     Raises:
         ConfigError: there is no such application.
     """
-    if re.match(r"[a-z]+://", named):
-        return named
+    if re.match(r"[a-z]+://", options.target):
+        return options.target
     from asgi_guard.serve.application import find
 
-    return find(named)
+    return find(options.target, str(options.app_dir.absolute()))
 
 
 def progress_bar() -> Callable[[int, float], None]:

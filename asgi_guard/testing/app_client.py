@@ -11,7 +11,6 @@ Rule 2: it never changes what the application said, and what the application rai
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -21,10 +20,41 @@ from urllib.parse import quote, urlencode
 from anyio import fail_after
 
 from asgi_guard.engine.types import ASGIApp, Headers, Message, Scope
+from asgi_guard.settings import did_you_mean
+from asgi_guard.testing.bodies import Content, Upload, content_of
 from asgi_guard.testing.client import RawHeaders, Response, with_host
 from asgi_guard.testing.scopes import HeadersArgument, http_scope, raw_headers, request_messages
 from asgi_guard.testing.server import StrictServer
 from asgi_guard.testing.sessions import Conversation, WebSocketSession, beside, lifespan, websocket
+
+_SCOPE_KEYS: Final = frozenset(
+    {
+        "asgi",
+        "client",
+        "extensions",
+        "http_version",
+        "method",
+        "path",
+        "query_string",
+        "raw_path",
+        "root_path",
+        "scheme",
+        "server",
+        "state",
+        "subprotocols",
+    }
+)
+"""Of the ASGI specification."""
+
+_ELSEWHERE: Final = {
+    "allow_redirects": "No redirect is followed.",
+    "base_url": "The path is all that there is; scheme= and headers={'host': ...} say the rest.",
+    "content": "Did you mean 'body'?",
+    "cookies": "Cookies are the client's: client.cookies['name'] = 'value'.",
+    "follow_redirects": "No redirect is followed.",
+    "timeout": "Did you mean 'timeout_seconds', of the client?",
+}
+"""What it is called, or done, here that other clients have as an option."""
 
 MAX_COOKIES: Final = 200
 """How many cookies a client keeps; the oldest go."""
@@ -40,7 +70,8 @@ class Client:
         headers: headers of every request, under those of the request itself.
         cookies: the cookies to begin with.
         timeout_seconds: how long each answer may take, and startup and shutdown each.
-        **scope: keys of every scope, such as `client=("203.0.113.7", 50000)` or `scheme="https"`.
+        **scope: keys of every scope: `client=("203.0.113.7", 50000)`, `server`, `scheme="https"`, `root_path`,
+            `http_version`, `raw_path`, `query_string`, `extensions`, `state`, `asgi`; others in `extensions`.
 
     Attributes:
         cookies: the cookies that it sends, by name. A `Set-Cookie` adds one, or removes it by `Max-Age=0` or an empty
@@ -60,7 +91,7 @@ class Client:
         self.cookies: dict[str, str] = dict(cookies or {})
         self._headers = raw_headers(headers)
         self._timeout_seconds = timeout_seconds
-        self._scope = scope
+        self._scope = _checked(scope)
         self._state: Mapping[str, Any] = {}
         self._open = AsyncExitStack()
 
@@ -83,7 +114,8 @@ class Client:
         headers: HeadersArgument = (),
         json: Any = None,
         data: Mapping[str, Any] | None = None,
-        body: bytes | str | Iterable[bytes] | AsyncIterable[bytes] = b"",
+        files: Mapping[str, Upload] | None = None,
+        body: Content = b"",
         disconnect_after: int | None = None,
         **scope: Any,
     ) -> Response:
@@ -95,21 +127,23 @@ class Client:
             params: a query, instead of one in the path.
             headers: further headers of this request.
             json: a body, sent as JSON.
-            data: the fields of a form, sent URL-encoded.
+            data: the fields of a form, sent URL-encoded, or beside the uploads.
+            files: uploads by the name of their field: the content, `(name, content)` or `(name, content, type)`.
             body: the body itself: in one piece, or in pieces that are handed over as the application asks for them.
             disconnect_after: leave after so many messages of the answer, its start counted; what was sent until then is
                 returned. At least 1.
-            **scope: further keys of the scope.
+            **scope: further keys of the scope, as those of the client.
 
         Raises:
-            ValueError: `disconnect_after` is less than 1, or more than one of `json`, `data` and `body` is given.
+            TypeError: there is no such option, or an upload is none.
+            ValueError: `disconnect_after` is less than 1, or more than one of `json`, a form and `body` is given.
             ProtocolViolation: a strict server refuses what was sent, or the answer is missing or not whole.
             TimeoutError: the application took too long.
             Exception: what the application raised.
         """
         if disconnect_after is not None and disconnect_after < 1:
             raise ValueError(f"disconnect_after must be at least 1, not {disconnect_after}")
-        content, kind = _content(json, data, body)
+        content, kind = content_of(json, data, files, body)
         request = self._request(method, path, params, headers, kind, scope)
         server: _Leaving
 
@@ -167,6 +201,7 @@ class Client:
         headers: HeadersArgument = (),
         json: Any = None,
         data: Mapping[str, Any] | None = None,
+        files: Mapping[str, Upload] | None = None,
         body: bytes | str = b"",
         **scope: Any,
     ) -> AsyncGenerator[StreamedResponse, None]:
@@ -178,7 +213,7 @@ class Client:
             TimeoutError: a message, or the end after the client has left, took too long.
             Exception: what the application raised.
         """
-        content, kind = _content(json, data, body)
+        content, kind = content_of(json, data, files, body)
         request = self._request(method, path, params, headers, kind, scope)
         async with beside(self.app, request, self._timeout_seconds, StreamedResponse) as answer:
             for message in request_messages(*([content] if isinstance(content, bytes) else list[bytes]())):
@@ -200,7 +235,12 @@ class Client:
             subprotocols: what the client offers, in order.
             **scope: further keys of the scope.
         """
-        keys = {"subprotocols": [*subprotocols], "state": dict(self._state), **_as_websocket(self._scope), **scope}
+        keys = {
+            "subprotocols": [*subprotocols],
+            "state": dict(self._state),
+            **_as_websocket(self._scope),
+            **_checked(scope),
+        }
         every = self._every_header(headers, "")
         return websocket(self.app, path, headers=every, timeout_seconds=self._timeout_seconds, **keys)
 
@@ -216,7 +256,12 @@ class Client:
         if params is not None:
             path = f"{path}?{urlencode(params, doseq=True)}"
         plain = path.partition("?")[0]
-        keys = {"raw_path": quote(plain, safe=_PATH_SAFE).encode(), "state": dict(self._state), **self._scope, **scope}
+        keys = {
+            "raw_path": quote(plain, safe=_PATH_SAFE).encode(),
+            "state": dict(self._state),
+            **self._scope,
+            **_checked(scope),
+        }
         return http_scope(method, path, headers=with_host(self._every_header(headers, kind)), **keys)
 
     def _every_header(self, headers: HeadersArgument, kind: str) -> Headers:
@@ -313,17 +358,15 @@ async def _one_by_one(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _content(
-    json: Any, data: Mapping[str, Any] | None, body: bytes | str | Iterable[bytes] | AsyncIterable[bytes]
-) -> tuple[bytes | Iterable[bytes] | AsyncIterable[bytes], str]:
-    """Return the body and its content type."""
-    if (json is not None) + (data is not None) + (body != b"") > 1:
-        raise ValueError("give one of json, data and body")
-    if json is not None:
-        return json_module.dumps(json).encode(), "application/json"
-    if data is not None:
-        return urlencode(data, doseq=True).encode(), "application/x-www-form-urlencoded"
-    return body.encode() if isinstance(body, str) else body, ""
+def _checked(scope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse what is no key of a scope: an option that is written wrongly, or of another client, would do nothing."""
+    for name in scope:
+        if name not in _SCOPE_KEYS:
+            known = [*_SCOPE_KEYS, "params", "headers", "json", "data", "files", "body", "timeout_seconds"]
+            guess = _ELSEWHERE.get(name) or did_you_mean(name, known)
+            remedy = guess or "What an application finds in its scope besides goes into extensions."
+            raise TypeError(f"there is no option {name!r}. {remedy}")
+    return scope
 
 
 def _as_websocket(scope: Mapping[str, Any]) -> dict[str, Any]:

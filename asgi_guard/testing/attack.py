@@ -12,10 +12,10 @@ Rule 3: a hole is told with its evidence, and nothing is told that has none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.cookies import SimpleCookie
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 import anyio
@@ -30,11 +30,12 @@ from asgi_guard.testing.attack_report import AttackReport, BlockedBenign, Hole, 
 from asgi_guard.testing.attack_spots import Spot, spots_of
 from asgi_guard.testing.attack_stored import Elements
 from asgi_guard.testing.attack_targets import AttackTarget, CalledApp, Sent, ServedApp, openapi_of
-from asgi_guard.testing.load_targets import checked_url
 from asgi_guard.testing.payloads import ATTACKS, BENIGN, Payload
+from asgi_guard.testing.targets import check_callable, checked_url
 
 __all__ = ["AttackReport", "BlockedBenign", "Hole", "attack_application"]
 
+Progress: TypeAlias = Callable[[int, float], None]
 MAX_REQUESTS: Final = 1_000_000
 MAX_SECONDS: Final = 600.0
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -43,6 +44,11 @@ _BUSY: Final = frozenset({501, 503, 505, 507})
 """What is answered with these has not failed: it was refused, or is busy."""
 _SHUT_OUT: Final = frozenset({403, 429, 503})
 _IN_A_ROW: Final = 20
+_AT_ONCE: Final = 8
+"""At how many places payloads are fired at the same time. Probes compare answers, and are alone."""
+_SLOW_SECONDS: Final = 0.5
+_SHARE_OF_PROBES: Final = 0.5
+_TOLD_ONCE_IN: Final = 20
 _LATE_SECONDS: Final = 0.2
 """How long is waited for what an application fetches after it has answered."""
 
@@ -57,6 +63,7 @@ async def attack_application(
     max_requests: int = 20_000,
     seconds: float = 120.0,
     timeout_seconds: float = 10.0,
+    progress: Progress | None = None,
     may_attack: str | None = None,
 ) -> AttackReport:
     """Fire payloads at every place where an application takes input.
@@ -74,6 +81,7 @@ async def attack_application(
         max_requests: after how many it ends, 1 to 1,000,000.
         seconds: after how long, 1 to 600.
         timeout_seconds: of one request, 0.1 to 60.
+        progress: told now and then how many requests were sent, and how far it is, from 0 to 1.
         may_attack: the name of a host other than this machine that may be attacked, exactly as in the URL.
 
     Returns:
@@ -90,12 +98,10 @@ async def attack_application(
     problems.number("timeout_seconds", timeout_seconds, minimum=0.1, maximum=60)
     found: AttackTarget
     if isinstance(target, str):
-        found = ServedApp(target, checked_url(problems, target, may_attack), timeout_seconds)
+        url = checked_url(problems, target, may_attack)
+        found = ServedApp(target, url, timeout_seconds, "To attack a server")
     else:
-        if not callable(target):
-            problems.add(
-                "AG921", "target", target, "must be an ASGI application or a URL", "Hand over the application."
-            )
+        check_callable(problems, target)
         found = CalledApp(target, timeout_seconds)
     problems.raise_if_any()
     async with found, listening() as listener:
@@ -107,10 +113,10 @@ async def attack_application(
             remedy = 'Name some: routes=[("GET", "/search", {"q": "query"})].'
             problems.add("AG923", "routes", routes, "must be found, and none were", remedy)
         problems.raise_if_any()
-        run = _Run(found, dict(headers or {}), max_requests, seconds, found.name)
+        run = _Run(found, dict(headers or {}), max_requests, seconds, progress)
         await run.probe(spots, listener)
         await run.look_for_stored(spots)
-        await run.fire(spots, payloads, benign)
+        await run.fire(spots, (*payloads, *benign))
         await run.note_what_was_fetched(listener)
     return run.report(spots)
 
@@ -123,13 +129,20 @@ class _Run:
     """One run: what was asked, and what came of it."""
 
     def __init__(
-        self, target: AttackTarget, headers: dict[str, str], max_requests: int, seconds: float, name: str
+        self,
+        target: AttackTarget,
+        headers: dict[str, str],
+        max_requests: int,
+        seconds: float,
+        progress: Progress | None,
     ) -> None:
         self._target = target
         self._headers = headers
-        self._left = max_requests
-        self._ends = perf_counter() + seconds
-        self._name = name
+        self._most = max_requests
+        self._seconds = seconds
+        self._began = perf_counter()
+        self._progress = progress
+        self._done = 0.0
         self._requests = 0
         self._holes: dict[tuple[str, str, str, str], Hole] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
@@ -142,9 +155,21 @@ class _Run:
         self._open: set[str] = set()
         self._told: dict[str, Spot] = {}
 
+    async def _by_speed(self, spots: Sequence[Spot]) -> list[Spot]:
+        """Ask each place for something ordinary, and return the quick ones first: a slow one uses up its own time."""
+        seconds = dict.fromkeys(spots, 0.0)
+        try:
+            for spot in spots:
+                seconds[spot] = (await self._ask(spot, spot.ordinary)).seconds
+        except _Enough:
+            pass  # it is told of those that are not probed
+        return sorted(spots, key=lambda spot: seconds[spot] > _SLOW_SECONDS)
+
     async def probe(self, spots: Sequence[Spot], listener: AddressBook) -> None:
         """Look for holes at each place."""
+        spots = await self._by_speed(spots)
         for number, spot in enumerate(spots):
+            self._done = _SHARE_OF_PROBES * number / len(spots)
 
             async def ask(text: str, spot: Spot = spot) -> Answer:
                 if text.startswith(listener.prefix):
@@ -180,16 +205,43 @@ class _Run:
         except _Enough:
             self._unreached.add("pages that may show what was stored")
 
-    async def fire(self, spots: Sequence[Spot], payloads: Sequence[Payload], benign: Sequence[Payload]) -> None:
-        """Fire every payload at every place, one payload after the other: what is reached in time is spread."""
-        try:
-            ordinary = {spot: await self._ask(spot, spot.ordinary) for spot in spots}
-            for payload in (*payloads, *benign):
-                for spot in spots:
-                    answer = await self._ask(spot, payload.text)
-                    await self._count(spot, payload, answer, ordinary[spot])
-        except _Enough:
-            self._unreached.add("some payloads")
+    async def fire(self, spots: Sequence[Spot], payloads: Sequence[Payload]) -> None:
+        """Fire every payload at every place, at some places at once: those that are slow hold up no other one."""
+        at_once = anyio.CapacityLimiter(_AT_ONCE)
+        suspects: list[tuple[Spot, str]] = []
+
+        async def fire_at(spot: Spot) -> None:
+            try:
+                async with at_once:
+                    ordinary = await self._ask(spot, spot.ordinary)
+                for payload in payloads:
+                    async with at_once:
+                        answer = await self._ask(spot, payload.text)
+                    self._done += (1 - _SHARE_OF_PROBES) / (len(spots) * len(payloads))
+                    self._count(spot, payload, answer, ordinary)
+                    if payload.attack != "benign" and 0 < ordinary.status < 500 and _is_broken(answer):
+                        suspects.append((spot, payload.text))
+            except _Enough:
+                self._unreached.add("some payloads")
+
+        async with anyio.create_task_group() as tasks:
+            for spot in spots:
+                tasks.start_soon(fire_at, spot)
+        await self._confirm(suspects)
+
+    async def _confirm(self, suspects: Sequence[tuple[Spot, str]]) -> None:
+        """See what fails also when nothing else is asked at the same time."""
+        for spot, text in suspects:
+            if (spot.route, spot.place, spot.name, "crash") in self._holes:
+                continue
+            try:
+                answer = await self._ask(spot, text)
+            except _Enough:
+                self._unreached.add("whether what failed does so again")
+                return
+            if _is_broken(answer):
+                said = answer.error or f"it is answered with {answer.status}"
+                self._note(spot, "crash", text, f"it fails: {said}")
 
     async def note_what_was_fetched(self, listener: AddressBook) -> None:
         """Note who has asked for an address later than he answered."""
@@ -199,7 +251,7 @@ class _Run:
             if listener.was_asked(address):
                 self._note(spot, "ssrf", address, FETCHED)
 
-    async def _count(self, spot: Spot, payload: Payload, answer: Answer, ordinary: Answer) -> None:
+    def _count(self, spot: Spot, payload: Payload, answer: Answer, ordinary: Answer) -> None:
         if answer.status == 429:  # too many of them, whatever they say
             return
         is_refused = answer.status in _REFUSALS and answer.status != ordinary.status and not _is_of_the_type(answer)
@@ -209,19 +261,15 @@ class _Run:
             return
         tally = self._tallies.setdefault((spot.route, payload.attack), Tally(spot.route, payload.attack))
         tally.add(payload.text, is_refused=is_refused or answer.status == 422)
-        is_known = (spot.route, spot.place, spot.name, "crash") in self._holes
-        if not is_known and 0 < ordinary.status < 500 and _is_broken(answer):
-            if not _is_broken(await self._ask(spot, payload.text)):
-                return
-            said = answer.error or f"it is answered with {answer.status}"
-            self._note(spot, "crash", payload.text, f"it fails: {said}")
 
     async def _ask(self, spot: Spot, value: object) -> Answer:
-        if self._left <= 0 or perf_counter() > self._ends or self._is_shut_out:
-            raise _Enough
-        self._left -= 1
-        self._requests += 1
         began = perf_counter()
+        passed = (began - self._began) / self._seconds
+        if self._requests >= self._most or passed > 1 or self._is_shut_out:
+            raise _Enough
+        self._requests += 1
+        if self._progress is not None and self._requests % _TOLD_ONCE_IN == 0:
+            self._progress(self._requests, min(1.0, max(passed, self._requests / self._most, self._done)))
         answer = timed(await self._target.send(_sent(spot, value, self._headers)), began)
         text = str(value)
         said = leaks(answer, text)
@@ -252,7 +300,7 @@ class _Run:
     def report(self, spots: Sequence[Spot]) -> AttackReport:
         """Say what was found."""
         return AttackReport(
-            target=self._name,
+            target=self._target.name,
             requests=self._requests,
             routes=tuple(dict.fromkeys(spot.route for spot in spots)),
             holes=tuple(self._holes.values()),

@@ -176,25 +176,26 @@ class AttackReport:
 
     def text(self) -> str:
         """Write it for a person."""
-        lines = [f"{self.requests:,} requests to {len(self.routes)} routes of {self.target}"]
+        lines = [f"{_of(self.requests, 'request')} to {_of(len(self.routes), 'route')} of {self.target}"]
         lines += [f"HOLE: {hole.line()}" for hole in self.holes[:_MOST_LINES]]
         total = self.refused + self.passed
         lines.append(f"{self.refused:,} of {total:,} payloads were refused, {self.passed:,} were let through:")
         for attack, refused, passed in self._by_class():
             lines.append(f"  {attack:12} {refused:6,} refused {passed:6,} let through")
-        benign = f"{len(self.blocked_benign):,} ordinary texts were refused"
+        benign = f"{_of(len(self.blocked_benign), 'ordinary text')} refused"
         shown = [
             f"  {one.status} for {one.text!r} in {one.route}, {one.place} {one.name}" for one in self.blocked_benign
         ]
         lines += [benign, *shown[:_SHOWN]]
         if self.unreached:
             lines.append(
-                f"not reached: {len(self.unreached)}, such as {self.unreached[0]}; give it more requests, or time"
+                f"not reached: {len(self.unreached)}, such as {self.unreached[0]}; give it more requests, or more time"
             )
         if self.closed:
             some = ", ".join(self.closed[:_SHOWN])
-            lines.append(f"closed: {len(self.closed)} routes answered everything with an error: {some}; sign in, say")
-        lines.append("no hole was found" if not self.holes else f"{len(self.holes)} holes were found")
+            closed = f"closed: {_of(len(self.closed), 'route')} answered everything with an error: {some}"
+            lines.append(f"{closed}; with headers of somebody who is signed in more is seen")
+        lines.append(f"{_of(len(self.holes), 'hole')} found" if self.holes else "no hole was found")
         return "\n".join(lines)
 
     def _by_class(self) -> list[tuple[str, int, int]]:
@@ -222,19 +223,23 @@ class AttackReport:
             ("route", "place", "text", "status"),
             [(one.route, f"{one.place} {one.name}", one.text, str(one.status)) for one in self.blocked_benign],
         )
-        verdict = f"{len(self.holes)} holes" if self.holes else "No hole was found"
+        verdict = _of(len(self.holes), "hole") if self.holes else "No hole was found"
         return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Attack on {escape(self.target)}</title><style>{_STYLE}</style></head><body>
 <h1>Attack on {escape(self.target)}</h1>
-<p class="bad">{escape(verdict)}</p><p>{self.requests:,} requests to {len(self.routes)} routes.</p>
+<p class="bad">{escape(verdict)}</p><p>{_of(self.requests, "request")} to {_of(len(self.routes), "route")}.</p>
 <h2>Holes</h2>{holes}<h2>Payloads</h2>{classes}<h2>Ordinary texts that were refused</h2>{benign}
 {_list("Not reached", self.unreached)}{_list("Closed: answered everything with an error", self.closed)}
 <details><summary>As data</summary><pre>{escape(json.dumps(self.told(), indent=2))}</pre></details>
 </body></html>
 """
+
+
+def _of(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _list(head: str, texts: Sequence[str]) -> str:

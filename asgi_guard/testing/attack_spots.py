@@ -195,7 +195,7 @@ def _of_routes(routes: Any, prefix: str, depth: int) -> Iterator[_Route]:
         inner: Any = getattr(route, "routes", None)
         if isinstance(inner, list | tuple) and inner and depth < _DEPTH:
             yield from _of_routes(inner, path, depth + 1)
-        elif callable(getattr(route, "endpoint", None)) or getattr(route, "http_methods", None):
+        elif hasattr(route, "methods") or getattr(route, "http_methods", None):  # those of WebSockets have neither
             yield from ((method, path, {}) for method in _methods(route))
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from types import SimpleNamespace, TracebackType
-from typing import Any, Final, NamedTuple, Protocol, Self
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote, urlencode
 
 import anyio
@@ -17,8 +16,7 @@ import anyio
 from asgi_guard.engine.types import Receive, Scope, Send
 from asgi_guard.testing.attack_probes import Answer
 from asgi_guard.testing.client import call
-from asgi_guard.testing.link import Link
-from asgi_guard.testing.sessions import lifespan
+from asgi_guard.testing.targets import Called, Served, Target
 
 _MOST_BYTES: Final = 8 << 20
 """How much of an answer is kept: whole OpenAPI documents, and no flood."""
@@ -41,72 +39,32 @@ class Sent(NamedTuple):
     fields: Mapping[str, object]
     form: Mapping[str, object]
 
-    def body(self) -> tuple[bytes, str | None]:
-        """Write the body, and its type."""
+    def body(self) -> tuple[bytes, dict[str, str]]:
+        """Write the body, and the headers with its type."""
         if self.fields:
-            return json.dumps(self.fields).encode(), "application/json"
+            return json.dumps(self.fields).encode(), {**self.headers, "content-type": "application/json"}
         if self.form:
             text = urlencode({name: str(value) for name, value in self.form.items()})
-            return text.encode(), "application/x-www-form-urlencoded"
-        return b"", None
+            return text.encode(), {**self.headers, "content-type": "application/x-www-form-urlencoded"}
+        return b"", {**self.headers}
 
 
-class AttackTarget(Protocol):
+class AttackTarget(Target, Protocol):
     """What is attacked; an async context manager."""
 
-    name: str
-
-    async def __aenter__(self) -> Self:
-        """Get ready."""
-        ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Release what was opened."""
-        ...
-
     async def send(self, sent: Sent) -> Answer:
         """Send a request, and return what came back, whatever that is."""
         ...
 
 
-class CalledApp:
-    """An application that is called in this process, its lifespan on, by a client of another address each time.
+class CalledApp(Called):
+    """An application that is called in this process, by a client of another address each time."""
 
-    Args:
-        app: the application.
-        timeout_seconds: how long it may take.
-    """
-
-    def __init__(self, app: Any, timeout_seconds: float) -> None:
-        self.name: str = getattr(app, "__name__", None) or type(app).__name__
-        self._app = app
-        self._timeout = timeout_seconds
-        self._stack = AsyncExitStack()
-        self._sent = 0
-
-    async def __aenter__(self) -> Self:
-        """Start the application up, if it knows how that is done."""
-        await self._stack.__aenter__()
-        try:
-            await self._stack.enter_async_context(lifespan(self._app))
-        except Exception as exc:
-            await self._stack.aclose()
-            if str(exc).startswith("the startup failed"):
-                raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Shut it down."""
-        await self._stack.__aexit__(kind, exc, traceback)
+    _sent = 0
 
     async def send(self, sent: Sent) -> Answer:
         """Send a request, and return what came back, whatever that is."""
-        body, kind = sent.body()
-        headers = {**sent.headers, **({} if kind is None else {"content-type": kind})}
+        body, headers = sent.body()
         try:
             answer = await call(
                 self._as_served,
@@ -132,40 +90,12 @@ class CalledApp:
         return f"127.{self._sent >> 16 & 255}.{self._sent >> 8 & 255}.{self._sent & 255}", 51_234
 
 
-class ServedApp:
-    """A server, asked over HTTP/1.1.
-
-    Args:
-        name: its URL, as it was given.
-        url: the same with its address.
-        timeout_seconds: how long it may take.
-    """
-
-    def __init__(self, name: str, url: str, timeout_seconds: float) -> None:
-        self.name: str = name
-        self._timeout = timeout_seconds
-        self._link = Link("To attack a server", name, url, timeout_seconds)
-
-    async def __aenter__(self) -> Self:
-        """Open the client.
-
-        Raises:
-            MissingExtraError: httpx is not installed.
-            OSError: nobody listens there.
-        """
-        await self._link.open()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the connections."""
-        await self._link.close()
+class ServedApp(Served):
+    """A server."""
 
     async def send(self, sent: Sent) -> Answer:
         """Send a request, and return what came back, whatever that is."""
-        body, kind = sent.body()
-        headers = {**sent.headers, **({} if kind is None else {"content-type": kind})}
+        body, headers = sent.body()
         try:
             with anyio.fail_after(self._timeout):
                 answer, kept = await self._link.ask(sent.method, sent.path, headers, body, kept_bytes=_MOST_BYTES)

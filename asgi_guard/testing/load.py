@@ -26,7 +26,7 @@ import anyio.lowlevel
 from asgi_guard.engine.types import ASGIApp
 from asgi_guard.settings import Problems
 from asgi_guard.testing.load_report import MAX_RATE, LoadFailedError, LoadReport, LoadRule, Route, Second, bucket_of
-from asgi_guard.testing.load_targets import Ask, Target, parsed, target_of
+from asgi_guard.testing.load_targets import Ask, LoadTarget, parsed, target_of
 
 __all__ = ["Ask", "LoadFailedError", "LoadReport", "LoadRule", "Route", "Second", "run_load"]
 
@@ -117,7 +117,7 @@ class _Run:
 
     def __init__(
         self,
-        target: Target,
+        target: LoadTarget,
         asks: Sequence[Ask],
         *,
         requests: int,

@@ -52,19 +52,26 @@ class LoopThread:
     """A thread with an event loop, in which servers run."""
 
     def __init__(self) -> None:
-        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop()  # which knows readers
+        self.listening: set[socket.socket] = set()
+        self.accepted: set[socket.socket] = set()
+        """Those of which no transport knows yet: a task that is cancelled before its first step closes nothing."""
         self._thread = threading.Thread(target=self._run, name="asgi-guard-stand-ins", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+        for listener in self.listening:
+            self.loop.remove_reader(listener)
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
         self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+        for opened in self.listening | self.accepted:
+            opened.close()
 
     def end(self) -> None:
         """End every server of it, and the thread."""
@@ -88,24 +95,27 @@ class HTTPServer:
 
     def serve_in(self, thread: LoopThread) -> None:
         """Begin; who connects before the loop is ready waits for it."""
-        asyncio.run_coroutine_threadsafe(self._accept(), thread.loop)
+        thread.listening.add(self._socket)
+        thread.loop.call_soon_threadsafe(thread.loop.add_reader, self._socket, self._accept, thread)
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _accept(self, thread: LoopThread) -> None:
+        """Take the next connection. In a callback: what a task has accepted is lost if it is cancelled just then."""
         try:
-            while True:
-                connection, _ = await loop.sock_accept(self._socket)
-                if len(self._tasks) >= MAX_CONNECTIONS:
-                    connection.close()
-                    continue
-                task = loop.create_task(self._converse(connection))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        finally:
-            self._socket.close()
+            connection, _ = self._socket.accept()
+        except OSError:  # whoever wanted one has left
+            return
+        if len(self._tasks) >= MAX_CONNECTIONS:
+            connection.close()
+            return
+        connection.setblocking(False)
+        thread.accepted.add(connection)
+        task = thread.loop.create_task(self._converse(connection, thread.accepted))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _converse(self, connection: socket.socket) -> None:
+    async def _converse(self, connection: socket.socket, accepted: set[socket.socket]) -> None:
         reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_HEAD_BYTES)
+        accepted.discard(connection)  # from here on it is the transport's to close
         try:
             while (call := await _read(reader)) is not None and await self._carry_out(self._answer(call), call, writer):
                 pass

@@ -61,12 +61,17 @@ class StandIn:
         calls: what it was called with, in order; the last 10,000.
         name: how it is called in a message.
         port: the port of 127.0.0.1 that it listens on, from 20000 to 31999; 0 before it has started.
+
+    Raises:
+        TypeError: the default is no step.
     """
 
     def __init__(self, default: Step | None = None, *, name: str = "service", thread: LoopThread | None = None) -> None:
         self.name = name
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self.port: int = 0
+        if default is not None and not isinstance(default, Step):
+            raise TypeError(f"what it does by default is a step, such as ok({{}}), and not {default!r}")
         self._default = ok({}) if default is None else default
         self._script: deque[Step] = deque()
         self._down: Step | None = None

@@ -77,7 +77,9 @@ def _users_of(folder: Path) -> str:
     """Return the users of the last time; the first time, make a clerk and an auditor, and print their tokens."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = folder / "users"
-    if not kept.exists():
+    if kept.exists():
+        print(f"the users of {kept}; `token NAME ROLE` makes another one, for {PREFIX}USERS", flush=True)
+    else:
         made = {name: new_user(name, role) for name, role in (("ann", "clerk"), ("eve", "auditor"))}
         for name, (token, _) in made.items():
             print(f"the token of {name}, which is not shown again: {token}", flush=True)

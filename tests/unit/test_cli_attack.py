@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,30 @@ def test_a_server_of_this_machine_is_attacked(tmp_path: Path, capsys) -> None:
     assert "300 requests to 7 routes" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["attack", "load"])
+@pytest.mark.parametrize("is_named", [False, True], ids=["here", "named"])
+def test_an_application_is_found_where_somebody_stands(command: str, is_named: bool, tmp_path: Path, capsys) -> None:
+    """As a program of its own, whose path does not begin with the current folder."""
+    (tmp_path / "corner.py").write_text("async def app(scope, receive, send): raise RuntimeError(__file__)\n")
+    where = ["--app-dir", str(tmp_path)] if is_named else []
+    few = ["--requests", "1"] if command == "load" else ["--max-requests", "1", "--routes", str(tmp_path / "r.json")]
+    (tmp_path / "r.json").write_text('[["GET", "/", {"q": "query"}]]')
+    code = "import sys; sys.path[:] = sys.path[1:]; from asgi_guard.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, command, "corner:app", *few, *where],
+        cwd=None if is_named else tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "AG551" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert " to 1 route" in done.stdout or "GET /" in done.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -72,7 +99,7 @@ def test_what_lets_nobody_in_was_not_attacked(tmp_path: Path, capsys) -> None:
 
     assert main(["attack", "attack_shops:without_holes()", *arguments]) == 2
     said = capsys.readouterr()
-    assert "closed: 1 routes" in said.out
+    assert "closed: 1 route answered" in said.out
     assert "too little was seen" in said.err
 
 

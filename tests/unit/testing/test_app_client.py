@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from asgi_guard.testing import Client, ProtocolViolation
 
@@ -128,8 +132,8 @@ async def test_a_client_that_leaves_is_told_of(body) -> None:
     ("given", "problem"),
     [
         ({"disconnect_after": 0}, "at least 1, not 0"),
-        ({"json": 1, "data": {}}, "one of json, data and body"),
-        ({"data": {}, "body": b"x"}, "one of json, data and body"),
+        ({"json": 1, "data": {}}, "give one of json, data"),
+        ({"data": {}, "body": b"x"}, "give one of json, data"),
     ],
 )
 async def test_nonsense_is_refused_before_it_is_sent(given, problem) -> None:
@@ -273,3 +277,59 @@ async def test_headers_and_scope_of_every_request() -> None:
 
     assert (response.headers.get_all("x-x"), response.headers.get_all("x-y")) == (["2"], ["1"])
     assert seen == [("wss", "a=b", ("::1", 9))]
+
+
+UPLOADS = {
+    "content": (b"\x00\r\n--x", ("f", "application/octet-stream", b"\x00\r\n--x")),
+    "text": ("h\u00e9", ("f", "application/octet-stream", "h\u00e9".encode())),
+    "named": (("a.csv", b"1,2"), ("a.csv", "application/octet-stream", b"1,2")),
+    "typed": (("a.csv", "1,2", "text/csv"), ("a.csv", "text/csv", b"1,2")),
+    "a name that breaks out": (('a"\r\nX: y', b""), ("a%22%0D%0AX: y", "application/octet-stream", b"")),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("upload", "expected"), UPLOADS.values(), ids=UPLOADS)
+async def test_an_upload_arrives_beside_the_fields_of_its_form(upload, expected) -> None:
+    """As a framework reads it, whatever is in it."""
+
+    async def take(request: Request) -> JSONResponse:
+        async with request.form() as form:
+            upload = form["f"]
+            found = [upload.filename, upload.content_type, (await upload.read()).hex(), form.getlist("tag")]
+        return JSONResponse(found)
+
+    client = Client(Starlette(routes=[Route("/", take, methods=["POST"])]))
+    response = await client.post("/", data={"tag": ["a", "b"]}, files={"f": upload})
+
+    name, kind, content = expected
+    assert response.json() == [name, kind, content.hex(), ["a", "b"]]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("upload", [5, None, (5, b""), ("a", 5), ("a",), (), {}], ids=str)
+async def test_what_is_no_upload_is_refused(upload) -> None:
+    """With the field that it is in."""
+    with pytest.raises(TypeError, match=r"files\['f'\] must be bytes"):
+        await Client(mirror).post("/", files={"f": upload})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ("jsn", "Did you mean 'json'?"),
+        ("content", "Did you mean 'body'?"),
+        ("follow_redirects", "No redirect is followed."),
+        ("tenant", "goes into extensions"),
+    ],
+)
+async def test_an_option_that_there_is_not_is_refused(option: str, remedy: str) -> None:
+    """It would go into the scope, where nobody looks for it."""
+    with pytest.raises(TypeError, match=f"there is no option '{option}'. .*{remedy.replace('?', '[?]')}"):
+        await Client(mirror).get("/", **{option: "1"})
+    with pytest.raises(TypeError, match="there is no option"):
+        Client(mirror, **{option: "1"})
+    with pytest.raises(TypeError, match="there is no option"):
+        async with Client(mirror).websocket("/", **{option: "1"}):
+            pass

@@ -183,7 +183,7 @@ def test_the_report_is_text_data_and_a_page() -> None:
 )
 def test_nonsense_and_other_machines_are_refused(settings: dict[str, Any], ids: list[str], monkeypatch) -> None:
     """Before anything is sent."""
-    monkeypatch.setattr("asgi_guard.testing.load_targets.getaddrinfo", lambda host, port: [(0, 0, 0, "", (host, port))])
+    monkeypatch.setattr("asgi_guard.testing.targets.getaddrinfo", lambda host, port: [(0, 0, 0, "", (host, port))])
     with pytest.raises(ConfigError) as caught:
         attack(**{"target": without_holes(), **settings})
     assert [problem.id for problem in caught.value.problems] == ids

@@ -199,7 +199,7 @@ def test_a_route_that_lets_nobody_in_is_told() -> None:
     report = attack(application(lambda text: PlainTextResponse("", 401)))
 
     assert (report.closed, report.is_blind, report.holes) == (("GET /",), True, ())
-    assert "closed: 1 routes" in report.text()
+    assert "closed: 1 route answered" in report.text()
 
 
 class Line(BaseModel):

@@ -237,14 +237,14 @@ async def test_a_report_is_text_data_and_a_page() -> None:
 )
 async def test_nonsense_and_other_machines_are_refused(settings: dict[str, Any], ids: list[str], monkeypatch) -> None:
     """All at once, before anything is asked."""
-    from asgi_guard.testing import load_targets
+    from asgi_guard.testing import targets
 
     def resolved(host: str, port: int) -> list[Any]:
         if host[0].isdigit() or ":" in host:
             return [(0, 0, 0, "", (host, port))]
-        raise load_targets.gaierror
+        raise targets.gaierror
 
-    monkeypatch.setattr(load_targets, "getaddrinfo", resolved)
+    monkeypatch.setattr(targets, "getaddrinfo", resolved)
     with pytest.raises(ConfigError) as caught:
         await run_load(**{"target": shop(), **settings})
     assert [problem.id for problem in caught.value.problems] == ids

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import socket
 import urllib.error
 import urllib.request
+import warnings
 
 import pytest
 
@@ -86,3 +89,25 @@ async def test_a_cache_as_an_object_has_the_same_script() -> None:
         await cache.get("k")
     assert await cache.get("k") == b"v"
     assert await cache.delete("k")
+
+
+@pytest.mark.parametrize("is_called", [False, True], ids=["not called", "called"])
+def test_nothing_of_a_stand_in_is_left_open(is_called: bool) -> None:
+    """However soon it ends: the suite of whoever has warnings as errors would fail somewhere else."""
+    for _ in range(20):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with Services() as services:
+                service = services.http()
+                client = socket.create_connection(("127.0.0.1", service.port)) if is_called else None
+            if client is not None:
+                client.close()
+            del services, service
+            gc.collect()
+        assert [str(warning.message) for warning in caught] == []
+
+
+def test_what_a_stand_in_does_by_default_is_a_step() -> None:
+    """Its name is another argument."""
+    with Services() as services, pytest.raises(TypeError, match=r"such as ok\(\{\}\), and not 'payments'"):
+        services.http("payments")
