@@ -162,6 +162,10 @@ class Ticker:
         if not is_running and self._here() is not self._home:
             self._start()
 
+    def context_of(self, exchange: Wire) -> Context | None:
+        """Return the context in which the application has sent what is held; None where that is on its way already."""
+        return self._held.get(exchange) or self._held_before.get(exchange)
+
     def release(self, exchange: Wire) -> None:
         """Stop holding."""
         if self._held.pop(exchange, None) is None:

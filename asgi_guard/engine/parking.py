@@ -16,6 +16,8 @@ from asgi_guard.engine.types import Message
 from asgi_guard.engine.wire import Wire
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from asgi_guard.engine.replies import Reply
 
 FIRST_PARKED, LAST_ERROR = 500, 599
@@ -79,7 +81,7 @@ class Parking(Wire):
             return False
         if _is_whole(words):
             body: Message = {**words[-1], "body": b"".join(word.get("body") or b"" for word in words)}
-            if await self._replaced(held, body, exc):
+            if await self._replaced(held, body, exc, self._ticker.context_of(self)):
                 return True
         start = self._let_go(held)
         if start is not None:
@@ -93,14 +95,18 @@ class Parking(Wire):
             self._end("http.response.body")
         return False
 
-    async def _replaced(self, start: Message, body: Message, exc: Exception | None) -> bool:
-        """Let the innermost layer that wants to answer do so, here or further out."""
+    async def _replaced(self, start: Message, body: Message, exc: Exception | None, context: Context | None) -> bool:
+        """Let the innermost layer that wants to answer do so, here or further out.
+
+        In the context in which the application has written it: whoever traces inside has left that by now.
+        """
         position = self.plan.size
         for position, hook in self.plan.replaces:
             if position <= self.cut:
                 break
             try:
-                reply: Reply | None = hook(self, start, body, exc)
+                said = (self, start, body, exc)
+                reply: Reply | None = hook(*said) if context is None else context.run(hook, *said)
             except Exception as failure:
                 self.fail_at(position, failure)
                 raise
@@ -108,7 +114,7 @@ class Parking(Wire):
                 await self.answer(position, reply)
                 return True
         outer: Any = self._outer
-        return outer is not None and outer.cut < 0 and await outer._replaced(start, body, exc)  # noqa: SLF001
+        return outer is not None and outer.cut < 0 and await outer._replaced(start, body, exc, context)  # noqa: SLF001
 
 
 def _is_whole(words: tuple[Message, ...]) -> bool:

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 
+from asgi_guard.correlation import current_trace_id
 from asgi_guard.engine.exchange import Exchange
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
@@ -156,6 +157,7 @@ class ErrorEnvelopeLayer(Layer):
         error = HTTPError(status) if is_plain(start, body) else written(start, body) if mode == "all" else None
         if error is None:
             return None
+        current_trace_id()  # is remembered: whoever has made the span has ended it when the answer is written
         kept = [pair for pair in start["headers"] if pair[0] not in _OF_THE_BODY]  # such as those of somebody's CORS
         if exc is None:
             return Reply.refusal(fault_of_framework(error, self._suggestions), headers=kept)

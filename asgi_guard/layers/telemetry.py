@@ -15,6 +15,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
+from asgi_guard.correlation import current_trace_id
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp, Headers, Message
@@ -145,7 +146,7 @@ class TelemetryLayer(Layer):
         if self._excludes and self._is_excluded(exchange):
             opened = None if self._spans is None or exchange.is_repeated(self) else self._spans.exclude()
             if opened is not None:
-                exchange.cells[self] = [None, 0, opened, THEIRS, None]
+                exchange.cells[self] = [None, 0, opened, THEIRS, None, None]
             return
         if (exchange.is_inside or exchange.plan.repeated) and exchange.is_repeated(self):
             return
@@ -167,7 +168,7 @@ class TelemetryLayer(Layer):
         if not is_alone and not any(theirs) and self._shares.claim(exchange, has_span=opened is not None):
             whose = OURS
         sizes = [0, 0] if self._traffic or self._log is not None else None
-        exchange.cells[self] = [kind, self._now_ns(), opened, whose, sizes]
+        exchange.cells[self] = [kind, self._now_ns(), opened, whose, sizes, None]
 
     def _is_excluded(self, exchange: Exchange) -> bool:
         path = exchange.path
@@ -234,6 +235,8 @@ class TelemetryLayer(Layer):
         if not self._shares.is_alone:
             self._shares.settle()
         took_ns = self._now_ns() - started_ns
+        if self._log is not None and cell[2] is None:
+            cell[5] = current_trace_id()  # of whoever has made the span: at the end of the call nobody knows it
         if exchange.is_gone:
             error = CLIENT_DISCONNECT
         elif exchange.status < FIRST_FAULT:
@@ -253,7 +256,7 @@ class TelemetryLayer(Layer):
         cell = exchange.cells.get(self)
         if cell is None:
             return
-        kind, started_ns, opened, whose, _ = cell
+        kind, started_ns, opened, whose, *_ = cell
         try:
             if kind is not None:
                 if whose <= OURS_UNLESS_MARKED:
@@ -313,7 +316,7 @@ class TelemetryLayer(Layer):
     def _record(self, exchange: Exchange, cell: list[Any], error: str, took_ns: int) -> None:
         kind: _Kind
         opened: Open | None
-        kind, _, opened, whose, sizes = cell
+        kind, _, opened, whose, sizes, trace = cell
         answering = exchange.plan.layers[exchange.answered_at] if exchange.replied else None
         if answering is not None and answering.is_aside:
             return
@@ -342,7 +345,7 @@ class TelemetryLayer(Layer):
             return
         if error or status >= FIRST_FAILURE or self._chance() < self._log.share:
             answered_by = "" if answering is None else answering.name
-            trace_id = 0 if opened is None else opened.trace_id
+            trace_id = int(trace or current_trace_id() or "0", 16) if opened is None else opened.trace_id
             told = (kind.method, root + template, error, took_ns, sizes, trace_id, answered_by)
             self._writer.put(access_log.access_of(exchange, *told, with_query=self._log.query))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -16,13 +18,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import SpanKind
 
+from asgi_guard import Guard
 from asgi_guard.engine.fuse import Middleware
 from asgi_guard.layers.request_limits import RequestLimits, RequestLimitsLayer
 from asgi_guard.layers.telemetry import Telemetry, TelemetryLayer
 from asgi_guard.monitor.cells import Aggregate
 from asgi_guard.monitor.snapshot import Snapshot
+from asgi_guard.telemetry.access_log import AccessLog
 from asgi_guard.telemetry.coexistence import MEASURED_THERE
-from asgi_guard.testing import call, websocket
+from asgi_guard.testing import Client, call, websocket
 from asgi_guard.watch.stretch import Figures, between
 
 fastapi = pytest.importorskip("fastapi")
@@ -390,3 +394,20 @@ async def test_it_is_said_once_where_the_durations_are(world, caplog) -> None:
     await ask(guard, "/items/1", "/items/2", "/items/3")
 
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [MEASURED_THERE]
+
+
+@pytest.mark.parametrize("path", ["/items/1", "/fails", "/nowhere", "/gone"])
+async def test_the_trace_that_fastapi_has_begun_is_told(world, path) -> None:
+    """In the header, in the body of an error and in the access log, also when its span has ended by then."""
+    app = shop(world)
+    app.get("/gone", status_code=503)(lambda: fastapi.Response("Service Unavailable", 503, media_type="text/plain"))
+    lines = StringIO()
+    telemetry = Telemetry(aggregate=world.aggregate, access_log=AccessLog(stream=lines))
+    async with Client(Guard(app, telemetry=telemetry, monitor=False)) as client:
+        response = await client.get(path)
+
+    (span,) = [span for span in world.exporter.get_finished_spans() if span.kind is SpanKind.SERVER]
+    told = format(span.context.trace_id, "032x")
+    assert response.headers.get("x-trace-id") == told
+    assert response.status < 500 or response.json()["trace_id"] == told
+    assert json.loads(lines.getvalue())["trace_id"] == told
