@@ -8,7 +8,7 @@ differ where the application has `debug` on or a handler for `Exception` or 500,
 * wrapped, it passes the guard, and gets its headers;
 * added, the guard steps back, and what Starlette answers never passes it.
 
-Run: python examples/03_starlette.py
+Run: pip install starlette; python examples/03_starlette.py
 
 Expect:
     wrapped                 500 application/json, with an id

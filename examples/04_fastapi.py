@@ -5,7 +5,7 @@ these in the guard's words instead, and without the input that FastAPI repeats. 
 your own log lines. A guarded API can be used as the API itself: what the guard has not is looked up on the application.
 Whether to wrap or to add, and how they differ, is told in `03_starlette.py`; the same holds here.
 
-Run: python examples/04_fastapi.py
+Run: pip install fastapi; python examples/04_fastapi.py
 
 Expect:
     GET /items/7      200 {"id":7,"asked_by":"req_1"}

@@ -6,7 +6,7 @@ again, and keeps connections and counts. To start a server by hand, name the app
 
     ASGI_GUARD_APP=shop:app ASGI_GUARD_CONFIG=guard.toml uvicorn --no-proxy-headers asgi_guard.wrap:app
 
-Run: python examples/15_run_from_the_command_line.py
+Run: pip install 'asgi-guard[server,httpx]'; python examples/15_run_from_the_command_line.py
 
 Expect:
     a slip of the pen: rate_limt is not a field. Did you mean 'rate_limit'?

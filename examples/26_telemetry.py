@@ -9,7 +9,7 @@ Common mistakes:
     one process's numbers for all workers     name a folder: Telemetry(shared_dir="/run/shop/telemetry"), or
                                               asgi-guard run --workers 4, which does
 
-Run: python examples/26_telemetry.py
+Run: pip install starlette; python examples/26_telemetry.py
 
 Expect:
     200 GET /items/1

@@ -3,7 +3,7 @@
 The search below puts what it is told into SQL, and one of its routes is slow. In a suite these are two tests, with
 `report.raise_for_holes()` and `report.raise_unless_passed()`; there are commands, too: `asgi-guard attack` and `load`.
 
-Run: python examples/34_attack_and_load.py
+Run: pip install starlette; python examples/34_attack_and_load.py
 
 Expect:
     holes: sqli in GET /search, query q

@@ -3,7 +3,7 @@
 It calls the application in this process, and sends nothing over a network. In CI its exit code is what counts: 1 where
 something was found that is as grave as `--fail-on`.
 
-Run: python examples/35_doctor.py
+Run: pip install starlette; python examples/35_doctor.py
 
 Expect:
     plain: exit code 1, DR001 no guard stands in front of the application

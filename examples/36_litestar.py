@@ -3,7 +3,7 @@
 Litestar answers exceptions by itself: what a route raises never leaves it, and its 500 keeps the guard's headers. To
 have the guard answer in its own words, hand the exception on, by a handler that raises it again.
 
-Run: python examples/36_litestar.py
+Run: pip install litestar; python examples/36_litestar.py
 
 Expect:
     GET /items/7    200 {"id":7,"asked_by":"req_1"}

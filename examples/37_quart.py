@@ -3,7 +3,7 @@
 Quart answers exceptions by itself, with a 500 of its own; `PROPAGATE_EXCEPTIONS` hands them on to the guard, which
 answers in its own words and logs them with the id of the request.
 
-Run: python examples/37_quart.py
+Run: pip install quart; python examples/37_quart.py
 
 Expect:
     GET /items/7    200 {"id":7}, and the route knows its id: True

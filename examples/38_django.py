@@ -4,7 +4,7 @@ Django answers exceptions by itself, with a page of its own, which keeps the gua
 `SECURE_...` settings and `X_FRAME_OPTIONS` still count: what the application sends wins over the guard's default.
 Leave `ALLOWED_HOSTS` to Django or to `trusted_host`, and `SECURE_SSL_REDIRECT` to one of the two as well.
 
-Run: python examples/38_django.py
+Run: pip install django; python examples/38_django.py
 
 Expect:
     GET /items/7    200 {"id": 7}, X-Frame-Options: SAMEORIGIN

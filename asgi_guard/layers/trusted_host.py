@@ -20,6 +20,7 @@ Must never look a host up, and must never repeat it in an answer.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -36,6 +37,8 @@ from asgi_guard.errors.problem import Fault
 from asgi_guard.events import Listener
 from asgi_guard.networks import pack, unpack
 from asgi_guard.settings import Problems, build
+
+_logger: Final = logging.getLogger("asgi_guard")
 
 _MAX_BYTES: Final = 261  # a name of 253, a trailing dot, a colon, and a port
 _LABEL = rb"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -153,6 +156,7 @@ class TrustedHostLayer(Layer):
         self._exempt = Prefixes(settings.exempt_paths)
         self._known_plain: set[bytes] = set()
         self._known_secure: set[bytes] = set()
+        self._has_said_so = False
 
     def admit(self, exchange: Exchange) -> Reply | None:
         """Judge the host for which the request is."""
@@ -178,12 +182,27 @@ class TrustedHostLayer(Layer):
         # The default port may be written out or not, in the settings as in the request.
         ports = {None, default} if authority.port in {None, default} else {authority.port}
         if not self._has(authority.host, {*ports, _ANY_PORT}):
+            self._say_once_of_ports(authority)
             return _MISDIRECTED
         known = self._known_secure if is_secure else self._known_plain
         if len(known) >= _MEMO_SIZE:
             known.clear()
         known.add(host)
         return None
+
+    def _say_once_of_ports(self, authority: Authority) -> None:
+        """Tell whoever has set the hosts that one of them is asked for at another port: as a rule it is meant, too."""
+        if authority.host in self._exact and not self._has_said_so:
+            self._has_said_so = True
+            host = authority.host.decode("ascii")
+            port = "its usual port" if authority.port is None else f"port {authority.port}"
+            _logger.warning(
+                "requests for %s at %s are refused: trusted_host names the host, but at another port. "
+                "Write '%s:*' for every port. This is said once",
+                host,
+                port,
+                host,
+            )
 
     def _has(self, host: bytes, ports: set[int | None]) -> bool:
         if not ports.isdisjoint(self._exact.get(host, ())):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from threading import Lock, Thread
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
 
@@ -21,9 +21,7 @@ from asgi_guard.monitor.cells import Aggregate, Series
 from asgi_guard.monitor.metric import Kind, Metric
 from asgi_guard.telemetry.otel_export import SCOPE, is_told
 from asgi_guard.telemetry.otel_points import attributes_of
-
-SERIES: Final = Metric("asgi_guard.telemetry.series", "{series}", "Number of series that are counted.", Kind.UP_DOWN)
-"""Always there, so that the SDK has something to hand to its exporters."""
+from asgi_guard.telemetry.semconv import SERIES
 
 Recorder: TypeAlias = Callable[[float], None]
 
@@ -44,7 +42,7 @@ class Instruments:
         self._observed: set[str] = set()
         self._histograms: dict[str, Histogram] = {}
         self._snapshot = aggregate.snapshot(with_exponential=False)
-        self._make(SERIES, self._begin)
+        self._make(SERIES, self._begin)  # always there, so that the SDK has something to hand on
         self._discover()
 
     def recorder(self, series: Series) -> Recorder | None:

@@ -139,3 +139,5 @@ ACCESS_LOG_DROPPED: Final = Metric(
     "Number of lines of the access log that were dropped, since more came than could be written.",
     Kind.COUNTER,
 )
+
+SERIES: Final = Metric("asgi_guard.telemetry.series", "{series}", "Number of series that are counted.", Kind.UP_DOWN)

@@ -32,3 +32,16 @@ def test_an_example_prints_what_it_promises(example: Path, tmp_path: Path) -> No
 
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_says_what_has_to_be_installed(example: Path) -> None:
+    """All that it imports and that does not come with the package itself."""
+    text = example.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    comes_along = {*sys.stdlib_module_names, "asgi_guard", "anyio", "limits"}
+    needed = {name.partition(".")[0] for name in imported} - comes_along
+
+    assert not needed or "pip install " in (ast.get_docstring(tree) or ""), needed

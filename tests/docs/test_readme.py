@@ -110,6 +110,15 @@ def test_a_snippet_runs_and_prints_what_it_shows(snippet: str, capsys, monkeypat
     assert capsys.readouterr().out == re.sub("^# ", "", shown[0] if shown else "", flags=re.MULTILINE)
 
 
+def test_every_extra_is_told() -> None:
+    """Whoever misses one finds its name."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    told = [name for extra, _ in table("extras") for name in extra.split("`, `")]
+
+    assert sorted(told) == sorted(extras)
+    assert {*re.findall(r"\[(.*)\]", extras["all"][0])[0].split(",")} == {*told} - {"all", "otel-grpc", "testing"}
+
+
 @pytest.mark.parametrize("file", fenced("toml"), ids=range(len(fenced("toml"))))
 def test_a_file_can_be_read(file: str, tmp_path: Path) -> None:
     """Each is a configuration that starts."""

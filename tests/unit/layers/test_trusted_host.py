@@ -156,6 +156,19 @@ async def test_the_default_port_is_that_of_the_scheme(scheme, host, status) -> N
     assert await status_of(host, scheme=scheme, hosts=[f"example.com:{443 if scheme == 'https' else 80}"]) == status
 
 
+async def test_a_host_of_ours_at_another_port_is_said_once(caplog) -> None:
+    """Whoever names `localhost` runs at port 8000, as a rule, and wonders; other hosts are nobody's business."""
+    app = TrustedHostMiddleware(greet, hosts=["localhost", "shop.example:8443"])
+    for host in ("evil.example:8000", "shop.example", "localhost:8000", "localhost:8001"):
+        assert (await call(app, headers={"Host": host})).status == 421
+
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "requests for shop.example at its usual port are refused: trusted_host names the host, but at another port. "
+        "Write 'shop.example:*' for every port. This is said once"
+    )
+
+
 async def test_what_is_remembered_of_one_scheme_is_not_taken_for_the_other() -> None:
     """Though the host is the same."""
     app = TrustedHostMiddleware(greet, hosts=["example.com"])
