@@ -153,11 +153,13 @@ async def test_nothing_reports_in_the_name_of_a_request_that_is_over(path: Path)
 
 async def test_start_and_stop_are_written_with_the_settings(path: Path) -> None:
     """Of each part, without its secrets."""
-    guard = Guard(app, audit=Audit(path=str(path), key=KEY), rate_limit="4/minute")
+    guard = Guard(
+        app, audit=Audit(path=str(path), key=KEY), rate_limit="4/minute", monitor=False
+    )  # no alerts of others
     async with lifespan(guard):
         pass
 
-    entries = [entry for entry in await told(path, own=True) if entry["event"] != "guard_alert"]  # a busy machine
+    entries = await told(path, own=True)
     assert [entries[index]["event"] for index in (0, 1, -2, -1)] == [
         "audit_start", "sys_startup", "sys_shutdown", "audit_end",
     ]  # fmt: skip
