@@ -39,6 +39,7 @@ def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description="Print each layer, outermost first; told nothing, those of a guard that is told nothing.",
     )
     add_sources(explain)
+    explain.add_argument("--all", action="store_true", help="tell also the settings that are as by default")
     explain.set_defaults(handler=run_explain)
 
 
@@ -76,7 +77,7 @@ def _check_exporters(guard: Guard) -> None:
 def run_explain(options: argparse.Namespace) -> int:
     """Print the standard stack as it is configured."""
     try:
-        print(configured(options).explain())
+        print(configured(options).explain(whole=options.all))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, cast
 
 from asgi_guard.config.part import PREFIX, Part
-from asgi_guard.config.told import told
+from asgi_guard.config.told import explained, told
 from asgi_guard.engine.fuse import Middleware, check_door, restructuring
 from asgi_guard.engine.layer import Layer
 from asgi_guard.engine.types import ASGIApp
@@ -298,17 +298,13 @@ class Guard(Middleware):
         environ = os.environ if environ is None else environ
         return sources.from_env(environ, ORDER, prefix).apply(partial(cls, app), **given)
 
-    def explain(self) -> str:
-        """Describe each part of the stack, outermost first: its settings, and what it refuses with which status."""
-        lines: list[str] = []
-        for name in ORDER:
-            layer = self._own.get(name)
-            if layer is None:
-                lines.append(f"{name}: off")
-            else:
-                lines.append(f"{name}: {told(layer.settings)}")
-                lines.extend(f"  {refusal}" for refusal in layer.refusals())
-        return "\n".join(lines)
+    def explain(self, *, whole: bool = False) -> str:
+        """Describe each part of the stack, outermost first: its settings, and what it refuses with which status.
+
+        Args:
+            whole: tell also the settings that are as by default.
+        """
+        return explained(ORDER, self._own, whole=whole)
 
     def reconfigure(self, **parts: Unpack[GuardParts]) -> None:
         """Go on with other settings, from the next request on.

@@ -202,6 +202,11 @@ class TestExplain:
         assert main(["explain"]) == 0
         assert capsys.readouterr() == (f"{Guard(app).explain()}\n", "")
 
+    def test_asked_for_all_it_tells_also_what_is_by_default(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """As `explain(whole=True)` does."""
+        assert main(["explain", "--all"]) == 0
+        assert "max_body_bytes=10485760" in capsys.readouterr().out
+
     def test_it_explains_what_is_configured(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from asgi_guard import (
     CORS,
     HTTPS,
+    Alert,
     Audit,
     ClientAddress,
     ConfigError,
@@ -28,6 +29,7 @@ from asgi_guard import (
     FetchMetadata,
     Guard,
     IPFilter,
+    Monitor,
     RateLimit,
     RateLimitMiddleware,
     RequestID,
@@ -269,7 +271,7 @@ def test_each_form_makes_the_same_settings(part, forms, settings) -> None:
     for form in forms:
         guard = Guard(greet, **{part: form})
         (layer,) = [layer for layer in guard.layers if layer.name == part]
-        told = next(line for line in guard.explain().splitlines() if line.startswith(f"{part}: "))
+        told = next(line for line in guard.explain(whole=True).splitlines() if line.startswith(f"{part}: "))
         assert layer.settings == forms[-1] or not form
         assert settings in told
 
@@ -465,7 +467,7 @@ def test_every_problem_of_every_part_is_told_at_once() -> None:
 
 def test_it_explains_each_part_in_order() -> None:
     """What is on with its settings and its refusals, and what is off."""
-    text = Guard(greet, security_headers=False, rate_limit="5/second;100/minute").explain()
+    text = Guard(greet, security_headers=False, rate_limit="5/second;100/minute").explain(whole=True)
 
     parts = [line for line in text.splitlines() if not line.startswith(" ")]
     assert [line.partition(":")[0] for line in parts] == list(ORDER)
@@ -473,6 +475,17 @@ def test_it_explains_each_part_in_order() -> None:
     assert "  429 for more than 5/second or 100/minute from one client" in text.splitlines()
     assert "max_body_bytes=10485760" in text
     assert all(f"{name}: off" in parts for name in OFF_UNTIL_SET)
+
+
+def test_it_explains_what_was_set_and_leaves_out_what_is_by_default() -> None:
+    """What a person looks for would be lost among fifty fields."""
+    guard = Guard(greet, security_headers="strict", monitor=Monitor(alerts=[Alert("slow", "response_time", above=1)]))
+    lines = guard.explain().splitlines()
+
+    assert "security_headers: SecurityHeaders(preset='strict')" in lines
+    assert "monitor: Monitor(alerts=[Alert(name='slow', signal='response_time', above=1)])" in lines
+    assert "request_id: RequestID()" in lines
+    assert "rate_limit: RateLimit(rate='100/minute')" in lines
 
 
 def test_it_explains_what_each_part_refuses() -> None:

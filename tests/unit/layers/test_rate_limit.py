@@ -713,7 +713,7 @@ def test_what_is_done_while_a_store_is_away_can_be_read() -> None:
         RateLimit("8/second", name="other", store=LimitsStore(MemoryStorage()), on_failure="closed"),
     ]
 
-    text = Guard(greet, rate_limit=policies).explain()
+    text = Guard(greet, rate_limit=policies).explain(whole=True)
 
     assert [line for line in text.splitlines() if line.startswith("  503 while ")] == [
         "  503 while RedisStore('redis://localhost', namespace='shop') is away",
