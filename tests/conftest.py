@@ -42,6 +42,9 @@ MARKERS = {
 }
 
 EVERY_LOOP = TESTS / "unit/engine"  # where the loops differ
+BY_ITSELF = TESTS / "plugin/test_a_strangers_suite.py"
+"""What `nox -s stranger` runs as well, in an environment that is more of a stranger's."""
+
 OTHERS = re.compile(r"\[.*(?:hypercorn|granian|gunicorn|daphne|trio|uvloop)")
 """What only repeats what asyncio and uvicorn have shown: in `nox -s long`, as is whatever waits."""
 
@@ -49,8 +52,11 @@ OTHERS = re.compile(r"\[.*(?:hypercorn|granian|gunicorn|daphne|trio|uvloop)")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by where it stands; attacks are marked besides, and what repeats others."""
     for item in items:
-        is_served = item.path.is_relative_to(TESTS / "servers") or "anyio_backend" in getattr(item, "fixturenames", ())
+        is_served = item.path.is_relative_to(TESTS / "servers") or item.path.is_relative_to(TESTS / "conformance")
+        is_served = is_served or "anyio_backend" in getattr(item, "fixturenames", ())
         if is_served and OTHERS.search(item.name) and not item.path.is_relative_to(EVERY_LOOP):
+            item.add_marker("long")
+        if item.path == BY_ITSELF:
             item.add_marker("long")
         if not item.path.is_relative_to(TESTS):  # the suite of an example, which is whole
             item.add_marker("integration")

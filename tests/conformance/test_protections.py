@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -226,6 +227,10 @@ MIDDLEWARES = {
 }
 
 
+SEVERAL = re.compile("within a guard|below a guard|nested for real|everything on|overrides|nothing is left")
+"""Those that take a second and more; one guard alone stands for them."""
+
+
 @pytest.fixture(autouse=True, scope="module")
 def built_before() -> None:
     """A part imports what it needs when it is first built, and files are not read on an event loop."""
@@ -244,7 +249,10 @@ def test_adapters_take_it_for_what_it_is(name) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", MIDDLEWARES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if re.search(SEVERAL, name) else name for name in MIDDLEWARES],
+)
 async def test_it_keeps_the_rules(name) -> None:
     """Every rule of the kit that applies."""
     wrap, expectations = MIDDLEWARES[name]

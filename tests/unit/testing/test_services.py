@@ -94,17 +94,17 @@ async def test_a_cache_as_an_object_has_the_same_script() -> None:
 @pytest.mark.parametrize("is_called", [False, True], ids=["not called", "called"])
 def test_nothing_of_a_stand_in_is_left_open(is_called: bool) -> None:
     """However soon it ends: the suite of whoever has warnings as errors would fail somewhere else."""
-    for _ in range(20):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(20):
             with Services() as services:
                 service = services.http()
                 client = socket.create_connection(("127.0.0.1", service.port)) if is_called else None
             if client is not None:
                 client.close()
-            del services, service
-            gc.collect()
-        assert [str(warning.message) for warning in caught] == []
+        del services, service
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_what_a_stand_in_does_by_default_is_a_step() -> None:
