@@ -43,7 +43,7 @@ from asgi_guard.networks import check
 from asgi_guard.settings import HIDDEN, Problems, build
 from asgi_guard.telemetry.exposition import exposed, exposition_of, note_closed
 from asgi_guard.watch.pages import Pages
-from asgi_guard.web.viewers import Viewers
+from asgi_guard.web.viewers import Unseen, Viewers
 
 Page = Callable[[Request], Awaitable[Reply | None]]
 """Answers at a path of its own, or leaves it to the application; asked by GET and HEAD of those who may see everything,
@@ -221,7 +221,7 @@ class EndpointsLayer(Layer):
         own |= {settings.health: self._health, settings.livez: self._livez, settings.readyz: self._readyz}
         own.pop(None, None)
         self._at = {f"{settings.prefix}{path}": answer for path, answer in own.items()}
-        self._is_closed = not (settings.token or settings.allowed or settings.local)
+        self._unseen = None if settings.token or settings.allowed or settings.local else Unseen()
         self._metrics = None if settings.metrics is None else settings.prefix + settings.metrics
         self._exposition = exposition
         self._endpoints = settings
@@ -271,6 +271,8 @@ class EndpointsLayer(Layer):
         may_see = self._viewers.include(exchange)
         if exchange.method in {"GET", "HEAD"}:
             reply = await answer(exchange, may_see)
+            if reply is None and self._unseen is not None:
+                self._unseen.ask(exchange, path)
         else:
             reply = _NOT_ALLOWED if may_see else None
         if self._app_wins:
@@ -305,7 +307,7 @@ class EndpointsLayer(Layer):
 
     async def start(self) -> None:
         """Be not ready until the application has started."""
-        if self._is_closed and self.counts_in is not None:
+        if self._unseen is not None and self.counts_in is not None:
             note_closed(self.counts_in)
         self.health.state = "starting"
 

@@ -7,6 +7,7 @@ compare a token in a time that tells how much of it was right, and never show it
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode
 from collections.abc import Iterable
 from hmac import compare_digest
@@ -19,6 +20,7 @@ _FORWARDING: Final = frozenset(
     b"""cf-connecting-ip fastly-client-ip forwarded forwarded-for true-client-ip via x-client-ip
     x-cluster-client-ip x-envoy-external-address x-original-forwarded-for x-real-ip""".split()
 )
+_logger: Final = logging.getLogger("asgi_guard")
 _HERE: Final = frozenset({b"none", b"same-origin"})
 
 
@@ -62,6 +64,24 @@ class Viewers:
             return False
         # So has one whose name was rebound to 127.0.0.1, by that name.
         return _is_nobodys(request.header(b"host") or b"")
+
+
+class Unseen:
+    """Says once, to whoever works on this machine, that nobody may see what is asked for."""
+
+    def __init__(self) -> None:
+        self._local = Viewers(None, (), is_local_allowed=True)
+        self._has_said_so = False
+
+    def ask(self, request: Request, path: str) -> None:
+        """Take note that somebody has asked in vain."""
+        if not self._has_said_so and self._local.include(request):
+            self._has_said_so = True
+            _logger.warning(
+                "%s was asked for, and nobody may see it: write endpoints='local' for this machine, or "
+                "Endpoints(token=...) for whoever shows it. This is said once",
+                path,
+            )
 
 
 def _password(shown: bytes) -> bytes:

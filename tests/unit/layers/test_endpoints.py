@@ -228,6 +228,26 @@ async def test_a_stranger_learns_no_more_than_the_status() -> None:
         assert (await call(app, path=f"/livez{query}")).body == b'{"status": "pass"}'
 
 
+@pytest.mark.parametrize(
+    ("settings", "client", "times"),
+    [
+        (Endpoints(), ("127.0.0.1", 50_000), 1),
+        (Endpoints(), ("203.0.113.7", 50_000), 0),
+        (Endpoints(local=True), ("127.0.0.1", 50_000), 0),
+        (Endpoints(token="t" * 16), ("127.0.0.1", 50_000), 0),
+    ],
+    ids=["on this machine", "from elsewhere", "which may see", "who may show a token"],
+)
+async def test_whoever_works_on_this_machine_is_told_once_that_nobody_may_see(settings, client, times, caplog) -> None:
+    """A page that README tells of, and that is not there, is a riddle; strangers make no line of it."""
+    app = Guard(application, endpoints=settings, monitor=False)
+    for path in ("/items", "/health", "/metrics", "/performance", "/metrics"):
+        await call(app, path=path, headers={"host": "127.0.0.1:8000"}, client=client)
+
+    said = [record.getMessage() for record in caplog.records if "nobody may see" in record.getMessage()]
+    assert [line.partition(" ")[0] for line in said] == ["/metrics"] * times
+
+
 async def test_a_stranger_is_not_told_of_warnings() -> None:
     """They are details, too."""
     app = guarded(token=TOKEN, checks=[HealthCheck("mail", fails, required=False)])
