@@ -38,13 +38,14 @@ class Inspector:
         found: in how many values something was found so far, whatever it came to.
     """
 
-    __slots__ = ("_graphql", "_known_lines", "_known_paths", "_policy", "found", "limits", "scanner")
+    __slots__ = ("_graphql", "_known_lines", "_known_paths", "_known_queries", "_policy", "found", "limits", "scanner")
 
     def __init__(self, settings: Validation) -> None:
         self.limits: Limits = settings.limits
         self.scanner: Scanner = _scanner(settings)
         self.found: int = 0
         self._known_paths: set[bytes] = set()
+        self._known_queries: set[bytes] = {b""}
         self._known_lines: set[tuple[bytes, bytes]] = set()
         self._graphql = settings.attacks.get("graphql", "block")
         self._policy = Policy(settings.level, settings.attacks, settings.exclude)
@@ -67,17 +68,19 @@ class Inspector:
         lines = headers if may_name_session(query) else [line for line in headers if line not in known]
         return head(path, query, lines, self.limits)
 
-    def is_known(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Tell whether nothing is in this path and in these headers: each was looked at before."""
-        return self._known_lines.issuperset(headers) and path in self._known_paths
+    def is_known(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Tell whether nothing is in this path, this query and these headers: each was looked at before."""
+        return query in self._known_queries and path in self._known_paths and self._known_lines.issuperset(headers)
 
-    def remember(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Note that nothing was found in this path and in these headers."""
-        for known in (self._known_paths, self._known_lines):
+    def remember(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Note that nothing was found in this path, this query and these headers."""
+        for known in (self._known_paths, self._known_queries, self._known_lines):
             if len(known) >= _MEMO_SIZE:
                 known.clear()
         if len(path) <= _MEMO_LENGTH:
             self._known_paths.add(path)
+        if not query or (len(query) <= _MEMO_LENGTH and not may_name_session(query)):  # that depends on who links to it
+            self._known_queries.add(query)
         self._known_lines.update([line for line in headers if len(line[1]) <= _MEMO_LENGTH >= len(line[0])])
 
     def is_chunk(self, method: str, content_type: bytes) -> bool:
