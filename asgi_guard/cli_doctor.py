@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from asgi_guard.cli_settings import EXIT_CODES
 from asgi_guard.doctor.ask import StartupError
 from asgi_guard.doctor.doctor import examine
 from asgi_guard.doctor.examination import Options
@@ -37,6 +38,7 @@ def add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "doctor",
         help="say what an application and its server cannot protect from, and the fix for each",
         description="Call an application in process, and look for what is missing. Exit code 1 if something is.",
+        epilog=EXIT_CODES,
     )
     doctor.add_argument("app", metavar="MODULE:APP", help="the application, such as shop:app or shop:create_app()")
     doctor.add_argument("--config", type=Path, metavar="FILE", help="put it behind a guard with these settings, as run")
