@@ -1,7 +1,8 @@
 """The command `asgi-guard doctor`: what an application and its server cannot protect from, and the fix for each.
 
 Exit codes: 0 nothing as grave as `--fail-on` was found, 1 something was, 2 the application could not be examined.
-Must never serve: the application is called in this process, and nothing is sent over a network.
+Must never serve: the application is called in this process, and nothing is sent over a network but a question to the
+stores that it counts in. Must never let the application's prints in between its report: a program may read that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import shlex
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -77,21 +79,17 @@ def run_doctor(options: argparse.Namespace) -> int:
     workers = _workers(options)
     try:
         server = _server(options, workers)
-        app = _application(options)
-        report = asyncio.run(
-            examine(
-                app,
-                Options(
-                    host=options.host,
-                    path=options.path,
-                    error_path=options.error_path,
-                    workers=workers,
-                    behind_proxy=options.behind_proxy,
-                    config=options.config,
-                    server=server,
-                ),
-            )
+        known = Options(
+            host=options.host,
+            path=options.path,
+            error_path=options.error_path,
+            workers=workers,
+            behind_proxy=options.behind_proxy,
+            config=options.config,
+            server=server,
         )
+        with redirect_stdout(sys.stderr):
+            report = asyncio.run(examine(_application(options), known))
     except ConfigError as error:
         return _refuse(told(error))
     except (CannotServeError, StartupError) as error:
