@@ -64,7 +64,7 @@ def _judged(answer: Answer, origin: str, who: str) -> Finding | None:
         "What the answers tell is open to the scripts of every page that a user opens."
         if not more
         else "A page of an attacker reads what the user alone may see, and acts with the user's cookies.",
-        'Guard(app, cors=["https://app.example.com"]): the origins that need it, by name',
+        'Name the origins that need it, as in Guard(app, cors=["https://app.example.com"]) instead of this',
     )
 
 
@@ -159,8 +159,9 @@ async def check_forwarded(x: Examination) -> Said:
     """Write forwarding headers as somebody who is no proxy."""
     said: Said = []
     plain = await x.asker.ask(x.options.path, scheme="http", peer=_STRANGER)
-    if plain.is_limited or x.home.is_limited:
-        return [Skipped("DR115", f"GET {x.options.path} was answered with {plain.status}")]
+    for answer in (plain, x.home):
+        if answer.is_limited:
+            return [Skipped("DR115", f"GET {x.options.path} was answered with {answer.status}")]
     forged = await x.asker.ask(x.options.path, scheme="http", peer=_STRANGER, headers=[("x-forwarded-proto", "https")])
     is_led = 300 <= plain.status < 400 and plain.header("location").startswith("https:")
     if is_led and forged.succeeded:  # a guard refuses it, and does not believe it

@@ -63,7 +63,8 @@ async def check_way(x: Examination) -> Said:
 async def check_score(x: Examination) -> Said:
     """Score the page; anything but an answer of 200 to 299 is not scored, as there."""
     if not x.home.succeeded:
-        return [Skipped("DR114", f"GET {x.options.path} was answered with {x.home.status}; name a page with --path")]
+        remedy = "" if x.home.is_limited else "; name a page with --path"
+        return [Skipped("DR114", f"GET {x.options.path} was answered with {x.home.status}{remedy}")]
     foreign = await x.asker.ask(x.options.path, headers=[("origin", EVIL)])
     route = None if x.options.behind_proxy else await _route(x)
     x.score = score(

@@ -29,7 +29,8 @@ def _by_run(finding: Finding) -> Finding:
 
 def _named(x: Examination) -> str:
     server = x.options.server
-    return f"{server.facts.package} {server.installed or '(not installed)'}, seen with {server.facts.seen}"
+    installed = f"{server.installed} is" if server.installed else "is not"
+    return f"{server.facts.package} {installed} installed; it was seen in {server.facts.seen}"
 
 
 def _slow(x: Examination) -> Said:
@@ -185,7 +186,7 @@ def _development(x: Examination) -> Said:
             "warning",
             f"{server.name} is started for development",
             ", ".join(on),
-            "It watches files and starts again when one changes; with --debug it tells more than it should.",
+            " ".join(DEVELOPMENT[option] for option in on),
             f"Leave out {', '.join(on)}.",
         )
     ]

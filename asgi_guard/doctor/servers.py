@@ -68,7 +68,7 @@ _IN_A_WORKER: Final = (
     "Subclass the worker: class Quiet(UvicornWorker): CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, "
     '"server_header": False}; then --worker-class shop.Quiet.'
 )
-_TAKE_IT_OUT: Final = "It has no option for this: let the proxy in front take the header out."
+_TAKE_IT_OUT: Final = "It has no option for this: let a proxy in front take the header out."
 
 _GUNICORN: Final = Facts(
     package="gunicorn",
@@ -129,7 +129,7 @@ FACTS: Final[Mapping[str, Facts]] = MappingProxyType(
             max_head_bytes=417_792,
             name="granian",
             name_fix="It keeps a Server header that the application sends, and has no option to leave its own out: let "
-            "the proxy in front take the header out.",
+            "a proxy in front take the header out.",
             stop_seconds=NEVER,
             stop_options=("--workers-kill-timeout",),
             stop_fix="Start granian with --workers-kill-timeout 30.",
@@ -162,8 +162,13 @@ FACTS: Final[Mapping[str, Facts]] = MappingProxyType(
 )
 """What each server does, by its name."""
 
-DEVELOPMENT: Final = ("--reload", "--debug")
-"""Options of several servers that are for development."""
+DEVELOPMENT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "--reload": "It watches files, and starts again when one changes.",
+        "--debug": "It tells more than it should.",
+    }
+)
+"""Options of several servers that are for development, and what each does."""
 
 _AS_RUN: Final = {"hypercorn": ("include_server_header=False",)}  # in the configuration that `run` gives it
 

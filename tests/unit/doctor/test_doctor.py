@@ -270,6 +270,26 @@ def test_nothing_is_logged_of_clients_and_failures_that_were_made_up(capsys, cap
     assert caplog.records[-1].message == "heard again"
 
 
+def test_what_is_not_served_at_all_is_no_reason_for_another_page(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store is away: what is told of the checks that could not be made is the status, and not a remedy for others."""
+    store = RedisStore("redis://127.0.0.1:1", on_failure="closed")
+    app = doctor_patients.guarded(rate_limit=RateLimit("100/minute", store=store))
+    monkeypatch.setattr(doctor_patients, "sick", lambda: app, raising=False)
+
+    skipped = {one["check"]: one["why"] for one in examined(capsys, "doctor_patients:sick()")["skipped"]}
+    assert (skipped["DR114"], skipped["DR115"]) == ("GET / was answered with 503",) * 2
+
+
+@pytest.mark.parametrize(("option", "does"), [("--reload", "watches files"), ("--debug", "tells more")])
+def test_an_option_for_development_is_told_with_what_it_does(option: str, does: str, capsys) -> None:
+    """And with nothing of others."""
+    (found,) = findings(capsys, "well()", "--server", "uvicorn", f"--server-options={option}")["DR207"]
+
+    assert found["seen"] == option
+    assert does in found["why"]
+    assert found["why"].count(".") == 1
+
+
 def test_what_the_application_prints_is_not_in_the_report(capsys) -> None:
     """A program reads it."""
     assert main(["doctor", "doctor_patients:talkative()", "--server", "hypercorn", "--json"]) == 0
