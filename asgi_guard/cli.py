@@ -1,6 +1,7 @@
 """The command `asgi-guard`: reads its arguments, hands over, and turns errors into an exit code.
 
-Exit codes: 0 all is well, 1 something is not as it should be, 2 the command could not run, 130 interrupted.
+Exit codes, the same of every command: 0 all is well, 1 something was found that is not as it should be, or a request is
+refused, 2 the command could not do its work, 130 interrupted, 141 nobody read what it wrote.
 Must never show a traceback for what the user can put right, and must never import a server before it is told to serve.
 """
 
@@ -10,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final, TextIO
@@ -21,10 +23,12 @@ from asgi_guard.cli_check import add_check, add_explain
 from asgi_guard.cli_doctor import add_doctor
 from asgi_guard.cli_inspect import add_inspect
 from asgi_guard.cli_load import add_load
+from asgi_guard.cli_settings import EXIT_CODES, harmless
 from asgi_guard.errors.exceptions import MissingExtraError
 from asgi_guard.serve.command import add_run
 
 _SERVER_EXTRA: Final = ("h11", "uvicorn", "websockets")
+_UNREAD: Final = 141  # as where the shell's own commands die of it: 128 and the number of SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,16 +46,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         handler: Callable[[argparse.Namespace], int] = options.handler
-        return handler(options)
+        code = handler(options)
+        sys.stdout.flush()  # at exit it would be too late to say anything
+    except BrokenPipeError:  # `| head` has seen enough
+        _leave_unread()
+        return _UNREAD
     except (MissingExtraError, OSError) as error:
-        print(f"asgi-guard: {error}", file=sys.stderr)
+        print(f"asgi-guard: {harmless(_told(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    return code
+
+
+def _told(error: MissingExtraError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}. Check the path, and that you may read and write there."
+    return str(error)
+
+
+def _leave_unread() -> None:
+    """Throw away what is still to be written: at exit it would fail once more."""
+    with suppress(OSError, ValueError):  # no descriptor: nothing is written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="asgi-guard", description="Protection for any ASGI application.")
+    parser = argparse.ArgumentParser(
+        prog="asgi-guard", description="Protection for any ASGI application.", epilog=EXIT_CODES
+    )
     parser.add_argument("--version", action="version", version=f"asgi-guard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_demo(commands)

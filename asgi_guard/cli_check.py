@@ -1,6 +1,7 @@
 """The commands `asgi-guard check` and `asgi-guard explain`: what a configuration is worth, before it serves anybody.
 
-Exit codes: 0 all is well, 1 the settings cannot work, 2 the command could not run.
+Exit codes of `check`: 0 all is well, 1 the settings cannot work, 2 the file cannot be read. Of `explain`: 0, and 2
+where there is nothing to explain, since the settings cannot work.
 Must never start what it looks at: the guard that is built stands in front of an application that does nothing.
 """
 
@@ -11,12 +12,14 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from asgi_guard.cli_settings import add_sources, configured
+from asgi_guard.cli_settings import EXIT_CODES, add_sources, configured
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.guard import Guard
 from asgi_guard.telemetry.otlp_variables import check_exporters
+
+_UNREADABLE: Final = "AG510"
 
 
 def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -25,6 +28,7 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "check",
         help="say whether the settings can work, and what is wrong with them",
         description="Read the settings as a server would, and tell every problem. Exit code 1 if there is one.",
+        epilog=EXIT_CODES,
     )
     add_sources(check)
     check.add_argument("--json", action="store_true", help="tell it to a program")
@@ -37,6 +41,7 @@ def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "explain",
         help="print each layer in order, its settings and what it refuses",
         description="Print each layer, outermost first; told nothing, those of a guard that is told nothing.",
+        epilog=EXIT_CODES,
     )
     add_sources(explain)
     explain.add_argument("--all", action="store_true", help="tell also the settings that are as by default")
@@ -59,7 +64,9 @@ def run_check(options: argparse.Namespace) -> int:
         print(error)
     else:
         print(f"All is well. On: {', '.join(layer.name for layer in guard.layers) or 'nothing'}.")
-    return 0 if error is None else 1
+    if error is None:
+        return 0
+    return 2 if any(problem.id == _UNREADABLE for problem in error.problems) else 1
 
 
 def _check_exporters(guard: Guard) -> None:
@@ -79,6 +86,6 @@ def run_explain(options: argparse.Namespace) -> int:
     try:
         print(configured(options).explain(whole=options.all))
     except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 1
+        print(f"asgi-guard explain: {error}", file=sys.stderr)
+        return 2
     return 0

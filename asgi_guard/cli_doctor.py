@@ -1,7 +1,8 @@
 """The command `asgi-guard doctor`: what an application and its server cannot protect from, and the fix for each.
 
 Exit codes: 0 nothing as grave as `--fail-on` was found, 1 something was, 2 the application could not be examined.
-Must never serve: the application is called in this process, and nothing is sent over a network.
+Must never serve: the application is called in this process, and nothing is sent over a network but a question to the
+stores that it counts in. Must never let the application's prints in between its report: a program may read that.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import json
 import os
 import shlex
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
+from asgi_guard.cli_settings import EXIT_CODES
 from asgi_guard.doctor.ask import StartupError
 from asgi_guard.doctor.doctor import examine
 from asgi_guard.doctor.examination import Options
@@ -37,6 +40,7 @@ def add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "doctor",
         help="say what an application and its server cannot protect from, and the fix for each",
         description="Call an application in process, and look for what is missing. Exit code 1 if something is.",
+        epilog=EXIT_CODES,
     )
     doctor.add_argument("app", metavar="MODULE:APP", help="the application, such as shop:app or shop:create_app()")
     doctor.add_argument("--config", type=Path, metavar="FILE", help="put it behind a guard with these settings, as run")
@@ -75,21 +79,17 @@ def run_doctor(options: argparse.Namespace) -> int:
     workers = _workers(options)
     try:
         server = _server(options, workers)
-        app = _application(options)
-        report = asyncio.run(
-            examine(
-                app,
-                Options(
-                    host=options.host,
-                    path=options.path,
-                    error_path=options.error_path,
-                    workers=workers,
-                    behind_proxy=options.behind_proxy,
-                    config=options.config,
-                    server=server,
-                ),
-            )
+        known = Options(
+            host=options.host,
+            path=options.path,
+            error_path=options.error_path,
+            workers=workers,
+            behind_proxy=options.behind_proxy,
+            config=options.config,
+            server=server,
         )
+        with redirect_stdout(sys.stderr):
+            report = asyncio.run(examine(_application(options), known))
     except ConfigError as error:
         return _refuse(told(error))
     except (CannotServeError, StartupError) as error:

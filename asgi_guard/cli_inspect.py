@@ -1,7 +1,7 @@
 """The command `asgi-guard inspect`: what the validation makes of one request, and why.
 
 It prints each value that was taken out of the request, what changed it, the rules that it matches, and the verdict.
-Exit codes: 0 the request passes, 1 it is refused, 2 the command could not run.
+Exit codes: 0 the request passes, 1 it is refused, 2 there is no request, or there are no settings, to look with.
 Must never send anything, and never print what a terminal takes for a command: values are escaped and cut.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from asgi_guard.cli_curl import Sent, UnreadableError, read_curl, read_raw, split
 from asgi_guard.cli_look import Look, look, shown
-from asgi_guard.cli_settings import add_sources, configured
+from asgi_guard.cli_settings import EXIT_CODES, add_sources, configured, harmless
 from asgi_guard.errors.exceptions import ConfigError
 from asgi_guard.inspection.engines import has_re2
 from asgi_guard.inspection.policy import Exclusion
@@ -34,7 +34,7 @@ def add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "inspect",
         help="say what the validation makes of a request, and why",
         description="Look at one request as the validation would. Exit code 1 if it is refused.",
-        epilog="asgi-guard inspect curl 'http://localhost/search?q=1' -H 'Cookie: a=b'",
+        epilog=f"asgi-guard inspect curl 'http://localhost/search?q=1' -H 'Cookie: a=b'. {EXIT_CODES}",
     )
     inspect.add_argument("--raw", metavar="FILE", help="a file with the request as it is sent; - is the input")
     inspect.add_argument("--level", type=int, choices=(1, 2, 3), help="1 balanced, 2 strict, 3 paranoid (default: 1)")
@@ -57,7 +57,7 @@ def run_inspect(options: argparse.Namespace) -> int:
         settings = _settings(options)
         sent = _sent(options)
     except (ConfigError, UnreadableError) as error:
-        print(f"asgi-guard inspect: {_harmless(str(error))}", file=sys.stderr)
+        print(f"asgi-guard inspect: {harmless(str(error))}", file=sys.stderr)
         return 2
     looks, crossed = look(sent, settings)
     attacks = sorted({match.attack for each in looks if each.blocks for match in each.matches})
@@ -95,7 +95,7 @@ def _settings(options: argparse.Namespace) -> Validation:
 def _sent(options: argparse.Namespace) -> Sent:
     command: list[str] = options.curl
     if options.raw is not None and not command:
-        return read_raw(sys.stdin.buffer.read() if options.raw == "-" else Path(options.raw).read_bytes())
+        return read_raw(sys.stdin.buffer.read() if options.raw == "-" else _read(options.raw))
     if options.raw is None and command in ([], ["-"]):
         return _pasted()
     if len(command) == 1:  # in quotes
@@ -116,9 +116,12 @@ def _pasted() -> Sent:
     return read_raw(octets)
 
 
-def _harmless(text: str) -> str:
-    """Write a complaint, which may name what was given, so that no terminal takes it for a command."""
-    return "".join([char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text])
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        remedy = "Give the path of a file with one request in it, or - to read it from the input."
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}. {remedy}") from None
 
 
 def _written(report: dict[str, Any], looks: list[Look], settings: Validation, *, is_all: bool) -> Iterator[str]:
@@ -133,6 +136,9 @@ def _written(report: dict[str, Any], looks: list[Look], settings: Validation, *,
         size = getattr(settings.limits, limit, None)
         yield f"beyond the limit: {limit}" + (f" (max_{limit} = {size:,})" if size else "")
     yield from _allowed([each.exclusion for each in looks if each.exclusion is not None])
+    for number in sorted({m.excluded_by for each in looks for m in each.matches if m.excluded_by is not None}):
+        what = ", ".join(f"{name} = {_list(texts)}" for name, texts in _fields(settings.exclude[number]))
+        yield f"not counted by validation.exclude[{number}]: {what}"
     verdict = {"passes": "passes", "refused": "refused", "told": "passes, and the listeners are told"}
     reasons = ", ".join([*report["attacks"], *dict.fromkeys(report["limits_crossed"])])
     yield f"verdict: {verdict[report['verdict']]}{f' ({reasons})' if reasons else ''}"
@@ -143,7 +149,9 @@ def _value(each: Look) -> Iterator[str]:
     start = f"{each.place:<10} {_cut(each.name or '-', 32):<16} "
     yield f"{start}{_cut(each.value, max(20, _WIDTH - len(start) - len(changed)))}{changed}"
     for one in each.matches:
-        yield from indent(fill(f"{one.score}  {one.rule}  ({one.view})  {one.why}", _WIDTH - 7), " " * 4).splitlines()
+        left_out = "" if one.excluded_by is None else ", not counted"
+        told = f"{one.score}  {one.rule}  ({one.view}{left_out})  {one.why}"
+        yield from indent(fill(told, _WIDTH - 7), " " * 4).splitlines()
     if each.matches:
         kind = "an attack" if each.blocks else "an attack that is only detected" if each.score else "no attack"
         yield f"    = {each.score}: {kind}"
@@ -174,6 +182,8 @@ def _fields(exclusion: Exclusion) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _reason(exclusion: Exclusion) -> Iterator[str]:
+    if not exclusion.paths:
+        yield "# It is about every path: the one of this request is / itself, or leads out of its folder, by '..'."
     if not exclusion.rules:
         yield "# Its name is that of a secret, which is hashed or compared, and may be anything: no rule applies."
 

@@ -29,17 +29,28 @@ SECRET: Final = re.compile(r"(?i)pass(?:wor[dt]|wd|phrase|code)|\bpass\b|\bpwd|s
 """What the name of a value is like that is never put into anything: it is hashed, or compared."""
 
 _SHOWN: Final = 100
+_MAX_FOLDERS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One rule that a value matches."""
+    """One rule that a value matches.
+
+    Attributes:
+        rule: its id.
+        attack: its class.
+        score: what it counts.
+        view: in which form of the value it was found.
+        why: it is a rule.
+        excluded_by: which of the exclusions leaves it out, from 0 on; None where it counts.
+    """
 
     rule: str
     attack: str
     score: int
     view: str
     why: str
+    excluded_by: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +147,7 @@ def _look(
     with suppress(CrossedError):  # in JSON inside of it, which was told
         for found in inspector.scanner.scan([value]):
             findings += found or ()
+    policy = Policy(settings.level, settings.attacks, settings.exclude)
     blocking = next((judgement for judgement in judgements if judgement.blocks), None)
     return Look(
         value.place,
@@ -143,7 +155,14 @@ def _look(
         shown(value.text),
         changes(value.text),
         tuple(
-            Match(finding.rule.id, finding.rule.attack, finding.rule.score, finding.view, finding.rule.why)
+            Match(
+                finding.rule.id,
+                finding.rule.attack,
+                finding.rule.score,
+                finding.view,
+                finding.rule.why,
+                policy.excluded_by(finding, scope),
+            )
             for finding in sorted(findings, key=lambda finding: -finding.rule.score)
         ),
         max((judgement.score for judgement in judgements), default=0),
@@ -157,8 +176,7 @@ def _exclusion(judgement: Judgement, settings: Validation, scope: Scope) -> Excl
     gravest = judgement.findings[0]
     name = gravest.name if gravest.name.isprintable() and len(gravest.name) <= _SHOWN else ""
     rules = () if SECRET.search(name) else tuple(dict.fromkeys(finding.rule.id for finding in judgement.findings))
-    path: str = scope["path"]
-    for paths in ((path,), ()) if path != "/" and path.isprintable() else ((),):
+    for paths in [*((folder,) for folder in _folders(scope["path"])), ()]:
         try:
             one = Exclusion(paths=paths, places=(gravest.place,), names=(name,) if name else (), rules=rules)
         except ConfigError:  # it looks like a pattern
@@ -167,6 +185,16 @@ def _exclusion(judgement: Judgement, settings: Validation, scope: Scope) -> Excl
         if left is None or not left.blocks:
             return one
     return None
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Return a path, and then each folder that it stands in, the innermost first: a path that climbs is below few."""
+    for _ in range(_MAX_FOLDERS):
+        if not path.strip("/"):
+            return
+        if path.isprintable():
+            yield path
+        path = path.rstrip("/").rpartition("/")[0]
 
 
 def shown(text: str) -> str:

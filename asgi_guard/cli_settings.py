@@ -8,9 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from asgi_guard.guard import Guard
+
+EXIT_CODES: Final = "Exit codes: 0 all is well, 1 something was found or is refused, 2 it could not do its work."
+"""What they say, of every command."""
 
 
 def add_sources(command: argparse.ArgumentParser) -> None:
@@ -29,6 +32,11 @@ def configured(options: argparse.Namespace) -> Guard:
     if options.config is None:
         return Guard.from_env(_nothing, environ)
     return Guard.from_toml(_nothing, options.config, environ)
+
+
+def harmless(text: str) -> str:
+    """Write a complaint, which may name what was given, so that no terminal takes it for a command."""
+    return "".join([char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text])
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:

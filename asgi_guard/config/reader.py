@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -166,8 +167,14 @@ class Configuration:
             self._remedies |= {short: self._remedies[path]} if path in self._remedies else {}
         return self._settings(path, settings_class, table)
 
-    def _settings(self, path: str, settings_class: type[Any], table: Mapping[Any, Any]) -> Any:
-        """Make settings of a table of their fields; None where that fails."""
+    def _settings(
+        self, path: str, settings_class: type[Any], table: Mapping[Any, Any], *, is_inner: bool = False
+    ) -> Any:
+        """Make settings of a table of their fields; None where that fails.
+
+        Of those that stand in others the fields without a problem are made, so that the others' checks see them; what
+        comes of it is never used, since a problem was told.
+        """
         kinds = kinds_of(settings_class)
         by_name = {
             str(name): self._value(f"{path}.{name}", kinds[name], value) if name in kinds else value
@@ -180,6 +187,12 @@ class Configuration:
             subject = settings_class.__name__
             refused = {f"{subject}.{name}" for name in by_name.keys() - sound.keys()}  # said already; not missing
             self._note([problem for problem in error.problems if problem.field not in refused], subject, path)
+            wrong = {_BOUNDARY.split(problem.field.removeprefix(f"{subject}."))[0] for problem in error.problems}
+            if is_inner:
+                with suppress(Exception):  # whatever a check stumbles over, the problem is told
+                    return build(
+                        settings_class, None, {name: value for name, value in sound.items() if name not in wrong}
+                    )
         except Exception as error:  # a check that stumbles over a type that it never expected
             misfits = [name for name, kind in kinds.items() if name in sound and not kind.fits(sound[name])]
             for name in misfits:
@@ -199,15 +212,23 @@ class Configuration:
             return _REFUSED
         value = kind.plain(value)
         if is_table(value) and kind.settings:
-            made = self._settings(path, kind.settings, value)
+            made = self._settings(path, kind.settings, value, is_inner=True)
             return _REFUSED if made is None else made
         if is_table(value) and kind.value:
             inner = {name: self._value(f"{path}[{name}]", kind.value, one) for name, one in value.items()}
             return _REFUSED if _REFUSED in inner.values() else inner
         if is_list(value) and kind.item:
-            items = [self._value(f"{path}[{at}]", kind.item, one) for at, one in enumerate(value)]
-            return _REFUSED if _REFUSED in items else items if isinstance(value, list) else tuple(items)
+            items = self._items(path, [self._value(f"{path}[{at}]", kind.item, one) for at, one in enumerate(value)])
+            return _REFUSED if value and not items else items if isinstance(value, list) else tuple(items)
         return value
+
+    def _items(self, path: str, items: list[Any]) -> list[Any]:
+        """Return the items that are left for the checks of all of them, each of which keeps the name that it had."""
+        left = [at for at, item in enumerate(items) if item is not _REFUSED]
+        for now, before in enumerate(left):
+            if now != before:
+                self._names[f"{path}[{now}]"] = self._name(f"{path}[{before}]")
+        return [items[at] for at in left]
 
     def _refuse(self, problem_id: str, path: str, value: Any, rule: str, remedy: str) -> None:
         """Note a problem that is found here. Of a value its type is told: it may be a secret in the wrong place."""

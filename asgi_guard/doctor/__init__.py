@@ -4,9 +4,11 @@
 |----------------------|-------------------------------------------------------------------------|
 | `doctor.py`          | makes every check, with the application's lifespan on                   |
 | `ask.py`             | calls the application in process, as a server would                     |
+| `quiet.py`           | mutes what is logged about it                                           |
 | `chain.py`           | what stands in front of the routes                                      |
 | `examination.py`     | what is known before the checks                                         |
 | `checks_settings.py` | DR001 to DR014: what the guard was told                                 |
+| `checks_stores.py`   | DR011, DR015: the stores over a network                                 |
 | `checks_page.py`     | HTTPS, security headers, cookies                                        |
 | `checks_access.py`   | other sites, other hosts, strangers                                     |
 | `checks_limits.py`   | sizes, rates, and what errors tell                                      |
@@ -16,7 +18,8 @@
 | `finding.py`         | findings, their severity, and every check by its id                     |
 | `report.py`          | the report, as text and as JSON                                         |
 
-Must never send anything over a network, nor be imported by what serves.
+Must never send anything over a network but a question to the stores that the application counts in, nor be imported by
+what serves.
 """
 
 from __future__ import annotations

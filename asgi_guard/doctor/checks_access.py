@@ -5,7 +5,8 @@ Must never ask with a method that changes anything: GET, OPTIONS, and a GET that
 
 from __future__ import annotations
 
-from typing import Final
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
 
 from asgi_guard.doctor.ask import Answer
 from asgi_guard.doctor.examination import Examination, Said
@@ -63,7 +64,7 @@ def _judged(answer: Answer, origin: str, who: str) -> Finding | None:
         "What the answers tell is open to the scripts of every page that a user opens."
         if not more
         else "A page of an attacker reads what the user alone may see, and acts with the user's cookies.",
-        'Guard(app, cors=["https://app.example.com"]): the origins that need it, by name',
+        'Name the origins that need it, as in Guard(app, cors=["https://app.example.com"]) instead of this',
     )
 
 
@@ -83,7 +84,9 @@ async def check_host(x: Examination) -> Said:
             "any host is answered for",
             f"GET {x.options.path} with Host: {_EVIL_HOST} was answered with {answer.status}",
             "Links in e-mails and redirections are made from it: a password reset then leads to the attacker.",
-            f'Guard(app, trusted_host="{x.asker.host}")',
+            f'Guard(app, trusted_host="{x.asker.host}")'
+            if x.options.host
+            else "Guard(app, trusted_host=[...]) with the hosts that it answers for",
         )
     ]
 
@@ -104,34 +107,47 @@ async def check_documentation(x: Examination) -> Said:
             "everybody may read the documentation of the interface",
             ", ".join(open_paths),
             "It names every route and parameter, those for administrators too. Where that is meant, leave it.",
-            "FastAPI(docs_url=None, redoc_url=None, openapi_url=None), or let only your networks in",
+            "Switch it off, as by FastAPI(docs_url=None, redoc_url=None, openapi_url=None), or let only yours in",
         )
     ]
 
 
 async def check_endpoints_open(x: Examination) -> Said:
     """Ask for metrics and dashboards as a stranger."""
-    paths = set(_PRIVATE)
+    paths, guards = set(_PRIVATE), set[str]()
     for settings in x.chain.settings("endpoints"):
-        own = (settings.metrics, settings.summary, settings.dashboard)
-        paths |= {f"{settings.prefix}{path}" for path in own if path is not None}
-    open_paths: list[str] = []
+        own = {
+            f"{settings.prefix}{path}"
+            for path in (settings.metrics, settings.summary, settings.dashboard)
+            if path is not None
+        }
+        paths |= own
+        guards |= own if _lets_in(settings, _STRANGER) else set()  # whom it does not let in, the application answers
+    seen: dict[bool, list[str]] = {True: [], False: []}
     for path in sorted(paths):
         answer = await x.asker.ask(path, client=None, peer=_STRANGER)
         if answer.succeeded and _is_private(answer):
-            open_paths.append(path)
-    if not open_paths:
-        return []
-    return [
-        Finding(
-            "DR112",
-            "error",
-            "everybody may see the metrics or the dashboard",
-            ", ".join(open_paths),
-            "They tell routes, traffic and failures, and the addresses of clients.",
-            "Endpoints(token=...), or allowed=[...] with the networks of those who look",
-        )
-    ]
+            seen[path in guards].append(path)
+    return [_open(is_guards, found) for is_guards, found in seen.items() if found]
+
+
+def _lets_in(settings: Any, address: str) -> bool:
+    networks = [ip_network(str(one), strict=False) for one in settings.allowed if one != "unix:"]
+    return any(ip_address(address) in network for network in networks)
+
+
+def _open(is_guards: bool, paths: list[str]) -> Finding:
+    return Finding(
+        "DR112",
+        "error",
+        f"everybody may see {'what the guard counts' if is_guards else 'metrics or a dashboard of the application'}",
+        f"{', '.join(paths)}, answered by the {'guard' if is_guards else 'application'} to a stranger",
+        "They tell routes, traffic and failures, and the addresses of clients.",
+        "Endpoints(allowed=[...]) with the networks of those who look and no others, or Endpoints(token=...)"
+        if is_guards
+        else "Let it ask for a login, or take it out of the application: a token of the guard's Endpoints is for the "
+        "guard's own",
+    )
 
 
 def _is_private(answer: Answer) -> bool:
@@ -143,8 +159,9 @@ async def check_forwarded(x: Examination) -> Said:
     """Write forwarding headers as somebody who is no proxy."""
     said: Said = []
     plain = await x.asker.ask(x.options.path, scheme="http", peer=_STRANGER)
-    if plain.is_limited or x.home.is_limited:
-        return [Skipped("DR115", f"GET {x.options.path} was answered with {plain.status}")]
+    for answer in (plain, x.home):
+        if answer.is_limited:
+            return [Skipped("DR115", f"GET {x.options.path} was answered with {answer.status}")]
     forged = await x.asker.ask(x.options.path, scheme="http", peer=_STRANGER, headers=[("x-forwarded-proto", "https")])
     is_led = 300 <= plain.status < 400 and plain.header("location").startswith("https:")
     if is_led and forged.succeeded:  # a guard refuses it, and does not believe it
@@ -160,7 +177,7 @@ def _forged(what: str, header: str, seen: str) -> Finding:
         "DR115",
         "error",
         f"strangers say themselves what {what} is",
-        f"{header} from {_STRANGER}: {shown(seen)}",
+        f"{header} from a stranger: {shown(seen)}",
         "What the proxy is to say, anybody says: redirections and links lead where an attacker wants.",
         "client_address=[...] with the addresses of the proxies, and no other code that reads these headers",
     )

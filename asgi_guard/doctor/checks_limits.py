@@ -110,6 +110,14 @@ async def check_head(x: Examination) -> Said:
     return said
 
 
+def _cure(x: Examination) -> str:
+    if x.chain.debugging:
+        return "Debug mode off: DR006 says where."
+    if not x.chain.settings("error_envelope"):
+        return "Guard(app, error_envelope=True)"
+    return "The application answers so itself: send nothing of an exception, or raise it, and the guard answers."
+
+
 def _has(x: Examination, name: str) -> bool:
     return any(getattr(settings, name) is not None for settings in x.chain.settings("request_limits"))
 
@@ -135,7 +143,7 @@ async def check_errors(x: Examination) -> Said:
                     "errors tell how the application is made",
                     f"{what} was answered with {answer.status} and {leak!r}",
                     "Paths, versions, code and values lead an attacker on.",
-                    "Guard(app, error_envelope=True), and debug mode off",
+                    _cure(x),
                 )
             ]
     if x.options.error_path is None and not x.chain.settings("error_envelope"):

@@ -9,6 +9,7 @@ import re
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
+from asgi_guard.doctor.cures import cure
 from asgi_guard.doctor.examination import Examination, Said
 from asgi_guard.doctor.finding import Finding, Skipped, shown
 from asgi_guard.doctor.observatory import ENOUGH_FOR_BONUSES, Page, score
@@ -51,7 +52,9 @@ async def check_way(x: Examination) -> Said:
                 "browsers are not told to stay with HTTPS",
                 f"Strict-Transport-Security: {shown(value)}" if value else "no Strict-Transport-Security over HTTPS",
                 "The first request of each visit can be caught before it is redirected.",
-                "Guard(app, security_headers=True), which sends max-age=31536000 over TLS",
+                'SecurityHeaders(policy={"Strict-Transport-Security": "override"}), or no such header of your own'
+                if value
+                else "Guard(app, security_headers=True), which sends max-age=31536000 over TLS",
             )
         )
     return said
@@ -60,7 +63,8 @@ async def check_way(x: Examination) -> Said:
 async def check_score(x: Examination) -> Said:
     """Score the page; anything but an answer of 200 to 299 is not scored, as there."""
     if not x.home.succeeded:
-        return [Skipped("DR114", f"GET {x.options.path} was answered with {x.home.status}; name a page with --path")]
+        remedy = "" if x.home.is_limited else "; name a page with --path"
+        return [Skipped("DR114", f"GET {x.options.path} was answered with {x.home.status}{remedy}")]
     foreign = await x.asker.ask(x.options.path, headers=[("origin", EVIL)])
     route = None if x.options.behind_proxy else await _route(x)
     x.score = score(
@@ -83,7 +87,7 @@ async def check_score(x: Examination) -> Said:
             f"the page scores {x.score.points} of 100 by the Observatory's rules: {x.score.grade}",
             ", ".join(lost),
             "Each of these takes a protection away that browsers have.",
-            'Guard(app, security_headers="web"), or "strict", or "api" where there are no pages',
+            cure(x, x.score.results),
         )
     ]
 
@@ -109,7 +113,7 @@ async def _route(x: Examination) -> list[str]:
 
 async def check_cookies(x: Examination) -> Said:
     """Look at the cookies that the page sets."""
-    said: Said = []
+    lacking: list[str] = []
     for line in x.home.all("set-cookie")[:20]:
         pair, *attributes = line.split(";")
         name = pair.partition("=")[0].strip()
@@ -118,31 +122,35 @@ async def check_cookies(x: Examination) -> Said:
         if "csrf" in name.lower() or "xsrf" in name.lower():  # a script has to read it, and send it back
             missing = [word for word in missing if word != "HttpOnly"]
         if missing:
-            said.append(
-                Finding(
-                    "DR113",
-                    "warning",
-                    f"the cookie {shown(name)} has no {', no '.join(missing)}",
-                    f"Set-Cookie: {shown(name)}=...; {shown('; '.join(a.strip() for a in attributes))}",
-                    "It is sent in the clear, read by scripts, or sent along by other sites.",
-                    'Guard(app, security_headers=SecurityHeaders(cookies="fix")), or set them where it is made',
-                )
-            )
-    return said
+            lacking.append(f"{shown(name)} has no {', no '.join(missing)}")
+    if not lacking:
+        return []
+    return [
+        Finding(
+            "DR113",
+            "warning",
+            "cookies lack flags" if len(lacking) > 1 else "a cookie lacks flags",
+            "; ".join(lacking),
+            "Without Secure it is sent in the clear, without HttpOnly scripts read it, without SameSite other sites "
+            "have it sent along.",
+            'Guard(app, security_headers=SecurityHeaders(cookies="fix")), or set them where it is made',
+        )
+    ]
 
 
 async def check_telling(x: Examination) -> Said:
     """Look what the application says of itself."""
-    told = [f"{name}: {value}" for name, value in x.home.headers if name in _TELLING or (name == "server" and value)]
+    told = [(name, value) for name, value in x.home.headers if name in _TELLING or (name == "server" and value)]
     if not told:
         return []
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys(name for name, _ in told))
     return [
         Finding(
             "DR109",
             "note",
             "answers say what they are made with",
-            shown("; ".join(told)),
+            shown("; ".join(f"{name}: {value}" for name, value in told)),
             "Whoever looks for a version with a known hole finds this one.",
-            'SecurityHeaders(remove=["X-Powered-By", "Server"])',
+            f"Guard(app, security_headers=SecurityHeaders(remove=[{names}]))",
         )
     ]

@@ -5,6 +5,8 @@ Must never start it: what is known of each stands in `servers.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from asgi_guard.doctor.examination import Examination, Said
 from asgi_guard.doctor.finding import Finding, Skipped
 from asgi_guard.doctor.servers import DEVELOPMENT, allowed_by_environment
@@ -14,12 +16,21 @@ _PROXY_READS_FIRST = "the proxy reads the head of each request first (nginx: cli
 
 async def check_server(x: Examination) -> Said:
     """Look at all that the server does by itself."""
-    return [*_slow(x), *_head(x), *_name(x), *_trust(x), *_stop(x), *_lacks(x), *_development(x)]
+    said = [*_slow(x), *_head(x), *_name(x), *_trust(x), *_stop(x), *_lacks(x), *_development(x)]
+    return [_by_run(one) if isinstance(one, Finding) and x.options.server.is_run else one for one in said]
+
+
+def _by_run(finding: Finding) -> Finding:
+    """Say how `asgi-guard run` is told an option of the server's."""
+    if " with --" not in finding.fix:
+        return finding
+    return replace(finding, fix=f"{finding.fix} By asgi-guard run: --server-options='...'.")
 
 
 def _named(x: Examination) -> str:
     server = x.options.server
-    return f"{server.facts.package} {server.installed or '(not installed)'}, seen with {server.facts.seen}"
+    installed = f"{server.installed} is" if server.installed else "is not"
+    return f"{server.facts.package} {installed} installed; it was seen in {server.facts.seen}"
 
 
 def _slow(x: Examination) -> Said:
@@ -55,17 +66,19 @@ def _head(x: Examination) -> Said:
             f"{server.name} has no limit for the head of a request",
             f"one header of 800,000 bytes came through; {_named(x)}",
             "The guard refuses what is too large, but the server has it in memory by then.",
-            "Put a proxy in front, or start uvicorn with --http h11, which takes 64 KiB.",
+            f"Put a proxy in front, or {server.facts.head_fix}",
         )
     ]
 
 
 def _name(x: Examination) -> Said:
     server = x.options.server
-    if x.options.behind_proxy and not server.facts.name_options:
-        return [Skipped("DR203", "the proxy writes Server itself, unless it is told to pass it on")]
     if server.facts.name_options and server.has(server.facts.name_options):
         return []
+    if x.options.behind_proxy:
+        return [Skipped("DR203", "the proxy writes Server itself, unless it is told to pass it on")]
+    if server.has_own_worker:
+        return [Skipped("DR203", "a worker of your own may leave it out: ask for a page, and look at its Server")]
     if server.value("--config") and server.name == "hypercorn":
         return [Skipped("DR203", "hypercorn reads include_server_header from its own file")]
     return [
@@ -103,11 +116,17 @@ def _trust(x: Examination) -> Said:
             "DR204",
             "note",
             f"{server.name} reads forwarding headers before the guard does",
-            f"it believes {facts.trusts}",
+            f"it believes {_believed(x)}",
             "The guard then sees what the server has made of them, and cannot tell a proxy from a client.",
             facts.trust_fix,
         )
     ]
+
+
+def _believed(x: Examination) -> str:
+    option, _ = x.options.server.facts.trusts_all
+    given = x.options.server.value(option) or allowed_by_environment()
+    return f"those of {given}" if given else x.options.server.facts.trusts
 
 
 def _trusts_everybody(x: Examination) -> str:
@@ -151,7 +170,7 @@ def _lacks(x: Examination) -> Said:
             f"{server.name} does not do all that the guard builds on",
             server.facts.lacks,
             "What the application opens at startup is missing, and what it should write at shutdown is lost.",
-            "Serve with uvicorn, hypercorn or granian.",
+            "Serve with hypercorn or granian, or with uvicorn behind a proxy.",
         )
     ]
 
@@ -167,7 +186,7 @@ def _development(x: Examination) -> Said:
             "warning",
             f"{server.name} is started for development",
             ", ".join(on),
-            "It watches files and starts again when one changes; with --debug it tells more than it should.",
+            " ".join(DEVELOPMENT[option] for option in on),
             f"Leave out {', '.join(on)}.",
         )
     ]

@@ -12,11 +12,18 @@ from dataclasses import fields, is_dataclass
 from ipaddress import ip_network
 from typing import Any, Final
 
-from asgi_guard.doctor.examination import Examination, Said, usual_peer
+from asgi_guard.doctor.examination import Examination, Said, is_local, policies, usual_peer
 from asgi_guard.doctor.finding import Finding, Skipped
 
 _SECRET: Final = re.compile(r"(?im)^[^#\n]{0,200}(?:token|key|password|secret|://[^/\s@]{0,200}:[^/\s@]{1,200}@)")
-_LOCAL_STORES: Final = {"MemoryStore"}
+_SHOWN_BY: Final = {
+    "rate_limit": ("DR104",),
+    "request_limits": ("DR105", "DR106", "DR107"),
+    "request_limits.max_body_bytes": ("DR105",),
+    "request_limits.max_headers": ("DR106",),
+    "request_limits.max_url_bytes": ("DR107",),
+}
+"""What finds out by asking that a limit is off: it is told once."""
 
 
 async def check_guard(x: Examination) -> Said:
@@ -56,7 +63,7 @@ async def check_dangers(x: Examination) -> Said:
             "a dangerous setting is on",
             name,
             "Its name says so: it is for development, or for those who know what they give up.",
-            f"Remove {name.rpartition('.')[2]}=True.",
+            f"Leave {name.rpartition('.')[2]} out.",
         )
         for name in said
     ]
@@ -114,18 +121,22 @@ async def check_audit(x: Examination) -> Said:
 async def check_debug(x: Examination) -> Said:
     """Look for debug modes."""
     on = [*x.chain.debugging]
-    on += ["ErrorEnvelope.debug" for settings in x.chain.settings("error_envelope") if settings.debug]
-    on += ["CORS.debug" for settings in x.chain.settings("cors") if settings.debug]
+    fixes = ["debug=False (Django: DEBUG = False) where the application is made"] if on else []
+    for name, part in (("error_envelope", "ErrorEnvelope.debug"), ("cors", "CORS.debug")):
+        if any(settings.debug for settings in x.chain.settings(name)):
+            on.append(part)
+            fixes.append(f"no debug in {part.partition('.')[0]}(...)")
+    if not on:
+        return []
     return [
         Finding(
             "DR006",
             "error",
             "debug mode is on",
-            name,
+            ", ".join(on),
             "Whoever makes it fail reads its code, its paths and its secrets.",
-            "Switch it off where the application is served to others.",
+            f"Write {', and '.join(fixes)}.",
         )
-        for name in on
     ]
 
 
@@ -135,7 +146,7 @@ async def check_workers(x: Examination) -> Said:
     if workers == 1:
         return []
     said: Said = []
-    alone = [policy for policy in _policies(x) if _is_local(policy)]
+    alone = [policy for policy in policies(x) if is_local(policy)]
     if alone:
         names = ", ".join(dict.fromkeys(str(policy.name) for policy in alone))
         said.append(
@@ -145,7 +156,7 @@ async def check_workers(x: Examination) -> Said:
                 "each worker counts for itself",
                 f"{workers} workers, and the rate limit ({names}) counts in the memory of each",
                 f"A client gets up to {workers} times the rate.",
-                'RateLimit("100/minute", store="redis://localhost:6379")',
+                'RateLimit(..., store="redis://localhost:6379")',
             )
         )
     is_given = x.options.server.is_run or bool(os.environ.get("ASGI_GUARD_SHARED_DIR"))
@@ -162,17 +173,6 @@ async def check_workers(x: Examination) -> Said:
             )
         )
     return said
-
-
-def _policies(x: Examination) -> list[Any]:
-    """Return the policies of the rate limits: one alone is its own settings."""
-    return [
-        policy for settings in x.chain.settings("rate_limit") for policy in getattr(settings, "policies", [settings])
-    ]
-
-
-def _is_local(policy: Any) -> bool:
-    return policy.store is None or type(policy.store).__name__ in _LOCAL_STORES
 
 
 async def check_trust(x: Examination) -> Said:
@@ -222,28 +222,6 @@ def _is_everybody(network: str) -> bool:
     return found.prefixlen <= (1 if found.version == 4 else 3)
 
 
-async def check_redis(x: Examination) -> Said:
-    """Look what happens while a store over a network is away."""
-    said: Said = []
-    for policy in _policies(x):
-        if _is_local(policy) or policy.while_away == "local":
-            continue
-        is_open = policy.while_away == "open"
-        said.append(
-            Finding(
-                "DR011",
-                "warning" if is_open else "note",
-                "without its store there is " + ("no limit at all" if is_open else "no answer at all"),
-                f'on_failure="{policy.while_away}" of the rate limit {policy.name!r}',
-                "Whoever takes Redis away takes the limit away."
-                if is_open
-                else "While Redis is away every request is a 503.",
-                'on_failure="local": each worker counts its share',
-            )
-        )
-    return said
-
-
 async def check_file(x: Examination) -> Said:
     """Look who may read the settings file."""
     path = x.options.config
@@ -286,10 +264,11 @@ async def check_endpoints(x: Examination) -> Said:
                 Finding(
                     "DR013",
                     "note",
-                    "nobody may see the metrics",
+                    "nobody may see what the guard counts",
                     "endpoints has neither a token nor allowed networks",
-                    "What was counted cannot be read while something goes wrong.",
-                    "ASGI_GUARD_TOKEN=..., or Endpoints(token=...)",
+                    "It cannot be read while something goes wrong.",
+                    "Guard(app, endpoints=Endpoints(token=...)), or ASGI_GUARD_TOKEN=... where settings are read from "
+                    "the environment",
                 )
             )
     return said
@@ -299,15 +278,16 @@ async def check_limits(x: Examination) -> Said:
     """Look for limits that are off."""
     if not x.chain.middlewares:
         return []
-    off = [name for name in ("request_limits", "rate_limit") if not x.chain.settings(name)]
+    off = [name for name in _SHOWN_BY if "." not in name and not x.chain.settings(name)]
     for settings in x.chain.settings("request_limits"):
         off += [
             f"request_limits.{name}"
             for name in ("max_body_bytes", "max_headers", "max_header_bytes", "max_url_bytes")
             if getattr(settings, name) is None
         ]
-    shadows = [policy.name for policy in _policies(x) if policy.shadow]
+    shadows = [policy.name for policy in policies(x) if policy.shadow]
     off += [f"rate_limit {name!r} (shadow)" for name in shadows]
+    off = [name for name in off if x.found.isdisjoint(_SHOWN_BY.get(name, ()))]
     if not off:
         return []
     return [

@@ -14,6 +14,7 @@ from asgi_guard.doctor import (
     checks_page,
     checks_server,
     checks_settings,
+    checks_stores,
 )
 from asgi_guard.doctor.ask import Asker, Clients, StartupError, alive
 from asgi_guard.doctor.chain import chain_of
@@ -29,6 +30,7 @@ from asgi_guard.doctor.examination import (
 )
 from asgi_guard.doctor.finding import Finding, Skipped, split
 from asgi_guard.doctor.observatory import Score
+from asgi_guard.doctor.quiet import quiet
 from asgi_guard.engine.types import ASGIApp
 
 _CHECKS: Final[tuple[tuple[str, Check], ...]] = (
@@ -39,10 +41,10 @@ _CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("DR006", checks_settings.check_debug),
     ("DR007", checks_settings.check_workers),
     ("DR009", checks_settings.check_trust),
-    ("DR011", checks_settings.check_redis),
+    ("DR011", checks_stores.check_away),
+    ("DR015", checks_stores.check_stores),
     ("DR012", checks_settings.check_file),
     ("DR013", checks_settings.check_endpoints),
-    ("DR014", checks_settings.check_limits),
     ("DR101", checks_page.check_way),
     ("DR103", checks_access.check_cors),
     ("DR105", checks_limits.check_body),
@@ -57,6 +59,7 @@ _CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("DR115", checks_access.check_forwarded),
     ("DR201", checks_server.check_server),
     ("DR104", checks_limits.check_rate),
+    ("DR014", checks_settings.check_limits),  # after those that tell what is not limited
 )
 
 
@@ -97,7 +100,10 @@ async def examine(app: ASGIApp, options: Options) -> Report:
             raise StartupError(f"GET {options.path} was not answered: {home.raised}; name another page with --path")
         x = Examination(options=options, chain=chain_of(app), asker=asker, home=home)  # some build theirs when asked
         said: Said = []
-        for check, run in _CHECKS:
-            said += await made(check, run, x)
+        with quiet():
+            for check, run in _CHECKS:
+                told = await made(check, run, x)
+                x.found |= {one.check for one in told if isinstance(one, Finding)}
+                said += told
     findings, skipped = split(said)
     return Report(tuple(findings), tuple(skipped), x.score, options.server.name)

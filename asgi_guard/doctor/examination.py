@@ -7,16 +7,18 @@ checks do, each by its own questions.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from asgi_guard.doctor.ask import Answer, Asker
 from asgi_guard.doctor.chain import Chain
 from asgi_guard.doctor.finding import Finding, Skipped, shown
 from asgi_guard.doctor.observatory import Score
 from asgi_guard.doctor.servers import Chosen
+
+_LOCAL_STORES: Final = {"MemoryStore"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class Examination:
         asker: asks it.
         home: its answer at the path, over HTTPS.
         score: by the Observatory's rules, once it is known.
+        found: the ids of what the checks before have found.
     """
 
     options: Options
@@ -59,6 +62,7 @@ class Examination:
     asker: Asker
     home: Answer
     score: Score | None = None
+    found: set[str] = field(default_factory=set[str])
 
 
 Said: TypeAlias = list[Finding | Skipped]
@@ -71,6 +75,18 @@ async def made(ids: str, check: Check, x: Examination) -> Said:
         return await check(x)
     except Exception as error:  # noqa: BLE001  what an application answers is not foreseen
         return [Skipped(ids, f"the check itself failed: {type(error).__name__}: {shown(str(error))}")]
+
+
+def policies(x: Examination) -> list[Any]:
+    """Return the policies of the rate limits: one alone is its own settings."""
+    return [
+        policy for settings in x.chain.settings("rate_limit") for policy in getattr(settings, "policies", [settings])
+    ]
+
+
+def is_local(policy: Any) -> bool:
+    """Tell whether a policy counts in this process."""
+    return policy.store is None or type(policy.store).__name__ in _LOCAL_STORES
 
 
 def usual_host(chain: Chain) -> str:

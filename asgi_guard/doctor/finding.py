@@ -65,6 +65,7 @@ CHECKS: Final[dict[str, str]] = {
     "DR012": "secrets in the settings file are nobody else's",
     "DR013": "somebody may see the metrics, and not everybody on the machine",
     "DR014": "the guard's limits are on",
+    "DR015": "the store of the rate limit answers",
     "DR101": "what comes over HTTP is sent to HTTPS",
     "DR102": "browsers are told to stay with HTTPS",
     "DR103": "other sites cannot read the answers",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Final
@@ -30,6 +30,7 @@ class Facts:
         slow_headers_option: the option that makes it, or changes the time; empty where there is none.
         max_headers: how many header lines are let through at most, as far as was seen; None where no end was seen.
         max_head_bytes: how large one header may be, as far as was seen; None where 800,000 bytes came through.
+        head_fix: what to do where it has no limit; empty where it has one.
         name: what it writes into `Server`.
         name_options: the options that leave it out, any of them; none where it cannot be told to.
         name_fix: what to do about it.
@@ -49,6 +50,7 @@ class Facts:
     slow_headers_option: str = ""
     max_headers: int | None
     max_head_bytes: int | None
+    head_fix: str = ""
     name: str
     name_options: tuple[str, ...] = ()
     name_fix: str
@@ -66,7 +68,24 @@ _IN_A_WORKER: Final = (
     "Subclass the worker: class Quiet(UvicornWorker): CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, "
     '"server_header": False}; then --worker-class shop.Quiet.'
 )
-_TAKE_IT_OUT: Final = "It has no option for this: let the proxy in front take the header out."
+_TAKE_IT_OUT: Final = "It has no option for this: let a proxy in front take the header out."
+
+_GUNICORN: Final = Facts(
+    package="gunicorn",
+    seen="27.0.1 with uvicorn-worker 0.4.0",
+    slow_headers_seconds=NEVER,
+    max_headers=None,  # with a worker of uvicorn's, which reads requests itself
+    max_head_bytes=None,
+    head_fix='subclass the worker, with "http": "h11" in its CONFIG_KWARGS, which takes 64 KiB.',
+    name="uvicorn",
+    name_fix=_IN_A_WORKER,
+    trusts="those of 127.0.0.1 and ::1, or of FORWARDED_ALLOW_IPS",
+    trust_off=("--forwarded-allow-ips=",),
+    trust_fix="Start gunicorn with --forwarded-allow-ips '', and name proxies, if any, in client_address.",
+    trusts_all=("--forwarded-allow-ips", "*"),
+    stop_seconds=30.0,
+    stop_options=("--graceful-timeout",),
+)
 
 FACTS: Final[Mapping[str, Facts]] = MappingProxyType(
     {
@@ -76,12 +95,13 @@ FACTS: Final[Mapping[str, Facts]] = MappingProxyType(
             slow_headers_seconds=NEVER,
             max_headers=None,
             max_head_bytes=None,  # with httptools; 64 KiB with --http h11
+            head_fix="start uvicorn with --http h11, which takes 64 KiB.",
             name="uvicorn",
             name_options=("--no-server-header",),
             name_fix="Start uvicorn with --no-server-header.",
             trusts="those of 127.0.0.1 and ::1, or of FORWARDED_ALLOW_IPS",
             trust_off=("--no-proxy-headers",),
-            trust_fix="Start uvicorn with --no-proxy-headers, and name the proxies in client_address.",
+            trust_fix="Start uvicorn with --no-proxy-headers, and name proxies, if any, in client_address.",
             trusts_all=("--forwarded-allow-ips", "*"),
             stop_seconds=NEVER,
             stop_options=("--timeout-graceful-shutdown",),
@@ -96,7 +116,7 @@ FACTS: Final[Mapping[str, Facts]] = MappingProxyType(
             max_head_bytes=65_536,
             name="hypercorn-h11",
             name_options=("include_server_header=False",),
-            name_fix="Write include_server_header = False into a file for its --config.",
+            name_fix="Write include_server_header = false into a TOML file for its --config.",
             stop_seconds=3.0,
             stop_options=("--graceful-timeout",),
         ),
@@ -109,40 +129,19 @@ FACTS: Final[Mapping[str, Facts]] = MappingProxyType(
             max_head_bytes=417_792,
             name="granian",
             name_fix="It keeps a Server header that the application sends, and has no option to leave its own out: let "
-            "the proxy in front take the header out.",
+            "a proxy in front take the header out.",
             stop_seconds=NEVER,
             stop_options=("--workers-kill-timeout",),
             stop_fix="Start granian with --workers-kill-timeout 30.",
         ),
-        "gunicorn": Facts(
-            package="gunicorn",
-            seen="27.0.1 with uvicorn-worker 0.4.0",
-            slow_headers_seconds=NEVER,
-            max_headers=None,  # with a worker of uvicorn's, which reads requests itself
-            max_head_bytes=None,
-            name="uvicorn",
-            name_fix=_IN_A_WORKER,
-            trusts="those of 127.0.0.1 and ::1, or of FORWARDED_ALLOW_IPS",
-            trust_off=("--forwarded-allow-ips=",),
-            trust_fix="Start gunicorn with --forwarded-allow-ips '', and name the proxies in client_address.",
-            trusts_all=("--forwarded-allow-ips", "*"),
-            stop_seconds=30.0,
-            stop_options=("--graceful-timeout",),
-        ),
-        "gunicorn-asgi": Facts(
-            package="gunicorn",
+        "gunicorn": _GUNICORN,
+        "gunicorn-asgi": replace(
+            _GUNICORN,
             seen="27.0.1 with its own worker",
-            slow_headers_seconds=NEVER,
             max_headers=100,
             max_head_bytes=8_190,
             name="gunicorn/asgi",
             name_fix=_TAKE_IT_OUT,
-            trusts="those of 127.0.0.1 and ::1, or of FORWARDED_ALLOW_IPS",
-            trust_off=("--forwarded-allow-ips=",),
-            trust_fix="Start gunicorn with --forwarded-allow-ips '', and name the proxies in client_address.",
-            trusts_all=("--forwarded-allow-ips", "*"),
-            stop_seconds=30.0,
-            stop_options=("--graceful-timeout",),
         ),
         "daphne": Facts(
             package="daphne",
@@ -163,8 +162,13 @@ FACTS: Final[Mapping[str, Facts]] = MappingProxyType(
 )
 """What each server does, by its name."""
 
-DEVELOPMENT: Final = ("--reload", "--debug")
-"""Options of several servers that are for development."""
+DEVELOPMENT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "--reload": "It watches files, and starts again when one changes.",
+        "--debug": "It tells more than it should.",
+    }
+)
+"""Options of several servers that are for development, and what each does."""
 
 _AS_RUN: Final = {"hypercorn": ("include_server_header=False",)}  # in the configuration that `run` gives it
 
@@ -189,6 +193,12 @@ class Chosen:
     def facts(self) -> Facts:
         """What is known of it."""
         return FACTS[self.name]
+
+    @property
+    def has_own_worker(self) -> bool:
+        """Whether gunicorn is given a worker that is neither its own nor one of uvicorn's."""
+        given = self.value("--worker-class") or self.value("-k")
+        return self.name == "gunicorn" and given is not None and not given.startswith(("uvicorn.", "uvicorn_worker."))
 
     def has(self, names: Sequence[str]) -> bool:
         """Tell whether any of these options is given: `--name` with any value, `--name=` with an empty one."""

@@ -114,7 +114,7 @@ class Policy:
             findings: of one value.
             scope: of the request, for the path that an exclusion is about.
         """
-        counted = [finding for finding in findings if not self._is_excluded(finding, scope)]
+        counted = [finding for finding in findings if self.excluded_by(finding, scope) is None]
         if score(counted) < self._threshold:
             return None
         blocking = [finding for finding in counted if finding.rule.attack not in self._detected]
@@ -122,14 +122,17 @@ class Policy:
             return Judgement(blocking, blocks=True)
         return Judgement(counted, blocks=False)
 
-    def _is_excluded(self, finding: Finding, scope: Scope) -> bool:
-        return any(
-            (not one.places or finding.place in one.places)
-            and (not one.rules or finding.rule.id in one.rules or finding.rule.attack in one.rules)
-            and (not names or any(_is_called(finding, name) for name in names))
-            and (prefixes is None or prefixes.cover(scope))
-            for one, names, prefixes in self._exclusions
-        )
+    def excluded_by(self, finding: Finding, scope: Scope) -> int | None:
+        """Return which exclusion leaves a finding out, from 0 on: the first that fits; None where it counts."""
+        for number, (one, names, prefixes) in enumerate(self._exclusions):
+            if (
+                (not one.places or finding.place in one.places)
+                and (not one.rules or finding.rule.id in one.rules or finding.rule.attack in one.rules)
+                and (not names or any(_is_called(finding, name) for name in names))
+                and (prefixes is None or prefixes.cover(scope))
+            ):
+                return number
+        return None
 
 
 def _is_called(finding: Finding, name: str) -> bool:

@@ -175,7 +175,7 @@ def _check_attacks(problems: Problems, attacks: Mapping[str, Any], known: Collec
             remedy = did_you_mean(attack, known) or f"The classes are: {', '.join(sorted(known))}."
             if isinstance(attack, str) and is_id(attack.upper()):
                 remedy = f"To switch one rule off, write Exclusion(rules=[{attack!r}])."
-            problems.add("AG710", f"attacks.{attack}", action, "must be a class that there is", remedy)
+            problems.add("AG710", "attacks", attack, "must name classes that there are", remedy)
         elif action not in ACTIONS:
             problems.add("AG710", f"attacks.{attack}", action, "must be off, detect or block", "Write one of them.")
 

@@ -213,6 +213,15 @@ class LimitsStore:
         if hasattr(client, "aclose"):
             await client.aclose()
 
+    async def check(self) -> None:
+        """Ask the storage whether it answers.
+
+        Raises:
+            Exception: whatever it raises where it does not.
+        """
+        if not await self.call(self._storage.check):
+            raise ConnectionError("the storage says that it is not well")
+
     async def call(self, method: Callable[..., Any], *args: object, **options: object) -> Any:
         """Call a method of `limits`, in a thread if it blocks."""
         if self._threads is None:

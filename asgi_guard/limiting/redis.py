@@ -127,6 +127,7 @@ class RedisStore:
             connect_timeout_seconds=connect_timeout_seconds,
             namespace=namespace,
         )
+        self.check: Callable[[], Awaitable[None]] = self.server.check
         self.denials: Denials = Denials(local_keys, self._ear)
         self.namespace: str = namespace
         self.prefix: bytes = self.server.prefix

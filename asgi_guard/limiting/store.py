@@ -237,6 +237,7 @@ class AsyncStore(Protocol):
       where that was not asked.
     * `start`, awaited when an application starts. It raises where the store could not work.
     * `audience`, an `events.Audience`, through which it tells the listeners of whoever counts in it how it is.
+    * `check`, awaited by `asgi-guard doctor`. It raises where the store does not answer.
     * `settings`, a mapping: what it goes by, without what is secret; `Guard.explain` tells it.
     * `on_failure`, what it does while it cannot be asked.
     * `backend`, what events call it, if not by the name of its class. A `Store` may have one, too.

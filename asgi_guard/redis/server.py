@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack
 from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from asgi_guard.redis.client import Client, client_at
+from asgi_guard.redis.client import Client, Script, client_at
 from asgi_guard.redis.line import Line
 from asgi_guard.redis.news import News
 from asgi_guard.redis.urls import shown_url
 
 T = TypeVar("T")
+
+_QUESTION: Final = Script(b"return 1")
 
 
 class PerLoop(Generic[T]):
@@ -94,6 +96,18 @@ class Server:
     def line(self) -> Line:
         """Return what the event loop that runs asks it rare things on."""
         return self._lines.get()
+
+    async def check(self) -> None:
+        """Ask for an answer, on a connection of its own; nothing is written.
+
+        Raises:
+            Exception: whatever redis-py raises where there is none. It may take as long as the server likes.
+        """
+        client = self.client()
+        try:
+            await client.run(_QUESTION, [(1, self.prefix + b"{probe}")])
+        finally:
+            await client.aclose()
 
     async def aclose(self) -> None:
         """Close the connections of the event loop that runs, but those of clients."""

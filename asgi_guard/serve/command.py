@@ -66,7 +66,7 @@ def run_server(options: argparse.Namespace) -> int:
         options: what `add_run` has read.
 
     Returns:
-        1 where the settings are wrong, 2 where it cannot be served; otherwise the process is the server's from here on.
+        2 where it cannot be served, or the settings are wrong; otherwise the process is the server's from here on.
 
     Raises:
         MissingExtraError: a part needs what is not installed.
@@ -80,13 +80,13 @@ def run_server(options: argparse.Namespace) -> int:
         find(options.app, environ[APP_DIR])
         _check_free(place)
     except (CannotServeError, ConfigError) as error:
-        return _refuse(told(error), 2)
+        return _refuse(told(error))
     try:
         parts = settings(environ)
         if parts["telemetry"] == "otlp" or getattr(parts["telemetry"], "export", None) == "otlp":
             check_exporters(environ)
     except ConfigError as error:
-        return _refuse(str(error), 1)
+        return _refuse(str(error))
     if place.workers > 1 and _counts_alone(parts["telemetry"]):
         remove_abandoned()
         environ[SHARED_DIR] = str(default_folder(os.getpid()))
@@ -161,9 +161,9 @@ def _become(command: list[str], environ: Mapping[str, str]) -> int:
     return os.execve(command[0], command, environ)  # noqa: S606  no shell is wanted
 
 
-def _refuse(text: str, code: int) -> int:
+def _refuse(text: str) -> int:
     _say(text)
-    return code
+    return 2
 
 
 def _say(text: str) -> None:

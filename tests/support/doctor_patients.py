@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from asgi_guard import (
     Audit,
     ClientAddress,
     Endpoints,
+    ErrorEnvelope,
     Guard,
     RateLimit,
     RedisStore,
@@ -158,7 +160,8 @@ SICK: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         (),
     ),
     "DR013": (lambda: guarded(endpoints=True), ("--server", "uvicorn")),
-    "DR014": (lambda: guarded(request_limits=RequestLimits(max_body_bytes=None)), ()),
+    "DR014": (lambda: guarded(rate_limit=RateLimit("100/minute", shadow=True)), ()),
+    "DR015": (lambda: guarded(rate_limit=RateLimit("100/minute", store="redis://shop:hunter2@127.0.0.1:1")), ()),
     "DR101": (lambda: guarded(https=False), ()),
     "DR102": (lambda: guarded(security_headers=False), ()),
     "DR103": (with_reflecting_cors, ()),
@@ -186,6 +189,60 @@ SICK: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
 
 for _name, (_make, _) in SICK.items():
     globals()[f"patient_{_name}"] = _make
+
+
+def counting_metrics_of_its_own() -> Guard:
+    """Let everybody see the application's own metrics, and nobody those of the guard."""
+    return guarded(Starlette(routes=[Route("/", home), Route("/metrics", numbers)]), endpoints=True)
+
+
+def open_metrics() -> Guard:
+    """Let everybody see the guard's."""
+    return guarded(endpoints=Endpoints(allowed=["0.0.0.0/1", "128.0.0.0/1"]))
+
+
+def without_limits() -> Guard:
+    """Limit nothing."""
+    return guarded(request_limits=False, rate_limit=False)
+
+
+def debugging() -> Guard:
+    """Show everything, three times over."""
+    return guarded(shop(debug=True), error_envelope=ErrorEnvelope(debug=True))
+
+
+def careless() -> Guard:
+    """Send cookies without flags, and leave HTTP as it is."""
+    return guarded(shop(root=cookies), security_headers=True, https=False)
+
+
+async def cookies(request: Request) -> HTMLResponse:
+    """Set two cookies that everybody reads."""
+    answer = await cookie(request)
+    answer.set_cookie("seen", "1")
+    return answer
+
+
+async def own_headers(request: Request) -> HTMLResponse:
+    """Send weak headers, and scripts of others."""
+    page = "<!doctype html><title>Shop</title><script src='http://cdn.example/shop.js'></script>"
+    return HTMLResponse(page, headers={"content-security-policy": "script-src *", "referrer-policy": "unsafe-url"})
+
+
+def with_weak_headers_of_its_own() -> Guard:
+    """Have weak headers that win over those of the guard."""
+    return guarded(shop(root=own_headers), security_headers="web")
+
+
+async def talkative_home(request: Request) -> HTMLResponse:
+    """Write where the report goes."""
+    sys.stdout.write("home was asked\n")
+    return HTMLResponse(PAGE)
+
+
+def talkative() -> Guard:
+    """Print wherever it is asked."""
+    return guarded(shop(root=talkative_home))
 
 
 async def broken(scope: Any, receive: Any, send: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -101,6 +102,32 @@ def test_a_missing_server_is_said_with_the_command_that_installs_it() -> None:
     assert run.stderr == "asgi-guard: asgi-guard demo needs an optional dependency: pip install 'asgi-guard[server]'\n"
 
 
+@pytest.mark.parametrize("command", [[], ["check"], ["explain"], ["inspect"], ["doctor"]])
+def test_the_exit_codes_are_said_where_help_is(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """They are the same of every command."""
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Exit codes: 0 all is well, 1 something was found or is refused, 2 it could not do its work." in told
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a pipe that is closed is another error")
+def test_who_reads_no_further_is_told_nothing() -> None:
+    """As with `| head`: there is no message, and the exit code is the one of a broken pipe."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "asgi_guard", "explain"], stdout=writes, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writes)
+
+    assert (run.returncode, run.stderr) == (141, b"")
+
+
 @pytest.mark.parametrize(
     ("output", "environment", "colour"),
     [
@@ -179,8 +206,8 @@ class TestCheck:
     def test_a_file_that_cannot_be_read_is_a_problem(
         self, command: str, name: str, file: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """And no traceback."""
-        assert main([command, "--config", name]) == 1
+        """There is no traceback, and nothing was looked at: the exit code is 2."""
+        assert main([command, "--config", name]) == 2
         assert f"AG510 {name} cannot be read" in "".join(capsys.readouterr())
 
     def test_a_line_that_is_no_toml_is_named(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,5 +252,7 @@ class TestExplain:
         path = tmp_path / "guard.toml"
         path.write_text("rate_limit = 5\n", encoding="utf-8")
 
-        assert main(["explain", "--config", str(path)]) == 1
-        assert capsys.readouterr()[0] == ""
+        assert main(["explain", "--config", str(path)]) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.startswith("asgi-guard explain: 1 setting is wrong:\n  AG501 rate_limit must be ")

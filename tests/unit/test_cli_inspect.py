@@ -117,10 +117,11 @@ def test_no_value_is_a_command_to_the_terminal(capsys: pytest.CaptureFixture[str
     [
         (["curl"], "one URL is wanted"),
         (["curl 'http://x/"], "the quotation mark"),
-        (["curl", "-d", "@/nowhere", "http://x/"], "/nowhere"),
+        (["curl", "-d", "@/nowhere", "http://x/"], "/nowhere: No such file or directory. Check the path, and that"),
         (["curl 'http://[::1/'"], "is no URL"),
         (["curl", "http://x/", "-d", "half \ud800"], "half a character"),
-        (["--raw", "/nowhere"], "/nowhere"),
+        (["--raw", "/nowhere"], "/nowhere cannot be read: No such file or directory. Give the path of a file with one"),
+        (["--raw", "/"], "/ cannot be read: Is a directory. Give the path of a file with one request in it"),
         (["--config", "/nowhere", *ATTACK], "/nowhere"),
     ],
 )
@@ -238,6 +239,47 @@ def test_the_narrowest_exclusion_is_proposed(capsys: pytest.CaptureFixture[str])
 
     assert exclusion.pop("rules")
     assert exclusion == {"paths": ["/search"], "places": ["query"], "names": ["q"]}
+
+
+@pytest.mark.parametrize(
+    ("target", "paths"),
+    [
+        ("/files/a/b/..%2f..%2fc", ["/files"]),  # it climbs, and stays below
+        ("/files/a/..%2f..%2f..%2fetc/passwd", []),  # it leads out of every folder
+        ("/a/{x}/b?q=1%20union%20select%20a%20from%20b", ["/a"]),  # it looks like a pattern
+        ("/?q=1%20union%20select%20a%20from%20b", []),
+    ],
+)
+def test_an_exclusion_has_the_narrowest_path_that_covers_the_request(target: str, paths: list[str], capsys) -> None:
+    """Where there is none, that is said: it would be about every path."""
+    request = ["curl", "--path-as-is", f"http://x{target}"]
+    main(["inspect", "--json", *request])
+    (exclusion,) = filter(None, [value["exclusion"] for value in json.loads(capsys.readouterr().out)["values"]])
+    main(["inspect", *request])
+    told = capsys.readouterr().out
+
+    assert exclusion["paths"] == paths
+    assert ("# It is about every path: " in told) is (paths == [])
+
+
+def test_the_exclusion_that_lets_a_request_pass_is_named(tmp_path: Path, capsys) -> None:
+    """By its number and its fields, and by its number to a program."""
+    file = tmp_path / "guard.toml"
+    file.write_text(
+        '[[validation.exclude]]\npaths = ["/other"]\n[[validation.exclude]]\npaths = ["/search"]\nrules = ["sqli"]\n',
+        encoding="utf-8",
+    )
+
+    assert main(["inspect", "--config", str(file), *ATTACK]) == 0
+    told = capsys.readouterr().out
+    assert "  (plain, not counted)  " in told
+    assert 'not counted by validation.exclude[1]: paths = ["/search"], rules = ["sqli"]\nverdict: passes\n' in told
+    main(["inspect", "--json", "--config", str(file), *ATTACK])
+    values = json.loads(capsys.readouterr().out)["values"]
+    assert {match["excluded_by"] for value in values for match in value["matches"]} == {1}
+    main(["inspect", "--json", *ATTACK])
+    values = json.loads(capsys.readouterr().out)["values"]
+    assert {match["excluded_by"] for value in values for match in value["matches"]} == {None}
 
 
 def test_secrets_are_recognised_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:

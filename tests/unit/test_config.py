@@ -645,3 +645,23 @@ def test_what_a_part_of_the_settings_tells_stands_under_their_name() -> None:
     """Also where it has a name of its own for itself."""
     with pytest.raises(ConfigError, match=r"AG882 monitor\.alert_thresholds\.cpu is not the threshold"):
         Guard(app, monitor={"alert_thresholds": {"cpu": 1}})
+
+
+def test_every_item_of_a_list_is_checked_whatever_is_wrong_with_the_others() -> None:
+    """Also the sound fields of one that is wrong itself; each stands under the name that the user wrote."""
+    exclude = [
+        {"paths": ["admin"], "rules": ["sqlii"]},
+        {"paths": ["bare"]},
+        {"places": ["cookies"], "rules": ["AG-SQLI-999"]},
+        {"rules": ["AG-SQLI-998"]},
+    ]
+
+    assert problems_of(lambda: Guard.from_mapping(app, {"validation": {"on_limit": "no", "exclude": exclude}})) == {
+        "validation.on_limit": "AG105",
+        "validation.exclude[0].paths[0]": "AG708",
+        "validation.exclude[0].rules[0]": "AG709",
+        "validation.exclude[1].paths[0]": "AG708",
+        "validation.exclude[2].places[0]": "AG105",
+        "validation.exclude[2].rules[0]": "AG709",
+        "validation.exclude[3].rules[0]": "AG709",
+    }

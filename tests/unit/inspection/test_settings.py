@@ -104,6 +104,13 @@ def test_two_rules_with_one_id_do_not_start() -> None:
     assert complaint.startswith("AG714 Validation.rules[1].id must be the id of one rule, not 'OWN-ORDERS-001'.")
 
 
+def test_a_class_that_is_misspelt_is_said_and_not_what_is_to_be_done_about_it() -> None:
+    """The key is wrong, and its value is not."""
+    (complaint,) = complaints(Validation, attacks={"sqlii": "detect"})
+
+    assert complaint == ("AG710 Validation.attacks must name classes that there are, not 'sqlii'. Did you mean 'sqli'?")
+
+
 def test_the_id_of_a_rule_is_no_class() -> None:
     """What was meant is an exclusion."""
     (complaint,) = complaints(Validation, attacks={"AG-SQLI-001": "off"})

@@ -213,13 +213,13 @@ def test_a_port_that_is_not_allowed_is_refused(
 
 
 def test_wrong_settings_are_refused(become: list[Any], port: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every problem of every part is told, and the exit code is 1."""
+    """Every problem of every part is told, and the exit code is 2."""
     Path("wrong.toml").write_text('rate_limt = "5/second"\ncors = 7\n', encoding="utf-8")
 
     code = run(port, "--config", "wrong.toml")
     said = capsys.readouterr().err
 
-    assert (code, become) == (1, [])
+    assert (code, become) == (2, [])
     assert "Did you mean 'rate_limit'?" in said
     assert "cors" in said
 
