@@ -42,6 +42,13 @@ def _without_body(path: str = "/api/items/42", *headers: tuple[bytes, bytes], **
     return call
 
 
+def _of_another_item(number: int) -> Any:
+    """Ask for another item and another page each time: what has come before must not be all that is measured."""
+    path = f"/api/items/{number}"
+    query = b"page=%d&sort=price" % (number % 97)
+    return _without_body(path, ORIGIN, raw_path=path.encode(), query_string=query)(number)
+
+
 def _with_body(path: str, body: bytes, content_type: bytes, parts: int) -> Callable[[int], Any]:
     size = -(-len(body) // parts)
     chunks = [body[at : at + size] for at in range(0, len(body), size)]
@@ -78,7 +85,7 @@ def _conversation(number: int) -> Any:
 
 WORKLOADS: Mapping[str, Callable[[int], Any]] = MappingProxyType(
     {
-        "GET": _without_body("/api/items/42", ORIGIN),
+        "GET": _of_another_item,
         "POST of 2 KB of JSON": _with_body("/api/items", JSON, b"application/json", 1),
         "POST of 1 MB": _with_body("/api/files", MEGABYTE, b"application/octet-stream", 16),
         "a stream of 5 parts": _without_body("/api/stream", ORIGIN, query_string=b""),

@@ -10,7 +10,7 @@ from typing import Final
 
 from asgi_guard.engine.types import Scope
 from asgi_guard.inspection import body as bodies
-from asgi_guard.inspection.extract import Value, head
+from asgi_guard.inspection.extract import Value, head, text
 from asgi_guard.inspection.graphql import STEP, check_document
 from asgi_guard.inspection.limits import CrossedError, Limits
 from asgi_guard.inspection.linked import may_name_session
@@ -24,6 +24,7 @@ from asgi_guard.inspection.text_body import TextReader
 _DOCUMENT: Final = "query"  # where GraphQL over HTTP has it
 _MEMO_SIZE: Final = 4_096
 _MEMO_LENGTH: Final = 256
+_MEMO_QUERY: Final = 2_048
 
 
 class Inspector:
@@ -38,14 +39,13 @@ class Inspector:
         found: in how many values something was found so far, whatever it came to.
     """
 
-    __slots__ = ("_graphql", "_known_lines", "_known_paths", "_known_queries", "_policy", "found", "limits", "scanner")
+    __slots__ = ("_graphql", "_known_fields", "_known_lines", "_policy", "found", "limits", "scanner")
 
     def __init__(self, settings: Validation) -> None:
         self.limits: Limits = settings.limits
         self.scanner: Scanner = _scanner(settings)
         self.found: int = 0
-        self._known_paths: set[bytes] = set()
-        self._known_queries: set[bytes] = {b""}
+        self._known_fields: set[bytes] = set()
         self._known_lines: set[tuple[bytes, bytes]] = set()
         self._graphql = settings.attacks.get("graphql", "block")
         self._policy = Policy(settings.level, settings.attacks, settings.exclude)
@@ -64,24 +64,36 @@ class Inspector:
 
     def head(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Value]:
         """Give out the values of a head (see `extract.head`), but for lines that were looked at: they come again."""
+        return head(path, query, headers if may_name_session(query) else self._unknown(headers), self.limits)
+
+    def _unknown(self, headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         known = self._known_lines
-        lines = headers if may_name_session(query) else [line for line in headers if line not in known]
-        return head(path, query, lines, self.limits)
+        return [line for line in headers if line not in known]
 
-    def is_known(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Tell whether nothing is in this path, this query and these headers: each was looked at before."""
-        return query in self._known_queries and path in self._known_paths and self._known_lines.issuperset(headers)
+    def is_clean(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Tell quickly whether nothing is in a head whose headers and parameters were all looked at before.
 
-    def remember(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Note that nothing was found in this path, this query and these headers."""
-        for known in (self._known_paths, self._known_queries, self._known_lines):
+        Every value is judged by itself, so they may have come in other requests. False only says: look.
+        """
+        if query:
+            fields = query.split(b"&") if len(query) <= _MEMO_QUERY else ()
+            if not 0 < len(fields) <= self.limits.fields or not self._known_fields.issuperset(fields):
+                return False
+        return (
+            self._known_lines.issuperset(headers)
+            and len(path) <= _MEMO_LENGTH
+            and self.scanner.is_clean("path", text(path))
+        )
+
+    def remember(self, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Note that nothing was found in this query and in these headers."""
+        for known in (self._known_fields, self._known_lines):
             if len(known) >= _MEMO_SIZE:
                 known.clear()
-        if len(path) <= _MEMO_LENGTH:
-            self._known_paths.add(path)
-        if not query or (len(query) <= _MEMO_LENGTH and not may_name_session(query)):  # that depends on who links to it
-            self._known_queries.add(query)
-        self._known_lines.update([line for line in headers if len(line[1]) <= _MEMO_LENGTH >= len(line[0])])
+        if query and len(query) <= _MEMO_QUERY and not may_name_session(query):  # that depends on who links to it
+            self._known_fields.update([field for field in query.split(b"&") if len(field) <= _MEMO_LENGTH])
+        lines = self._unknown(headers)
+        self._known_lines.update([line for line in lines if len(line[1]) <= _MEMO_LENGTH >= len(line[0])])
 
     def is_chunk(self, method: str, content_type: bytes) -> bool:
         """Tell whether a body is a piece of an upload; see `body.is_chunk`."""

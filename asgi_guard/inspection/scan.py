@@ -118,11 +118,20 @@ class Scanner:
         if together:
             yield from self._scan_together(together, opens)
 
+    def is_clean(self, place: Place, text: str) -> bool:
+        """Tell whether nothing is in a short and plain value; any other takes a longer look."""
+        if (place, text) in self._clean:
+            return True
+        if len(text) > _SHORT or not _is_plain(text) or self._find(fold(text), place, _PLAIN):
+            return False
+        self._remember((Value(place, "", text),))
+        return True
+
     def _scan_together(self, values: list[Value], opens: int) -> Iterator[list[Finding] | None]:
         """Look at short values: once at those that are plain, at each of the others in all that it may become."""
         for value in values:
             place, text = value.place, value.text
-            if is_odd(text) or is_padded(text) or text[-1:] in _AT_EDGES or text[:1] in _AT_EDGES or unbase64(text):
+            if not _is_plain(text):
                 yield from self._scan_alone(value, opens)
             elif found := self._find(fold(text), place, _PLAIN):
                 yield [self._finding(index, "plain", value) for index in found]
@@ -239,6 +248,12 @@ class Scanner:
         for index in found:
             among &= ~(1 << index)
         return self._matcher.find(text, among)
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text is only what it reads as: nothing decodes it, and no view changes it."""
+    is_more = is_odd(text) or is_padded(text) or text[-1:] in _AT_EDGES or text[:1] in _AT_EDGES or unbase64(text)
+    return not is_more
 
 
 _scanners: dict[tuple[int, Engine | None], Scanner] = {}

@@ -124,7 +124,7 @@ class ValidationLayer(Layer):
         headers = scope.get("headers") or ()
         inspector = self._inspector
         try:
-            if inspector.is_known(path, query, headers):
+            if inspector.is_clean(path, query, headers):
                 return None
         except TypeError:  # pairs that are lists have no hash
             headers = [(name, value) for name, value in headers]
@@ -135,7 +135,7 @@ class ValidationLayer(Layer):
         found = inspector.found
         reply = await self._look_slowly(exchange, inspector.head(path, query, headers))
         if inspector.found == found and reply is None:
-            inspector.remember(path, query, headers)
+            inspector.remember(query, headers)
         return reply
 
     async def body(self, exchange: Exchange, receive: LookAhead) -> Reply | None:
