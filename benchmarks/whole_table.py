@@ -112,8 +112,8 @@ def _note(result: Mapping[str, Any]) -> str:
     return textwrap.fill(
         "Today's packages are Starlette's CORS, hosts and body limit, secure, slowapi and asgi-correlation-id. All "
         "stand around one application of Starlette, send the same headers, and take turns, each in a process of its "
-        f"own; quoted are minima of {effort['rounds']} rounds, medians in brackets. In process each GET is of another item, "
-        f"and under uvicorn all are of one. The application alone takes "
+        f"own; quoted are minima of {effort['rounds']} rounds, medians in brackets. In process each GET is of another "
+        "item, and under uvicorn all are of one. The application alone takes "
         f"{bare:.0f} µs. CPU under uvicorn is at 32 connections; bursts are of 8 requests, 25 times a second, timed "
         "from when they were due. A synchronous client of Redis waits without CPU time, and holds up the loop "
         "meanwhile: slowapi's; ours waits on the loop, which costs CPU time, and holds up nobody. Idle, ours take at "
