@@ -16,6 +16,7 @@ from scenarios import (
     REFUSING,
     Contender,
     altered,
+    another,
     chat,
     failing,
     from_one_client,
@@ -31,7 +32,16 @@ from scenarios import (
 from stacks import LIMITS, blocking, engine_alone, full_guard, guard, marked, only, parts, unfused
 from timing import Samples, added, in_tasks, interleaved, ratio
 
-GETS = ("guard", "guard, validating", "guard, whole", "nested", "nested, letting go", "unfused", "engine")
+GETS = (
+    "guard",
+    "guard, validating",
+    "guard, whole",
+    "guard, whole, another item",
+    "nested",
+    "nested, letting go",
+    "unfused",
+    "engine",
+)
 FULL = ("full guard", "full nested", "full nested, letting go")
 ANSWERS = ("429", "413", "500", "403", "preflight")
 BY_HAND = {"hand-written middlewares": "nested", "hand-written middlewares, letting go": "nested, letting go"}
@@ -91,6 +101,7 @@ def contenders() -> dict[str, Contender]:
         "guard": Contender(guard(null), get),
         "guard, validating": Contender(guard(null, validation=True), get),
         "guard, whole": Contender(guard(null, validation=True, telemetry=True, endpoints=True), get),
+        "guard, whole, another item": Contender(guard(null, validation=True, telemetry=True, endpoints=True), another),
         "nested": Contender(nested(null), get),
         "nested, letting go": Contender(nested(null, lets_go=True), get),
         "unfused": Contender(unfused(null), get),

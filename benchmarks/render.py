@@ -33,6 +33,7 @@ STARTUP = ("startup", "startup")
 
 ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("**`Guard(app)`**, every part that is on by default, added to a GET", (*GET, "guard, whole"), ""),
+    ("the same, a GET of another item and page each time", (*GET, "guard, whole, another item"), ""),
     ("the same but `telemetry` and `endpoints`", (*GET, "guard, validating"), "25 µs"),
     ("the same but those and `validation`", (*GET, "guard"), ""),
     ("the same protections as those, as five hand-written middlewares", (*GET, "nested, letting go"), ""),

@@ -161,6 +161,13 @@ def altered(call: Callable[[int], Call], *headers: tuple[bytes, bytes], **fields
     return make
 
 
+def another(number: int) -> Call:
+    """Make a GET of another item and another page each time: nothing that was looked at before."""
+    path = f"/api/items/{number}"
+    page = b"page=%d&sort=price" % (number % 97)
+    return altered(get, path=path, raw_path=path.encode(), query_string=page)(number)
+
+
 ORIGIN = (b"origin", ORIGINS[0].encode())
 ASKED = (
     ORIGIN,
