@@ -13,7 +13,6 @@ from asgi_guard.engine.layer import Layer
 from asgi_guard.layers.rate_limit import RateLimit
 from asgi_guard.limiting.rate import Limit
 from asgi_guard.settings import shown
-from asgi_guard.watch.alert_settings import Alert
 
 
 def explained(order: Iterable[str], parts: Mapping[str, Layer], *, whole: bool) -> str:
@@ -57,6 +56,8 @@ def _call(made: object, arguments: Mapping[str, object], *, whole: bool) -> str:
 
 
 def _written(value: Any, whole: bool) -> str:
+    from asgi_guard.watch.alert_settings import Alert  # not needed where a guard is only built
+
     name: str | None = getattr(value, "__qualname__", None)
     if name is not None:
         return name
