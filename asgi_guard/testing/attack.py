@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from http.cookies import SimpleCookie
 from time import perf_counter
 from typing import Any, Final, TypeAlias
@@ -156,14 +157,13 @@ class _Run:
         self._told: dict[str, Spot] = {}
 
     async def _by_speed(self, spots: Sequence[Spot]) -> list[Spot]:
-        """Ask each place for something ordinary, and return the quick ones first: a slow one uses up its own time."""
-        seconds = dict.fromkeys(spots, 0.0)
-        try:
+        """Ask each route for something ordinary, and return the quick ones first: a slow one uses up its own time."""
+        seconds: dict[str, float] = {}
+        with suppress(_Enough):  # it is told of those that are not probed
             for spot in spots:
-                seconds[spot] = (await self._ask(spot, spot.ordinary)).seconds
-        except _Enough:
-            pass  # it is told of those that are not probed
-        return sorted(spots, key=lambda spot: seconds[spot] > _SLOW_SECONDS)
+                if spot.route not in seconds:
+                    seconds[spot.route] = (await self._ask(spot, spot.ordinary)).seconds
+        return sorted(spots, key=lambda spot: seconds.get(spot.route, 0.0) > _SLOW_SECONDS)
 
     async def probe(self, spots: Sequence[Spot], listener: AddressBook) -> None:
         """Look for holes at each place."""
