@@ -25,7 +25,8 @@ _BURST: Final = 110
 _MEGABYTE: Final = 1_000_000
 _CHUNK: Final = bytes(50_000)
 _CHUNKED: Final = ("Transfer-Encoding", "chunked")
-_SMALL, _LARGE, _STREAMED, _HUGE = _MEGABYTE, 11 * _MEGABYTE, 20 * _MEGABYTE, 10**20 - 1
+_SMALL, _LARGE, _STREAMED, _HUGE = _MEGABYTE, 11 * _MEGABYTE, 40 * _MEGABYTE, 10**20 - 1
+"""What is streamed is far more than the limit and what the buffers of both sides hold, or all of it may have left."""
 _SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "referrer-policy": "strict-origin-when-cross-origin",
@@ -264,7 +265,7 @@ ROWS: Final[tuple[Row[Any], ...]] = (
     Row("WebSocket /ws", _echo, _judge_echo),
     Row("POST /upload, 1 MB", _upload, _judge_upload),
     Row("POST /upload, 11 MB", _upload_declared, _judge_declared),
-    Row("POST /upload, 20 MB chunked", _upload_streamed, _judge_streamed),
+    Row("POST /upload, 40 MB chunked", _upload_streamed, _judge_streamed),
     Row("Content-Length of 20 nines", _upload_huge, _judge_huge),
     Row("Content-Length and chunked", _upload_ambiguous, _judge_ambiguous),
     Row("200 headers", _many_headers, lambda answer: _error(answer, 431, "TOO_MANY_HEADERS")),
