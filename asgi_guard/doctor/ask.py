@@ -102,7 +102,7 @@ class Asker:
     ) -> None:
         self._app = app
         self.host = host
-        self.name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        self.name: str = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         self.clients = clients
         self._peer = peer
         self._state = state
