@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,7 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from looking through tens of thousands of tests, over and over."""
+    """Load what guards load with their first request; then keep the garbage collector from looking through all tests.
+
+    pytest parses each module of a plugin's package anew, and CPython before 3.11.8 cannot do that in two threads at a
+    time: a server that a test has in a thread would answer with a 500 now and then (gh-106905).
+    """
+    import_module("asgi_guard.inspection.inspector")
     gc.collect()
     gc.freeze()
 
